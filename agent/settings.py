@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All settings, as nested frozen dataclasses that are passed in, never a global.
+
+Every field's docstring gives meaning, unit, what None does and why the default is what it is. The
+loader (`agent.config`) builds these from file, drop-ins, environment and flags and keeps the origin of
+each value; names in YAML are the field names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSettings:
+    """What is loaded into the kernel."""
+
+    ring_bytes: int = 16 * MIB
+    """Ring buffer size in bytes, a power of two and a multiple of the page size. 16 MiB holds about one
+    second of 15,000 execs/s; the kernel allocates it at start."""
+    process_entries: int = 32768
+    """Most processes (thread groups) tracked in the kernel at once. More running processes than this
+    are counted as lost (`map_full`), never silently skipped."""
+    arguments_bytes: int = 2 * 128 * 1024
+    """Longest argument list copied whole, in bytes; longer ones are cut and flagged `truncArgs`."""
+    environment_bytes: int = 65536
+    """Longest environment block looked at, in bytes, when `enrich.environment` names variables."""
+    pin_dir: str | None = None
+    """Directory on a bpffs where the process map is pinned so that it survives a restart. None pins
+    nothing, which is what a foreground run must do."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnrichSettings:
+    """What is added to events in user space."""
+
+    environment: tuple[str, ...] = ()
+    """Names (shell patterns) of environment variables recorded at exec. Empty records none: values are
+    secrets more often than not."""
+    user_names: bool = True
+    """Whether uids of the host's user namespace are resolved to names with /etc/passwd."""
+    max_processes: int = 131072
+    """Most processes kept in memory, living and exited-but-needed together."""
+    namespaces: bool = True
+    """Whether namespace inums that differ from the host's are recorded at exec."""
+    credentials: bool = True
+    """Whether uid/gid sets, capabilities and securebits are recorded at exec."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """The event log on disk."""
+
+    dir: str = "/var/lib/tracehound/log"
+    """Directory of the segments (mode 0750, segments 0640)."""
+    segment_bytes: int = 64 * MIB
+    """A segment is closed when it has grown to this size."""
+    segment_seconds: int = 3600
+    """A segment is closed when it is this old, in seconds."""
+    retention_bytes: int = 4096 * MIB
+    """Total size of all segments; the oldest closed ones are removed above it."""
+    retention_seconds: int = 14 * 86400
+    """Closed segments older than this are removed, in seconds."""
+    fsync_seconds: float = 1.0
+    """Data is forced to disk this often, in seconds; 0 forces every batch, a negative value never (the
+    kernel writes back by itself). What a power cut can take is bounded by this window."""
+    ancestry: str = "all"
+    """Which events carry `tracehound.ancestry`: `all`, `exec` or `none`."""
+    queue_bytes: int = 64 * MIB
+    """Most bytes kept in memory while the disk refuses writes; beyond it events are counted as lost."""
+    group: str = "tracehound"
+    """Group that may read the log. Absent on this machine: the agent's own group."""
+
+
+@dataclass(frozen=True, slots=True)
+class RedactionSettings:
+    """Removal of secrets before anything is written."""
+
+    enabled: bool = True
+    """On by default: a log full of passwords is a breach of its own."""
+    rules: tuple[str, ...] = ()
+    """Files with further rules, in the format of `agent/enrich/redaction.yaml`."""
+    key_file: str = "/var/lib/tracehound/redaction.key"
+    """File with the node's key for the keyed hashes (mode 0600, made when absent, never exported)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """The control socket."""
+
+    socket: str = "/run/tracehound/tracehound.sock"
+    """Unix socket of the gRPC service. An empty string switches the service off."""
+    socket_group: str = "tracehound"
+    """Group that may use the socket (mode 0660). Absent on this machine: the agent's own group."""
+    client_queue_events: int = 10000
+    """Events a slow client may lag behind before it gets a `loss` notice and skips ahead."""
+    max_clients: int = 32
+    """Streams served at once; more are refused with RESOURCE_EXHAUSTED."""
+
+
+@dataclass(frozen=True, slots=True)
+class OverloadSettings:
+    """When and how the agent sheds work; see docs/overload.md."""
+
+    shed_bulk_fraction: float = 0.25
+    """Ring fill above which bulk events are refused in the kernel (a fraction of the ring)."""
+    shed_exit_detail_fraction: float = 0.50
+    """Ring fill above which exit events are written without parent and arguments."""
+    shed_exit_fraction: float = 0.75
+    """Ring fill above which exit records are refused in the kernel, counted. Execs are never shed."""
+    recover_seconds: float = 2.0
+    """How long the fill must stay under a tenth of the ring before one step is taken back, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of the agent."""
+
+    node_name: str | None = None
+    """Name of this node in events and exec_ids. None: $NODE_NAME, else the host name."""
+    cluster_name: str = ""
+    """Name of the cluster in events; empty omits the field."""
+    output: str = "compact"
+    """What a run prints on standard output: `compact`, `json` or `none`."""
+    heartbeat_seconds: float = 30.0
+    """Interval of `heartbeat` records, in seconds."""
+    run_dir: str = "/run/tracehound"
+    """Directory of run-time files (status, lock)."""
+    kernel: KernelSettings = field(default_factory=KernelSettings)
+    """See KernelSettings."""
+    enrich: EnrichSettings = field(default_factory=EnrichSettings)
+    """See EnrichSettings."""
+    log: LogSettings = field(default_factory=LogSettings)
+    """See LogSettings."""
+    redaction: RedactionSettings = field(default_factory=RedactionSettings)
+    """See RedactionSettings."""
+    api: ApiSettings = field(default_factory=ApiSettings)
+    """See ApiSettings."""
+    overload: OverloadSettings = field(default_factory=OverloadSettings)
+    """See OverloadSettings."""
