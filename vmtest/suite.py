@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the tests marked ``kernel`` under each kernel and counts what was executed.
+
+The counts come from JUnit XML written by pytest inside, not from what it prints. A kernel on which no case
+was executed counts as failed: silence is not success.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from vmtest import machine
+from vmtest.kernels import ROOT, Kernel, VmtestError
+
+RESULTS = ROOT / ".cache" / "test-results"
+"""One JUnit file per place the tests ran in; the host's own run writes ``host.xml`` there."""
+TIMEOUT_S = 900.0
+"""For one kernel, boot included. Emulated CPUs are ten to twenty times slower than real ones."""
+
+
+class Counts(NamedTuple):
+    """Cases of one JUnit file; errors in set-up count as failed."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    @property
+    def executed(self) -> int:
+        """Cases that ran, whatever became of them."""
+        return self.passed + self.failed
+
+
+class Run(NamedTuple):
+    """The tests' run in one place."""
+
+    place: str
+    """A kernel's label and version, or ``host``."""
+    counts: Counts
+    seconds: float | None
+    problem: str
+    """Why this run is no success although no case failed; empty when it is one."""
+
+
+def read_counts(junit: Path) -> Counts:
+    """Count the cases of a JUnit file."""
+    cases = ElementTree.parse(junit).getroot().iter("testcase")
+    passed = failed = skipped = 0
+    for case in cases:
+        kinds = {child.tag for child in case}
+        if kinds & {"failure", "error"}:
+            failed += 1
+        elif "skipped" in kinds:
+            skipped += 1
+        else:
+            passed += 1
+    return Counts(passed, failed, skipped)
+
+
+def judge(counts: Counts, status: int) -> str:
+    """Why a run without failed cases is still not a success."""
+    if status == machine.TIMED_OUT:
+        return "did not finish in time"
+    if counts.executed == 0:
+        return "executed no case"
+    if status != 0 and not counts.failed:
+        return f"pytest ended with status {status}"
+    return ""
+
+
+def run_one(kernel: Kernel, options: machine.Options, more: str) -> Run:
+    """Boot one kernel and run the tests there."""
+    say(f"kernel {kernel.label} ({kernel.version}): booting")
+    begin = time.monotonic()
+    target = RESULTS / f"{kernel.label}.xml"
+    target.unlink(missing_ok=True)
+
+    def keep(exchange: Path) -> None:
+        if (exchange / "junit.xml").exists():
+            shutil.copyfile(exchange / "junit.xml", target)
+
+    pytest = "python -u -m pytest -m kernel -p no:cacheprovider --color=no"
+    command = f"{pytest} --junitxml=$VMTEST_EXCHANGE/junit.xml {more or 'tests'}"
+    if options.timeout_s is None:
+        options = replace(options, timeout_s=TIMEOUT_S)
+    try:
+        outcome = machine.run(kernel, [command], options, stderr=sys.stdout.buffer, collect=keep)
+        counts = read_counts(target) if target.exists() else Counts()
+        problem = judge(counts, outcome.status)
+        timing = f"boot {outcome.boot_s:.0f} s, tests {outcome.command_s:.0f} s"
+        for line in outcome.complaints:
+            say(f"kernel {kernel.label} says: {line}")
+    except VmtestError as error:
+        counts, problem, timing = Counts(), str(error), "died"
+    say(f"kernel {kernel.label}: {describe(counts)}{'; ' + problem if problem else ''} ({timing})")
+    return Run(f"{kernel.label} ({kernel.version})", counts, time.monotonic() - begin, problem)
+
+
+def run_all(chosen: Sequence[Kernel], options: machine.Options, more: str) -> int:
+    """Run the tests under each kernel, one after the other; print a table and the sum."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    runs = [run_one(kernel, options, more) for kernel in chosen]
+    host = RESULTS / "host.xml"
+    if host.exists():
+        runs.insert(0, Run("host", read_counts(host), None, ""))
+    print("\n".join(table(runs)), flush=True)
+    return int(any(run.problem or run.counts.failed for run in runs))
+
+
+def table(runs: Iterable[Run]) -> list[str]:
+    """A line per run, then the sum in a form that test runners' readers know."""
+    lines = ["", "executed cases:"]
+    passed = failed = skipped = 0
+    for run in runs:
+        took = f"{run.seconds:5.0f} s" if run.seconds is not None else " " * 7
+        lines.append(f"  {run.place:28} {run.counts.executed:5} {took}  {describe(run.counts)}")
+        if run.problem:
+            lines.append(f"  {'':28} {run.problem.splitlines()[0]}")
+        passed += run.counts.passed
+        # A run that did not even start is a failure of its own.
+        failed += run.counts.failed + (1 if run.problem else 0)
+        skipped += run.counts.skipped
+    return [*lines, "", f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else "")]
+
+
+def describe(counts: Counts) -> str:
+    """The counts in words."""
+    return f"{counts.passed} passed, {counts.failed} failed, {counts.skipped} skipped"
+
+
+def say(text: str) -> None:
+    """A progress line with the time of day."""
+    print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
