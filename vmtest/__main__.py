@@ -59,6 +59,14 @@ def parser() -> argparse.ArgumentParser:
     testing.add_argument(
         "--pytest", default="", metavar="ARGS", help="more arguments for pytest, as one word"
     )
+    testing.add_argument(
+        "--count-in",
+        action="append",
+        default=[],
+        type=assignment,
+        metavar="PLACE=JUNIT",
+        help="add another run's cases to the table",
+    )
     add_machine_flags(testing)
     testing.set_defaults(action=do_test)
 
@@ -150,7 +158,8 @@ def do_run(options: argparse.Namespace) -> int:
 def do_test(options: argparse.Namespace) -> int:
     """Run the tests marked ``kernel`` under the kernels named, or all."""
     chosen = [ready(label) for label in options.labels or kernels.LABELS]
-    return suite.run_all(chosen, machine_options(options), options.pytest)
+    others = {place: Path(path) for place, path in options.count_in}
+    return suite.run_all(chosen, machine_options(options), options.pytest, others)
 
 
 def do_shell(options: argparse.Namespace) -> int:

@@ -61,7 +61,10 @@ export HOME=/root LANG=C.UTF-8 VMTEST_EXCHANGE=$exchange
 export PATH="$project/.venv/bin:$PATH"
 cd "$project"
 if [ "$kind" = shell ]; then
-    exec "${SHELL:-/bin/sh}" -i
+    # SHELL names this very script: virtme-ng was told to start it as the shell.
+    SHELL=$(command -v bash || command -v sh)
+    export SHELL
+    exec "$SHELL" -i
 fi
 echo "vmtest: the command starts" >/dev/kmsg
 : >$exchange/started

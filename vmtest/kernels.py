@@ -100,9 +100,9 @@ def installed(label: str, cache: Path = CACHE) -> Kernel | None:
     return Kernel(label, note["version"], image, modules, release.append) if image.is_file() else None
 
 
-def version_key(name: str) -> list[int]:
-    """Sorts versions as numbers: 6.1.0-50 after 6.1.0-9."""
-    return [int(digits) for digits in re.findall(r"\d+", name)]
+def version_key(version: str) -> list[int]:
+    """Sorts versions as numbers: 6.1.0-50-amd64 after 6.1.0-9-amd64."""
+    return [int(digits) for digits in re.findall(r"\d+", version.removesuffix("-amd64"))]
 
 
 def choose_packages(release: Release, names: Iterable[str]) -> tuple[str, list[str]]:

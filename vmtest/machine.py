@@ -118,8 +118,12 @@ def find_vng() -> Path:
 
 @contextlib.contextmanager
 def exchange_directory(label: str) -> Iterator[Path]:
-    """A fresh directory shared with the guest; it stays when something goes wrong."""
-    directory = CACHE / "runs" / f"{label}-{os.getpid()}-{time.monotonic_ns()}"
+    """A fresh directory shared with the guest; it stays a day when something goes wrong."""
+    runs = CACHE / "runs"
+    for old in runs.glob("*"):
+        if time.time() - old.stat().st_mtime > 24 * 3600:
+            shutil.rmtree(old, ignore_errors=True)
+    directory = runs / f"{label}-{os.getpid()}-{time.monotonic_ns()}"
     (directory / "tmp").mkdir(parents=True)
     yield directory
     shutil.rmtree(directory, ignore_errors=True)
@@ -235,17 +239,17 @@ def wait(
 
 
 def why_it_ended(exchange: Path) -> str:
-    """The end of the console's log: what the kernel or virtme-ng said last."""
-    log = (exchange / "console.log").read_text(errors="replace").splitlines()
-    tail = "\n".join(f"    {line}" for line in log[-15:])
-    return f"the VM ended before the command did; last lines of {exchange / 'console.log'}:\n{tail}"
+    """What the kernel complained about, then the end of the console's log."""
+    log = (exchange / "console.log").read_text(errors="replace")
+    lines = [*complaints(log), "…", *log.splitlines()[-15:]]
+    told = "\n".join(f"    {line}" for line in lines)
+    return f"the VM ended before the command did; from {exchange / 'console.log'}:\n{told}"
 
 
 def complaints(console: str) -> tuple[str, ...]:
     """The kernel's own reports of bugs since the command started."""
     _, _, after = console.partition("vmtest: the command starts")
-    lines = after.splitlines()
-    return tuple(line for line in lines if COMPLAINT.match(line))
+    return tuple(line for line in after.splitlines() if COMPLAINT.match(line))
 
 
 def shell(kernel: Kernel, options: Options) -> int:

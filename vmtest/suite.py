@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from vmtest import machine
 from vmtest.kernels import ROOT, Kernel, VmtestError
 
 RESULTS = ROOT / ".cache" / "test-results"
-"""One JUnit file per place the tests ran in; the host's own run writes ``host.xml`` there."""
+"""One JUnit file per kernel; ``make test-host`` writes ``host.xml`` next to them."""
 TIMEOUT_S = 900.0
 """For one kernel, boot included. Emulated CPUs are ten to twenty times slower than real ones."""
 
@@ -103,13 +103,14 @@ def run_one(kernel: Kernel, options: machine.Options, more: str) -> Run:
     return Run(f"{kernel.label} ({kernel.version})", counts, time.monotonic() - begin, problem)
 
 
-def run_all(chosen: Sequence[Kernel], options: machine.Options, more: str) -> int:
-    """Run the tests under each kernel, one after the other; print a table and the sum."""
+def run_all(chosen: Sequence[Kernel], options: machine.Options, more: str, others: Mapping[str, Path]) -> int:
+    """Run the tests under each kernel, one after the other; print a table and the sum.
+
+    ``others`` are JUnit files of runs elsewhere, which the table counts too.
+    """
     RESULTS.mkdir(parents=True, exist_ok=True)
-    runs = [run_one(kernel, options, more) for kernel in chosen]
-    host = RESULTS / "host.xml"
-    if host.exists():
-        runs.insert(0, Run("host", read_counts(host), None, ""))
+    runs = [Run(place, read_counts(junit), None, "") for place, junit in others.items()]
+    runs += [run_one(kernel, options, more) for kernel in chosen]
     print("\n".join(table(runs)), flush=True)
     return int(any(run.problem or run.counts.failed for run in runs))
 
