@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-import io
 import contextlib
+import io
 import subprocess
 from pathlib import Path
 

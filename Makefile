@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make` lists the targets. Everything is started from .venv, which setup.sh makes.
+
+PYTHON := .venv/bin/python
+RESULTS := .cache/test-results
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+ARGS ?=
+KERNEL ?=
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help build run demo test test-host lint vmtest vmshell bench bench-vm clean setup-test
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build:  ## install what is missing, build the BPF objects
+	@./setup.sh
+
+run: build  ## run the agent; ARGS="--output json" adds flags
+	@$(SUDO) .venv/bin/tracehound run $(ARGS)
+
+demo: build  ## see it work on this machine
+	@$(SUDO) .venv/bin/tracehound demo $(ARGS)
+
+setup-test:
+	@./setup.sh test
+
+lint: setup-test  ## ruff, mypy, import rules, clang-format
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/mypy --strict vmtest
+	.venv/bin/lint-imports
+	@# Without a .clang-format file there is no style to check.
+	@if command -v clang-format >/dev/null; then \
+		git ls-files '*.c' '*.h' | xargs -r clang-format --style=file --fallback-style=none --dry-run --Werror; fi
+
+test-host: setup-test  ## the tests on this machine's own kernel; ARGS= goes to pytest
+	@mkdir -p $(RESULTS)
+	$(PYTHON) -m pytest --junitxml=$(RESULTS)/host.xml $(ARGS)
+
+vmtest: setup-test  ## the tests marked kernel in VMs; KERNEL="5.10 6.12" chooses
+	@$(PYTHON) -m vmtest test $(or $(KERNEL),--all)
+
+test: lint test-host  ## everything: linters, tests here, tests under every kernel
+	@$(PYTHON) -m vmtest test --all --count-in host=$(RESULTS)/host.xml
+
+vmshell: setup-test  ## a shell under another kernel: KERNEL=6.12
+	@$(PYTHON) -m vmtest shell $(or $(KERNEL),6.12)
+
+bench: setup-test  ## benchmarks of the parts, by pytest-benchmark
+	$(PYTHON) -m pytest -m bench --benchmark-only $(ARGS) tests/bench
+
+bench-vm: setup-test  ## what the agent costs, in instructions
+	@$(PYTHON) -m vmtest.bench $(ARGS)
+
+clean:  ## remove what was built; the kernels of .cache/vmtest stay
+	@if [ -f kprobes/Makefile ]; then $(MAKE) -C kprobes --no-print-directory clean; fi
+	rm -rf .venv *.egg-info build dist $(RESULTS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
