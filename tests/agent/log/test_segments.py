@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+from pathlib import Path
+
+import pytest
+
+from agent.log.segments import SegmentName, list_segments, next_name
+
+
+def test_a_name_tells_when_it_began_and_with_which_number() -> None:
+    name = SegmentName(1_767_225_600_000, 42)
+    assert str(name) == "1767225600000-000000000042.jsonl"
+    assert SegmentName.parse(str(name)) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["lock", "status.json", "1-2.jsonl", "1767225600000-000000000042.jsonl.gz", "٣" * 13 + "-1.jsonl"]
+)
+def test_other_files_are_not_segments(name: str) -> None:
+    assert SegmentName.parse(name) is None
+
+
+def test_segments_are_listed_in_order_of_time(tmp_path: Path) -> None:
+    names = [SegmentName(1_767_225_600_000 + i, 1000 - i) for i in range(5)]
+    for name in [*reversed(names), "lock", "status.json"]:
+        (tmp_path / str(name)).touch()
+    assert list_segments(tmp_path) == names
+
+
+def test_a_clock_that_was_set_back_does_not_lead_to_a_lower_name() -> None:
+    assert next_name(5, after_ms=100, first_sequence=7) == SegmentName(101, 7)
+    assert next_name(500, after_ms=100, first_sequence=7) == SegmentName(500, 7)
