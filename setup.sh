@@ -57,7 +57,8 @@ find_python() {
 packages='clang llvm libbpf-dev libbpf1 libelf-dev make'
 if [ $kind = dev ]; then
     packages="$packages qemu-system-x86 kmod busybox-static iproute2 debian-archive-keyring gcc libc6-dev"
-    packages="$packages clang-format"
+    # virtme-ng asks `file` what an image is.
+    packages="$packages clang-format file"
 fi
 
 missing_packages() {
