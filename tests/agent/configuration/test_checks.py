@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of single values."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.configuration import checks
+
+
+@pytest.mark.parametrize("size", [4096, 1 << 16, 1 << 31])
+def test_a_power_of_two_of_whole_pages_is_a_ring(size: int) -> None:
+    checks.ring_bytes(size, page=4096)
+
+
+def test_a_ring_must_be_whole_pages_of_this_machine() -> None:
+    with pytest.raises(ValueError, match="the least is 64KiB"):
+        checks.ring_bytes(1 << 15, page=1 << 16)
+
+
+@pytest.mark.parametrize("size", [0, -4096, 4097, 12288, 1 << 32])
+def test_other_sizes_are_no_ring(size: int) -> None:
+    with pytest.raises(ValueError):
+        checks.ring_bytes(size, page=4096)
+
+
+def test_a_fraction_is_above_nothing_and_at_most_all() -> None:
+    checks.fraction(1.0)
+    for value in (0, -0.1, 1.01):
+        with pytest.raises(ValueError):
+            checks.fraction(value)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a:b", "a\nb", "n" * 254])
+def test_a_node_name_fits_into_an_exec_id(name: str) -> None:
+    checks.node_name("node-1.example")
+    checks.node_name(None)
+    with pytest.raises(ValueError):
+        checks.node_name(name)
+
+
+def test_a_path_is_absolute_and_has_no_nul() -> None:
+    checks.path("/a")
+    checks.path(None)
+    for value in ("a", "", "/a\0b"):
+        with pytest.raises(ValueError):
+            checks.path(value)
+
+
+def test_a_socket_path_is_measured_in_bytes() -> None:
+    checks.socket_path("/" + "s" * 106)
+    for value in ("/" + "s" * 107, "/" + "é" * 54):
+        with pytest.raises(ValueError, match="bytes long"):
+            checks.socket_path(value)
+
+
+def test_a_choice_that_is_nearly_right_is_suggested() -> None:
+    with pytest.raises(ValueError, match='did you mean "compact"'):
+        checks.one_of("compact", "json")("compakt")
+    with pytest.raises(ValueError, match=r"is not one of compact, json$"):
+        checks.one_of("compact", "json")("xml")
