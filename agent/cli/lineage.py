@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a reader has seen of processes: names for the breadcrumbs of their descendants. Bounded."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from agent.cli.text import base_name
+
+Value = TypeVar("Value")
+
+GENERATION = 8192
+"""Entries per generation; two are kept. A name and its exec_id take about 150 bytes."""
+SEPARATOR = " › "
+UNKNOWN = "…"
+NEAREST, FARTHEST = 5, 2
+"""How many ancestors a breadcrumb shows next to the process and next to its root."""
+
+
+class Recent(Generic[Value]):
+    """A mapping that forgets what was not used for a while: two generations, the older one is dropped."""
+
+    def __init__(self, size: int = GENERATION) -> None:
+        self._size = size
+        self._young: dict[str, Value] = {}
+        self._old: dict[str, Value] = {}
+
+    def put(self, key: str, value: Value) -> None:
+        """Keep `value`, at least for the next `size` entries."""
+        self._young[key] = value
+        if len(self._young) >= self._size:
+            self._old, self._young = self._young, {}
+
+    def get(self, key: str) -> Value | None:
+        """The value, which is then as good as new; None when it was never seen or is forgotten."""
+        value = self._young.get(key)
+        if value is None:
+            value = self._old.get(key)
+            if value is not None:
+                self.put(key, value)
+        return value
+
+
+class Seen:
+    """Names of processes by exec_id, and breadcrumbs made of them."""
+
+    def __init__(self, resolve: Callable[[str], str | None] | None = None) -> None:
+        self._resolve = resolve
+        """Knows binaries by exec_id better than the log does: the agent's own process tree."""
+        self._names: Recent[str] = Recent()
+        self._users: Recent[str] = Recent()
+        self._crumbs: Recent[str] = Recent()
+        self._parents: Recent[str] = Recent()
+
+    def note(self, process: Mapping[str, Any], user: str | None = None) -> None:
+        """Remember a process for its descendants."""
+        exec_id = process["exec_id"]
+        self._names.put(exec_id, base_name(process["binary"]))
+        if "parent_exec_id" in process:
+            self._parents.put(exec_id, process["parent_exec_id"])
+        if user:
+            self._users.put(exec_id, user)
+
+    def user(self, exec_id: str) -> str | None:
+        """The user name that was recorded at the process's exec."""
+        return self._users.get(exec_id)
+
+    def name(self, exec_id: str) -> str:
+        """The short name of a process, UNKNOWN when it was not seen."""
+        name = self._names.get(exec_id)
+        if name is None and self._resolve is not None and (binary := self._resolve(exec_id)):
+            name = base_name(binary)
+            self._names.put(exec_id, name)
+        return name or UNKNOWN
+
+    def breadcrumb(self, parent: Mapping[str, Any] | None, ancestry: Sequence[str] | None) -> str:
+        """`systemd › sshd › bash` down to `parent`; empty when there is none. Cached per parent."""
+        if parent is None or "exec_id" not in parent:
+            return ""
+        crumb = self._crumbs.get(parent["exec_id"])
+        if crumb is None:
+            if "binary" in parent:
+                self.note(parent)
+            names = [self.name(exec_id) for exec_id in _ends(ancestry or self._chain(parent["exec_id"]))]
+            crumb = SEPARATOR.join(_collapsed(names))
+            self._crumbs.put(parent["exec_id"], crumb)
+        return crumb
+
+    def _chain(self, exec_id: str) -> list[str]:
+        """Ancestry from what was seen, for logs that are written without it."""
+        chain = [exec_id]
+        while len(chain) < 64 and (above := self._parents.get(chain[-1])) and above not in chain:
+            chain.append(above)
+        return chain
+
+
+def _ends(ancestry: Sequence[str]) -> list[str]:
+    """The ancestors to show, farthest first; an empty id stands for those left out."""
+    if len(ancestry) <= NEAREST + FARTHEST + 1:
+        return list(reversed(ancestry))
+    return [*reversed(ancestry[-FARTHEST:]), "", *reversed(ancestry[:NEAREST])]
+
+
+def _collapsed(names: Sequence[str]) -> list[str]:
+    """Runs of unknown names become one."""
+    return [
+        name
+        for index, name in enumerate(names)
+        if name != UNKNOWN or not index or names[index - 1] != UNKNOWN
+    ]
+
+
+def pid_of(exec_id: str) -> int | None:
+    """The pid inside an exec_id (base64 of `node:time:pid`); None when it is not one."""
+    try:
+        return int(base64.b64decode(exec_id, validate=True).rpartition(b":")[2])
+    except ValueError:
+        return None

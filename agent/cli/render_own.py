@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's own records as lines: losses and faults conspicuous, routine dim."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agent.cli.clock import Clock
+from agent.cli.color import Palette
+from agent.cli.text import clean
+
+Record = Mapping[str, Any]
+
+QUIET_KINDS = frozenset({"segment", "heartbeat"})
+"""Kinds that `tracehound events` leaves out unless they are asked for."""
+
+
+def own_kind(record: Record) -> str:
+    """The kind of an own record; empty when the record is an event."""
+    own = record.get("tracehound") or {}
+    return next((key for key in own if key != "sequence"), "")
+
+
+def render_own(record: Record, clock: Clock, color: Palette) -> str:
+    """One line of an own record. Raises what a malformed record raises."""
+    kind = own_kind(record)
+    content = record["tracehound"][kind]
+    text, level = _KINDS.get(kind, (_other, "info"))
+    if _is_relief(content):
+        level = "good"
+    line = clean(text(content, clock))
+    start = f"{color.dim}{clock(record['time'])}{color.end} " if "time" in record else ""
+    name = clean(kind.replace("_", " "))
+    if level == "alarm":
+        return f"{start}{color.alarm}!!! {name.upper()}{color.end} {color.bad}{line}{color.end}"
+    tone = getattr(color, level)
+    return f"{start}{tone}--- {name}: {line}{color.end}"
+
+
+def _is_relief(content: Any) -> bool:
+    """Whether a record takes an alarm back: a shedding step undone, a program attached again."""
+    if not isinstance(content, dict):
+        return False
+    return content.get("attached") is True or content.get("step", 0) < content.get("from_step", 0)
+
+
+def loss_text(content: Record, clock: Clock) -> str:
+    """`12 lost: ring_full at exec (lifecycle), 21:18:40.100 to 21:18:46.195`."""
+    hook = f" at {content['hook']}" if "hook" in content else ""
+    lane = f" ({content['lane']})" if "lane" in content else ""
+    text = f"{content.get('count', '?')} lost: {content.get('cause', 'unknown cause')}{hook}{lane}"
+    if "from" in content and "to" in content:
+        text += f", {clock(content['from'])} to {clock(content['to'])}"
+    return text
+
+
+def _degraded(content: Record, _clock: Clock) -> str:
+    step, before = content.get("step", "?"), content.get("from_step", "?")
+    fill = f", ring {float(content['ring_fill']):.0%} full" if "ring_fill" in content else ""
+    return f"shedding step {before} → {step}: {content.get('reason', '')}{fill}"
+
+
+def _start(content: Record, _clock: Clock) -> str:
+    programs = len(content.get("programs", ()))
+    return (
+        f"tracehound {content.get('version', '')}, pid {content.get('pid', '?')}, "
+        f"kernel {content.get('kernel', '?')}, {programs} programs attached"
+    )
+
+
+def _stop(content: Record, _clock: Clock) -> str:
+    events, lost = content.get("events", "?"), content.get("lost", 0)
+    return f"{content.get('reason', 'no reason given')}, {events} events, lost {_counts(lost)}"
+
+
+def _unclean(content: Record, clock: Clock) -> str:
+    last = content.get("last_time")
+    when = clock(last) if last else "?"
+    torn = content.get("torn_bytes", 0)
+    last_sequence = content.get("last_sequence", "?")
+    return f"no stop was written after {when} (sequence {last_sequence}, {torn} torn bytes)"
+
+
+def _attachment(content: Record, _clock: Clock) -> str:
+    state = "attached again" if content.get("attached") else "found detached"
+    by = f" by {content['by']}" if content.get("by") else ""
+    return f"program {content.get('program', '?')} {state}{by}"
+
+
+def _heartbeat(content: Record, _clock: Clock) -> str:
+    programs = content.get("programs", ())
+    attached = sum(1 for program in programs if program.get("attached"))
+    return (
+        f"{content.get('events', 0)} events, lost {_counts(content.get('lost', {}))}, "
+        f"{content.get('processes', 0)} processes, {attached} of {len(programs)} programs attached"
+    )
+
+
+def _segment(content: Record, _clock: Clock) -> str:
+    boot, kernel, version = (content.get(name, "?") for name in ("boot_id", "kernel", "version"))
+    return f"boot {boot}, kernel {kernel}, version {version}"
+
+
+def _fork(content: Record, _clock: Clock) -> str:
+    process, parent = content["process"], content.get("parent", {})
+    who = f"{process.get('binary', '?')} ({process.get('pid', '?')})"
+    return f"{who} forked by pid {parent.get('pid', '?')}, no exec"
+
+
+def _notice(content: Record, _clock: Clock) -> str:
+    """Made by the reader of the log: records between two segments are gone."""
+    missing = ""
+    if "from_sequence" in content:
+        missing = f", records {content['from_sequence']} to {content.get('to_sequence', '?')} are missing"
+    return f"{content.get('cause', '?')} before {content.get('segment', '?')}{missing}".replace("_", " ")
+
+
+def _other(content: Any, _clock: Clock) -> str:
+    return str(content)
+
+
+def _counts(counts: Any) -> str:
+    """`12 (ring_full 10, map_full 2)` or `0`."""
+    if not isinstance(counts, dict):
+        return str(counts)
+    total = sum(counts.values())
+    causes = ", ".join(f"{cause} {count}" for cause, count in counts.items() if count)
+    return f"{total} ({causes})" if total else "0"
+
+
+_KINDS: dict[str, tuple[Callable[[Any, Clock], str], str]] = {
+    "loss": (loss_text, "alarm"),
+    "degraded": (_degraded, "alarm"),
+    "unclean_shutdown": (_unclean, "alarm"),
+    "notice": (_notice, "alarm"),
+    "attachment": (_attachment, "alarm"),
+    "start": (_start, "good"),
+    "stop": (_stop, "warn"),
+    "heartbeat": (_heartbeat, "dim"),
+    "segment": (_segment, "dim"),
+    "fork": (_fork, "dim"),
+}
+
+KINDS = tuple(_KINDS)
+"""All kinds of own records; a `notice` is made by the reader, where the log itself has a hole."""

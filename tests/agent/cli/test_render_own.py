@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's own records as lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agent.cli.clock import Clock
+from agent.cli.color import COLORED, PLAIN
+from agent.cli.render_own import KINDS, own_kind, render_own
+from tests.agent.cli.conftest import stamp
+
+
+def line(kind: str, content: Any, color: bool = False) -> str:
+    record = {"tracehound": {"sequence": 1, kind: content}, "time": stamp(1)}
+    return render_own(record, Clock(), COLORED if color else PLAIN)
+
+
+def test_a_loss_is_conspicuous() -> None:
+    text = line("loss", {"cause": "map_full", "count": 3}, color=True)
+    assert f"{COLORED.alarm}!!! LOSS{COLORED.end}" in text
+
+
+def test_a_notice_of_the_reader_needs_no_time() -> None:
+    content = {"cause": "segment_removed", "segment": "b", "from_sequence": 3, "to_sequence": 9}
+    text = render_own({"tracehound": {"notice": content}}, Clock(), PLAIN)
+    assert text == "!!! NOTICE segment removed before b, records 3 to 9 are missing"
+
+
+def test_the_end_of_an_alarm_is_no_alarm() -> None:
+    assert "!!!" in line("degraded", {"step": 2, "from_step": 1})
+    assert "!!!" not in line("degraded", {"step": 1, "from_step": 2})
+    assert "!!!" not in line("attachment", {"program": "exec", "attached": True})
+
+
+@pytest.mark.parametrize("kind", set(KINDS) - {"fork"})
+def test_a_record_without_its_details_is_still_a_line(kind: str) -> None:
+    assert line(kind, {}).startswith("01-01 00:00:01.000 ")
+
+
+def test_a_kind_of_a_later_version_is_shown_as_it_is() -> None:
+    assert line("weather", {"sun": 1}).endswith("--- weather: {'sun': 1}")
+
+
+def test_events_have_no_own_kind() -> None:
+    assert own_kind({"process_exec": {}, "tracehound": {"sequence": 1}}) == ""
+    assert own_kind({"tracehound": {"sequence": 1, "loss": {}}}) == "loss"
+    assert own_kind({}) == ""
