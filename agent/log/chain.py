@@ -14,7 +14,7 @@ from agent.log.lock import DirectoryLock
 from agent.log.records import SegmentFacts, own_line, segment_content
 from agent.log.recovery import Recovered, read_end
 from agent.log.retention import ClosedSegment, Removal, expired
-from agent.log.segments import SegmentName, list_segments, next_name
+from agent.log.segments import UNPUBLISHED, SegmentName, list_segments, next_name
 from agent.log.times import MILLISECOND_NS, parse_time
 from agent.settings import LogSettings
 
@@ -65,17 +65,21 @@ class SegmentChain:
     def begin(self, sequence: int, wall_ns: int) -> SegmentFile:
         """Closes the open segment, if any, and begins a new one whose `segment` record has this number.
 
-        Raises OSError; then everything is as it was before.
+        Raises OSError; then everything is as it was before. The new file gets its name when its first
+        line stands in it: readers take that name for the sign that the segment before is complete.
         """
         name = next_name(wall_ns // MILLISECOND_NS, self._seen_ms, sequence)
         content = segment_content(self._facts, str(self.last_name) if self.last_name else None)
         head, tail = own_line("segment", content, self._facts.node_name, wall_ns)
-        file = SegmentFile(self.directory / str(name), self._gid)
-        error = file.append(b"%b%d%b" % (head, sequence, tail), 1)
-        if error is not None:
-            file.path.unlink(missing_ok=True)
-            file.close()
-            raise error
+        file = SegmentFile(self.directory / f"{name}{UNPUBLISHED}", self._gid)
+        try:
+            error = file.append(b"%b%d%b" % (head, sequence, tail), 1)
+            if error is not None:
+                raise error
+            file.rename(self.directory / str(name))
+        except OSError:
+            file.remove()
+            raise
         self._retire(name.created_ms, sequence - 1)
         self.file, self.name, self.last_name = file, name, name
         self._new_names = True

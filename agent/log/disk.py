@@ -140,6 +140,16 @@ class SegmentFile:
             os.fdatasync(self.fd)
             self.dirty = False
 
+    def rename(self, path: Path) -> None:
+        """Gives the file its final name. Raises OSError."""
+        self.path = self.path.rename(path)
+
+    def remove(self) -> None:
+        """Removes the file, as far as that is possible, and closes it."""
+        with suppress(OSError):
+            self.path.unlink()
+        self.close()
+
     def close(self) -> None:
         """Closes the file without a sync."""
         os.close(self.fd)

@@ -11,7 +11,7 @@ import orjson
 
 from agent.log.backwards import lines_backwards
 from agent.log.records import sequence_of
-from agent.log.segments import SegmentName, list_segments
+from agent.log.segments import UNPUBLISHED, SegmentName, list_segments
 
 
 class SegmentEnd(NamedTuple):
@@ -91,6 +91,8 @@ def recover(directory: Path, boot_id: str) -> Recovered:
     is looked at. A boot that cannot be told (a damaged head) counts as this one: a gap between sequence
     numbers is better than the same number twice.
     """
+    for unpublished in directory.glob(f"*.jsonl{UNPUBLISHED}"):
+        unpublished.unlink()
     segments = list_segments(directory)
     torn_bytes = 0
     while segments:

@@ -15,6 +15,9 @@ from typing import NamedTuple, Self
 _PATTERN = re.compile(r"(\d{13})-(\d{12,})\.jsonl", re.ASCII)
 _HIGHEST_MS = 10**13 - 1
 
+UNPUBLISHED = ".new"
+"""Appended to the name of a segment until its first line is written."""
+
 
 class SegmentName(NamedTuple):
     """What a segment's file name says."""

@@ -70,7 +70,23 @@ def test_a_segment_that_cannot_be_begun_leaves_the_open_one_in_place(
     with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
         patch.setattr(os, "write", refuse)
         chain.begin(2, NOW_NS)
-    assert chain.file is before and len(list_segments(log_dir)) == 1
+    assert chain.file is before
+    assert sorted(path.name for path in log_dir.iterdir()) == [str(list_segments(log_dir)[0]), "lock"]
+
+
+def test_a_segment_has_its_name_when_its_first_line_stands_in_it(
+    chain: SegmentChain, log_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, write = [], os.write
+
+    def look(fd: int, data: bytes) -> int:
+        seen.append(len(list_segments(log_dir)))
+        return write(fd, data)
+
+    monkeypatch.setattr(os, "write", look)
+    chain.begin(1, NOW_NS)
+    chain.begin(2, NOW_NS)
+    assert seen == [0, 1]
 
 
 def test_removed_closed_segments_are_told_once(chain: SegmentChain, log_dir: Path) -> None:

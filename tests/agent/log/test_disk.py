@@ -67,6 +67,7 @@ def test_a_cut_that_failed_is_made_up_for(file: SegmentFile, monkeypatch: pytest
     with largest_file(6), monkeypatch.context() as patch:
         patch.setattr(os, "ftruncate", refuse)
         assert file.append(b"one\ntwo\n", 2) is not None
+        assert file.append(b"two\n", 1) is not None
     assert file.path.read_bytes() == b"one\ntw"
     assert file.append(b"two\n", 1) is None
     assert file.path.read_bytes() == b"one\ntwo\n"

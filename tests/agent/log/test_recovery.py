@@ -84,6 +84,14 @@ def test_a_segment_without_a_whole_line_makes_way_for_the_one_before(tmp_path: P
     assert not empty.exists()
 
 
+def test_a_segment_that_was_never_published_is_removed(tmp_path: Path) -> None:
+    write(tmp_path, NAME, WHOLE)
+    left = tmp_path / f"{NAME}.new"
+    left.touch()
+    assert recover(tmp_path, "boot-a").segments == [NAME]
+    assert not left.exists()
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(cut=st.integers(0, len(WHOLE)), garbage=st.binary(max_size=40))
 def test_wherever_a_log_is_cut_all_whole_lines_before_it_stay(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from agent.errors import AlreadyRunning, LogUnavailable
 from agent.log.disk import DiskState
+from agent.log.reader import LogReader
 from agent.log.segments import list_segments
 from agent.log.writer import LogWriter
 from agent.settings import LogSettings
@@ -390,7 +391,7 @@ def test_data_is_forced_to_disk_as_often_as_the_settings_say(
     assert len(calls) == syncs
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     answers=st.lists(st.sampled_from(["all", "part", "full", "part then full"]), max_size=60),
     queue_lines=st.integers(0, 40),
@@ -402,9 +403,11 @@ def test_whatever_the_disk_answers_every_line_is_written_or_accounted_for(
     queue_lines: int,
 ) -> None:
     directory, clock, real = tmp_path_factory.mktemp("log"), Clock(), os.write
+    follower, followed = LogReader(directory).tail(), list[int]()
     script = list(reversed(answers))
 
     def write(fd: int, data: bytes) -> int:
+        followed.extend(entry.sequence for entry in follower.entries())
         answer = script.pop() if script else "all"
         if answer == "full":
             raise OSError(errno.ENOSPC, "full")
@@ -412,7 +415,9 @@ def test_whatever_the_disk_answers_every_line_is_written_or_accounted_for(
             script.append("full")
         return real(fd, data if answer == "all" else data[: len(data) // 2 + 1])
 
-    made = LogSettings(dir=str(directory), group="", queue_bytes=queue_lines * 350, segment_bytes=3000)
+    made = LogSettings(
+        dir=str(directory), group="", queue_bytes=queue_lines * 350, segment_bytes=3000, segment_seconds=0
+    )
     writer = LogWriter(made, FACTS, wall_ns=clock.wall_ns, monotonic=clock.monotonic)
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", write)
@@ -429,6 +434,7 @@ def test_whatever_the_disk_answers_every_line_is_written_or_accounted_for(
     kinds = kinds_of(directory)
     assert kinds.count("exec") == taken
     assert sequences_of(directory) == list(range(1, len(kinds) + 1))
+    assert followed + [entry.sequence for entry in follower.entries()] == sequences_of(directory)
     lost = sum(loss["count"] for loss in own(directory, "loss"))
     assert lost == writer.health().dropped
     assert lost == 7 * 12 - taken + (kinds.count("start") == 0)
