@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an agent costs, in instructions: ``python -m vmtest.bench`` (``make bench-vm``).
+
+A VM with one emulated CPU whose clock advances 1 ns per instruction makes times repeat to about 1 %,
+whatever else the machine does. The same loads run alone, with the agent, and alone again. The comparison of
+the two runs alone tells how far the figures can be trusted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from vmtest import machine
+from vmtest.__main__ import ready
+from vmtest.kernels import CACHE, ROOT, VmtestError
+
+DEFAULT_AGENT = ".venv/bin/tracehound run --output none --log-dir {log}"
+RESULTS = ROOT / ".cache" / "bench"
+GUEST = Path("/run/bench")
+
+
+def main() -> int:
+    """Build the load, boot, measure, print."""
+    options = parser().parse_args()
+    try:
+        result = run(options)
+    except VmtestError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 125
+    print("\n".join(report(result)))
+    target = options.json or RESULTS / f"{time.strftime('%Y%m%dT%H%M%S')}.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"\nwritten to {target}")
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags."""
+    flags = argparse.ArgumentParser(prog="python -m vmtest.bench", description=__doc__)
+    flags.add_argument("--kernel", default="6.12", metavar="LABEL")
+    flags.add_argument(
+        "--agent", default=DEFAULT_AGENT, help="start command, {log} is its log's directory; '' for none"
+    )
+    flags.add_argument("--execs", type=int, default=300, help="fork+exec+exit per run")
+    flags.add_argument("--opens", type=int, default=3000, help="open+close per run")
+    flags.add_argument("--calls", type=int, default=20000, help="getppid per run")
+    flags.add_argument("--storm", type=int, default=2000, help="execs in a row when events are counted")
+    flags.add_argument("--repeat", type=int, default=5, help="runs per load; the median counts")
+    flags.add_argument("--timeout", type=float, default=1800, metavar="S")
+    flags.add_argument("--json", type=Path, metavar="FILE", help="where the result goes")
+    return flags
+
+
+def make_plan(options: argparse.Namespace) -> dict[str, Any]:
+    """What the guest is to do."""
+    program = str(GUEST / "tiny")
+    loads = [
+        ("fork+exec+exit", "exec", options.execs, [program]),
+        ("open+close", "open", options.opens, [program]),
+        ("getppid", "getppid", options.calls, []),
+    ]
+    return {
+        "agent": options.agent,
+        "log": str(GUEST / "log"),
+        "load": str(GUEST / "load"),
+        "program": program,
+        "repeat": options.repeat,
+        "storm": options.storm,
+        "loads": [
+            {"name": name, "operation": operation, "count": count, "arguments": arguments}
+            for name, operation, count, arguments in loads
+        ],
+    }
+
+
+def build_load(directory: Path) -> None:
+    """Compile the load and the program that it executes, both static."""
+    source = ROOT / "vmtest" / "load.c"
+    common: list[str | Path] = [os.environ.get("CC", "cc"), "-O2", "-static", source]
+    tiny = ["-DTINY", "-nostdlib", "-fno-stack-protector"]
+    builds = [
+        [*common, "-o", directory / "load"],
+        [*common, *tiny, "-o", directory / "tiny"],
+    ]
+    for argv in builds:
+        try:
+            subprocess.run(argv, check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise VmtestError(f"cannot compile {source}: {error}; run ./setup.sh test") from None
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Boot and measure; the result as the guest wrote it."""
+    kernel = ready(options.kernel)
+    shared = CACHE / "bench"
+    shared.mkdir(parents=True, exist_ok=True)
+    build_load(shared)
+    plan, answer = shared / "plan.json", shared / "result.json"
+    plan.write_text(json.dumps(make_plan(options)))
+    answer.unlink(missing_ok=True)
+    command = (
+        f"mkdir -p {GUEST} && cp {shared}/load {shared}/tiny {GUEST}/ && "
+        f"exec python -m vmtest.benchguest {plan} {answer}"
+    )
+    machine_options = machine.Options(icount=True, rwdirs=(shared,), timeout_s=options.timeout)
+    outcome = machine.run(kernel, [command], machine_options)
+    if outcome.status != 0 or not answer.exists():
+        raise VmtestError(f"the measurement ended with status {outcome.status}")
+    result: dict[str, Any] = json.loads(answer.read_text())
+    result["agent"] = options.agent
+    result["complaints"] = list(outcome.complaints)
+    return result
+
+
+def per_operation(samples: list[dict[str, int]], what: str) -> float:
+    """The median over the runs, per operation."""
+    if what == "system":
+        # Everything but the agent: the load's own work and the kernel's.
+        return statistics.median((s["wall_ns"] - s.get("agent_ns", 0)) / s["count"] for s in samples)
+    return statistics.median(s[what] / s["count"] for s in samples)
+
+
+def report(result: dict[str, Any]) -> Iterator[str]:
+    """The result as a table; all times are instructions."""
+    yield f"kernel {result['kernel']}, agent: {result['agent'] or 'none'}"
+    yield ""
+    yield f"{'instructions per operation':30} {'alone':>10} {'added':>10} {'of it BPF':>10} {'drift':>7}"
+    for name, alone in result["alone"].items():
+        base = per_operation(alone, "system")
+        line = f"{name:30} {base:10,.0f}"
+        if "with_agent" in result:
+            added = per_operation(result["with_agent"][name], "system") - base
+            drift = per_operation(result["alone_after"][name], "system") / base - 1
+            line += f" {added:+10,.0f} {result['program_time'][name]['ns']:10,.0f} {drift:+7.1%}"
+        yield line
+    if "events" in result:
+        yield ""
+        yield from (f"{title:50} {value}" for title, value in figures(result))
+    yield from (f"the kernel says: {line}" for line in result["complaints"])
+
+
+def figures(result: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is one number each."""
+    events, start = result["events"], result["start"]
+    yield "agent, instructions per exported event", f"{events['agent_ns_per_event']:,}"
+    yield "bytes per event", f"{events['bytes_per_event']:,}"
+    yield f"events of {events['operations']:,} execs in a row", f"{events['events']:,}"
+    yield "of these execs lost / reported as lost", f"{events['lost']:,} / {events['reported_lost']:,}"
+    yield "start to first event, instructions", f"{start['first_event_ns']:,}"
+    yield "of it the agent's own", f"{start['cpu_ns']:,}"
+    yield "agent idle, instructions per second", f"{result['idle_ns_per_s']:,}"
+    for when, memory in (("idle", result["memory_idle"]), ("after the loads", result["memory_after"])):
+        yield f"PSS without ring buffers, {when}", f"{memory['pss_kb'] / 1024:.1f} MiB"
+    yield "largest resident set", f"{result['memory_after']['peak_rss_kb'] / 1024:.1f} MiB"
+    for what in ("maps", "programs"):
+        yield f"BPF {what}", f"{result[what]['count']} of {result[what]['bytes'] / 1024:,.0f} KiB"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
