@@ -26,7 +26,7 @@ _GUARD = re.compile(
     r"^from google\.protobuf import runtime_version.*\n|^_runtime_version\.Validate\w+\((?:.*\n)*?\)\n",
     re.MULTILINE,
 )
-_HEADER = "# SPDX-License-Identifier: Apache-2.0\n"
+_HEADER = "# SPDX-License-Identifier: Apache-2.0\n# mypy: ignore-errors\n"
 
 
 def sources() -> list[Path]:

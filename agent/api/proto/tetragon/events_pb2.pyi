@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: ignore-errors
 import datetime
 
 from google.protobuf import duration_pb2 as _duration_pb2

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: ignore-errors
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's part of the service: it holds the socket, and starts the service when somebody connects.
+
+The agent never accepts a connection and never speaks HTTP/2. It listens, and on the first connection
+starts a child process that inherits the listening socket and serves everybody until it has been idle
+for a while. Then it ends, and the agent listens again. What the child asks (`agent.api.lines`) is
+answered from the agent's loop without ever waiting.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from agent.api.child import Child
+from agent.api.lines import Answer, HungUp, LineServer
+from agent.api.listening import Listening, listen
+from agent.api.options import Options
+from agent.settings import ApiSettings
+
+IDLE_S = 60.0
+"""How long a service without clients stays, in seconds: a client that comes back finds it warm."""
+START_MS = 60_000
+"""How much earlier than this object the agent may have started, in milliseconds."""
+GRACE_S = 2.0
+"""How long a service may take to end when the agent stops, in seconds."""
+STEADY_S = 60.0
+"""A service that lived this long before it failed does not count as failing repeatedly, in seconds."""
+LONGEST_PAUSE_S = 60.0
+"""The longest pause after repeated failures, in seconds."""
+
+
+def _to_stderr(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+class ApiSocket:
+    """The control socket and, while it runs, the service behind it.
+
+    For an epoll loop: register `filenos()` once for reading, call `handle(fd)` when one is ready and
+    `tick()` about once a second. None of them waits.
+    """
+
+    def __init__(
+        self,
+        settings: ApiSettings,
+        log_dir: str,
+        answer: Answer,
+        *,
+        idle_s: float = IDLE_S,
+        report: Callable[[str], None] = _to_stderr,
+    ) -> None:
+        """Binds and listens. Raises AlreadyRunning, PermissionMissing, SettingsError, TracehoundError.
+
+        `answer` gets what the service asks (`{"request": "status"}`, `version`, `reload`) and must return
+        at once; `report` gets one sentence when the service failed.
+        """
+        self._answer = answer
+        self._report = report
+        self._options = Options(
+            log_dir=str(Path(log_dir).absolute()),
+            client_queue_events=settings.client_queue_events,
+            max_clients=settings.max_clients,
+            user=settings.socket_group,
+            agent_started_ms=(time.time_ns() // 1_000_000) - START_MS,
+            idle_s=idle_s,
+        )
+        self._poll = select.epoll()
+        self._listening: Listening | None = None
+        self._waiting = False
+        self._child: Child | None = None
+        self._link: LineServer | None = None
+        self._failures = 0
+        self._pause_until_s = 0.0
+        self.starts = 0
+        """How often the service was started."""
+        if settings.socket:
+            self._listening = listen(settings.socket, settings.socket_group)
+            self._wait_for_client()
+
+    def filenos(self) -> list[int]:
+        """What to register with the loop, for reading: one descriptor that stays the same for life.
+
+        It is an epoll set of its own, in which the listening socket is only while no service runs.
+        """
+        return [self._poll.fileno()] if self._listening else []
+
+    def facts(self) -> dict[str, Any]:
+        """State of the service, for the agent's status."""
+        return {
+            "listening": self._listening is not None,
+            "pid": self._child.pid if self._child else None,
+            "starts": self.starts,
+            "failures": self._failures,
+        }
+
+    def handle(self, fd: int) -> None:
+        """Does what is due on a descriptor of `filenos()`. Never waits."""
+        for ready, events in self._poll.poll(0):
+            if self._link and ready == self._link.sock.fileno():
+                self._serve_link(self._link, events)
+            elif self._child and ready == self._child.pidfd:
+                self._child_ended()
+            elif self._listening and ready == self._listening.sock.fileno():
+                self._start()
+
+    def tick(self) -> None:
+        """Listens again when a pause after repeated failures is over. Never waits."""
+        if self._child is None and not self._waiting and time.monotonic() >= self._pause_until_s:
+            self._wait_for_client()
+
+    def close(self) -> None:
+        """Ends the service (at most `GRACE_S` seconds) and removes the socket. Safe to call twice."""
+        self._hang_up()
+        if self._child:
+            self._child.end(GRACE_S)
+            self._child = None
+        if self._listening:
+            self._listening.remove()
+            self._listening = None
+        if not self._poll.closed:
+            self._poll.close()
+
+    def _wait_for_client(self) -> None:
+        if self._listening:
+            self._poll.register(self._listening.sock.fileno(), select.EPOLLIN)
+            self._waiting = True
+
+    def _start(self) -> None:
+        """Somebody connected: from now on the service accepts."""
+        assert self._listening is not None
+        self._poll.unregister(self._listening.sock.fileno())
+        self._waiting = False
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with theirs:
+            try:
+                self._child = Child(self._listening.sock.fileno(), theirs.fileno(), self._options.encode())
+            except OSError as error:
+                ours.close()
+                self._failed(f"could not be started: {error.strerror}")
+                return
+        self.starts += 1
+        self._link = LineServer(ours, self._answer)
+        self._poll.register(ours.fileno(), select.EPOLLIN)
+        self._poll.register(self._child.pidfd, select.EPOLLIN)
+
+    def _serve_link(self, link: LineServer, events: int) -> None:
+        try:
+            if events & select.EPOLLOUT:
+                link.write()
+            if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
+                link.read()
+        except HungUp:
+            self._hang_up()
+            return
+        wanted = select.EPOLLIN | (select.EPOLLOUT if link.wants_to_write else 0)
+        self._poll.modify(link.sock.fileno(), wanted)
+
+    def _hang_up(self) -> None:
+        """The service ends when it sees that nobody is left to ask."""
+        if self._link:
+            self._poll.unregister(self._link.sock.fileno())
+            self._link.sock.close()
+            self._link = None
+
+    def _child_ended(self) -> None:
+        child = self._child
+        assert child is not None
+        status = child.reap()
+        if status is None:
+            return
+        self._hang_up()
+        self._poll.unregister(child.pidfd)
+        child.close()
+        self._child = None
+        if status == 0:
+            self._failures = 0
+            self._wait_for_client()
+            return
+        if time.monotonic() - child.started_s > STEADY_S:
+            self._failures = 0
+        self._failed(f"ended by signal {-status}" if status < 0 else f"ended with status {status}")
+
+    def _failed(self, how: str) -> None:
+        """The first failure is forgiven at once; from the second on there is a growing pause."""
+        self._failures += 1
+        pause = 0.0 if self._failures == 1 else min(LONGEST_PAUSE_S, 2.0 ** min(self._failures - 2, 10))
+        self._pause_until_s = time.monotonic() + pause
+        then = f"connections wait {pause:g} s" if pause else "it starts again with the next connection"
+        self._report(f"tracehound: the API service {how}; {then}")
+        self.tick()

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The service's process, as the agent sees it: started, watched, ended."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+LISTEN_FD = 3
+"""File descriptor of the listening socket in the child."""
+LINK_FD = 4
+"""File descriptor of the child's end of the socket pair."""
+_FREE_FD = 10  # where the agent's copies are put, so that they are not among the child's numbers
+_MODULE = "agent.api.server"
+_RESET = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGQUIT)
+
+
+class Child:
+    """One running process of the service. It ends by itself when its end of the link is closed."""
+
+    def __init__(self, listen_fd: int, link_fd: int, options: str) -> None:
+        """Starts it; `options` is JSON for `agent.api.options`. Raises OSError."""
+        self.pid = _spawn(listen_fd, link_fd, options)
+        """Process id."""
+        self.started_s = time.monotonic()
+        """When it was started, monotonic seconds."""
+        self.pidfd = os.pidfd_open(self.pid)
+        """Readable once the process has ended."""
+
+    def reap(self) -> int | None:
+        """Exit status as in `os.waitstatus_to_exitcode`; None while it runs. Never waits."""
+        try:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:  # somebody else collected it: it has ended, how is not known
+            return 0
+        return os.waitstatus_to_exitcode(status) if pid else None
+
+    def end(self, grace_s: float) -> None:
+        """Waits until it has ended; after the grace period it is killed."""
+        try:
+            if not select.select([self.pidfd], [], [], grace_s)[0]:
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                os.waitpid(self.pid, 0)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Forgets the process once it is reaped."""
+        os.close(self.pidfd)
+
+
+def _spawn(listen_fd: int, link_fd: int, options: str) -> int:
+    """posix_spawn: the agent's memory is not copied, and its signal mask is not inherited."""
+    copies = [_high_copy(listen_fd), _high_copy(link_fd)]
+    try:
+        return os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-P", "-m", _MODULE, options],
+            _environment(),
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, 2, 1),  # standard output belongs to the agent's events
+                (os.POSIX_SPAWN_DUP2, copies[0], LISTEN_FD),
+                (os.POSIX_SPAWN_DUP2, copies[1], LINK_FD),
+            ],
+            setsigmask=[],
+            setsigdef=_RESET,
+        )
+    finally:
+        for copy in copies:
+            os.close(copy)
+
+
+def _high_copy(fd: int) -> int:
+    import fcntl
+
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FREE_FD)
+
+
+def _environment() -> dict[str, str]:
+    """The agent's own, and where this package lies: the child must not look into its working directory."""
+    root = str(Path(__file__).parents[2])
+    inherited = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": f"{root}:{inherited}" if inherited else root}

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One client's event stream: its own place in the log, and what it wants of it.
+
+The log is the queue. A client that is slow is simply further back in the log; nothing is kept for it.
+One that is too far back goes on at the end, and is told how many events it missed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from agent.api.convert import Unconvertible, to_response
+from agent.api.expansion import Expansion
+from agent.api.filters.events import EventFilter
+from agent.api.filters.fields import FieldSelection
+from agent.api.filters.timelimit import TimeLimit
+from agent.api.filters.view import view
+from agent.api.head import Head, ignore, is_own
+from agent.api.proto.tetragon import events_pb2
+from agent.api.wire import frame
+from agent.log.entry import Cursor, Entry
+from agent.log.tail import Tail
+from agent.log.window import Window
+
+BATCH_EVENTS = 64
+"""Events that are read, judged and sent together."""
+BATCH_BYTES = 1 << 18
+"""A batch ends early when its lines have this many bytes: it is all that is in memory for a client."""
+FILTER_S = 0.25
+"""CPU time that a client's filters may take for one batch, in seconds."""
+
+FILTER_LIMIT = TimeLimit(FILTER_S)
+
+
+class Wish(NamedTuple):
+    """What a client asked for, compiled."""
+
+    filter: EventFilter
+    """Which events."""
+    fields: FieldSelection
+    """Which of their fields."""
+    expanded: bool
+    """Whether it wants the expanded form."""
+
+    @property
+    def needs_expansion(self) -> bool:
+        """Whether events are expanded, be it only to judge them."""
+        return self.expanded or self.filter.needs_expansion
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether an event becomes the same message as for every other such client."""
+        return not self.fields and not self.expanded
+
+
+class Encoded:
+    """Messages that were made lately: clients at the end of the log want the same ones."""
+
+    MOST = 512
+
+    def __init__(self) -> None:
+        self._frames: dict[int, bytes] = {}
+
+    def get(self, entry: Entry) -> bytes:
+        """The framed message of an event as it stands in the log. Raises Unconvertible."""
+        made = self._frames.get(entry.sequence)
+        if made is None:
+            made = frame(to_response(entry.record).SerializeToString())
+            if len(self._frames) >= self.MOST:
+                del self._frames[next(iter(self._frames))]
+            self._frames[entry.sequence] = made
+        return made
+
+
+class Feed:
+    """The events for one client, from the end of the log at the time it is made. Never waits."""
+
+    def __init__(
+        self, head: Head, directory: str, wish: Wish, encoded: Encoded, expansion: Expansion | None
+    ) -> None:
+        self._head = head
+        self._directory = Path(directory)
+        self._wish = wish
+        self._encoded = encoded
+        self._expansion = expansion
+        head.look()
+        self._go_to_end()
+
+    @property
+    def cursor(self) -> Cursor:
+        """The client's place."""
+        return self._tail.cursor
+
+    @property
+    def events_behind(self) -> int:
+        """How many events there are between the client's place and the end of the log."""
+        records = self._head.cursor.sequence - self.cursor.sequence
+        return max(0, records - (self._head.own - self._own))
+
+    def next_frames(self, most_behind: int) -> bytes:
+        """The next messages, framed, ready to be sent; empty when none is due. Raises OSError, TooSlow.
+
+        When the client is more than `most_behind` events behind, one that says how many it missed.
+        """
+        behind = self.events_behind
+        if behind > most_behind:
+            self.close()
+            self._go_to_end()
+            return self._missed(behind)
+        entries = list(self._batch())
+        frames = [self._missed(missed) for missed in map(_removed, entries) if missed]
+        self._own += sum(1 for entry in entries if is_own(entry.line))
+        events = [entry for entry in entries if entry.line and not is_own(entry.line)]
+        return b"".join(frames + self._messages(events))
+
+    def close(self) -> None:
+        """Closes the open segment."""
+        self._tail.close()
+
+    def _go_to_end(self) -> None:
+        self._tail = Tail(self._directory, Window(), self._head.cursor, ignore)
+        self._own = self._head.own
+        self._entries: Iterator[Entry] = iter(())
+
+    def _batch(self) -> Iterator[Entry]:
+        """The next records, up to a number and a size; fewer only at the end of the log."""
+        size = 0
+        for _ in range(2):  # an iteration ends where the log ended when it was last looked at
+            for entry in islice(self._entries, BATCH_EVENTS):
+                yield entry
+                size += len(entry.line)
+                if size >= BATCH_BYTES:
+                    return
+            if size:
+                return
+            self._entries = self._tail.entries()
+
+    def _messages(self, events: list[Entry]) -> list[bytes]:
+        """What becomes of the events: judged in the form that the filters need, sent in the other's."""
+        pairs = [(entry, entry.record) for entry in events]
+        if self._expansion is not None and events:
+            self._expansion.catch_up()
+            pairs = [(entry, self._expansion.expand(entry.record)) for entry in events]
+        wanted = self._wanted(pairs)
+        return [self._encode(entry, full if self._wish.expanded else entry.record) for entry, full in wanted]
+
+    def _wanted(self, pairs: list[tuple[Entry, dict[str, Any]]]) -> list[tuple[Entry, dict[str, Any]]]:
+        judge = self._wish.filter
+        if judge.passes_all:
+            return pairs
+        with FILTER_LIMIT:
+            return [pair for pair in pairs if (seen := view(pair[1])) is not None and judge.wants(seen)]
+
+    def _encode(self, entry: Entry, record: dict[str, Any]) -> bytes:
+        """The framed message; an event that cannot be converted is not passed over in silence."""
+        try:
+            if self._wish.is_plain:
+                return self._encoded.get(entry)
+            return frame(to_response(self._wish.fields.select(record)).SerializeToString())
+        except (Unconvertible, AttributeError, TypeError):
+            return self._missed(1)
+
+    def _missed(self, count: int) -> bytes:
+        now_s, now_ns = divmod(time.time_ns(), 1_000_000_000)
+        notice = events_pb2.GetEventsResponse(
+            rate_limit_info=events_pb2.RateLimitInfo(number_of_dropped_process_events=count),
+            node_name=self._head.node_name,
+        )
+        notice.time.seconds, notice.time.nanos = now_s, now_ns
+        return frame(notice.SerializeToString())
+
+
+def _removed(entry: Entry) -> int:
+    """How many records the reader says are gone (retention was faster than the client)."""
+    if entry.line:
+        return 0
+    notice = entry.record["tracehound"]["notice"]
+    first, last = notice.get("from_sequence"), notice.get("to_sequence")
+    return last - first + 1 if isinstance(first, int) and isinstance(last, int) else 1

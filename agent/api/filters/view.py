@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A log record as the filters look at it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from agent.api.convert import EVENT_NUMBERS
+
+Json = Mapping[str, Any]
+_NOTHING: Json = {}
+
+
+class View(NamedTuple):
+    """One event; absent parts are empty, so that looking needs no questions."""
+
+    type: int
+    """`EventType` of the event."""
+    body: Json
+    """The event itself: the value under `process_exec`, `process_exit`, …"""
+    process: Json
+    """The process of the event."""
+    parent: Json | None
+    """Its parent, None when the event has none."""
+    ancestry: Sequence[str]
+    """exec_ids from the parent up, from our own part of the record."""
+
+    @property
+    def pod(self) -> Json | None:
+        """The pod of the process, None outside of pods."""
+        return self.process.get("pod")
+
+    @property
+    def ancestors(self) -> Sequence[Json]:
+        """Full processes from the grandparent up; only the expanded form has them."""
+        ancestors: Sequence[Json] = self.body.get("ancestors", ())
+        return ancestors
+
+    def family_pids(self) -> set[int]:
+        """Pids of the process and of all its ancestors that the record knows."""
+        pids = {self.process.get("pid", 0), (self.parent or _NOTHING).get("pid", 0)}
+        pids.update(map(pid_of, self.ancestry))
+        return pids
+
+
+def view(record: Json) -> View | None:
+    """How the filters see a record; None for the log's own records."""
+    for key, body in record.items():
+        number = EVENT_NUMBERS.get(key)
+        if number is not None and isinstance(body, dict):
+            own = record.get("tracehound", _NOTHING)
+            return View(
+                number, body, body.get("process", _NOTHING), body.get("parent"), own.get("ancestry", ())
+            )
+    return None
+
+
+@lru_cache(maxsize=8192)
+def pid_of(exec_id: str) -> int:
+    """The pid inside an exec_id (base64 of `node:ktime:pid`); 0 when it is not one."""
+    try:
+        return int(base64.b64decode(exec_id).rpartition(b":")[2])
+    except (ValueError, binascii.Error):
+        return 0

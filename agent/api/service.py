@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The services' methods. What has no method here is answered with UNIMPLEMENTED, by name."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message_factory import GetMessageClass
+from grpclib.const import Cardinality, Handler, Status
+from grpclib.exceptions import GRPCError
+from grpclib.server import Stream
+
+from agent import __version__
+from agent.api.feed import Wish
+from agent.api.filters import Refused
+from agent.api.filters.events import EventFilter
+from agent.api.filters.fields import FieldSelection
+from agent.api.health import SILENT, Health, State, judge
+from agent.api.link import AgentLink, AgentSilent
+from agent.api.proto.tetragon import events_pb2, sensors_pb2, tetragon_pb2
+from agent.api.proto.tracehound import control_pb2
+from agent.api.streams import Streams
+from agent.api.wire import EXPAND, HINT, read_request
+
+log = logging.getLogger(__name__)
+
+AnyStream = Stream[Any, Any]
+Method = Callable[[AnyStream], Awaitable[None]]
+
+_HEALTH = {
+    State.RUNNING: tetragon_pb2.HEALTH_STATUS_RUNNING,
+    State.DEGRADED: tetragon_pb2.HEALTH_STATUS_RUNNING,  # the interface has no word for it; details say it
+    State.STOPPED: tetragon_pb2.HEALTH_STATUS_STOPPED,
+    State.ERROR: tetragon_pb2.HEALTH_STATUS_ERROR,
+}
+
+
+def mapping(service: ServiceDescriptor, methods: dict[str, Method]) -> dict[str, Handler]:
+    """grpclib's table of a service: path -> handler, for every method that its description has."""
+    return {
+        f"/{service.full_name}/{method.name}": Handler(
+            methods.get(method.name) or _unimplemented(method),
+            Cardinality.UNARY_STREAM if method.server_streaming else Cardinality.UNARY_UNARY,
+            GetMessageClass(method.input_type),
+            GetMessageClass(method.output_type),
+        )
+        for method in service.methods
+    }
+
+
+def _unimplemented(method: MethodDescriptor) -> Method:
+    async def refuse(stream: AnyStream) -> None:
+        raise GRPCError(Status.UNIMPLEMENTED, f"{method.name} is not implemented by Tracehound {__version__}")
+
+    return refuse
+
+
+class Observing:
+    """`tetragon.FineGuidanceSensors`."""
+
+    def __init__(self, agent: AgentLink, streams: Streams) -> None:
+        self._agent = agent
+        self._streams = streams
+
+    def __mapping__(self) -> dict[str, Handler]:
+        service = sensors_pb2.DESCRIPTOR.services_by_name["FineGuidanceSensors"]
+        methods: dict[str, Method] = {
+            "GetVersion": self.get_version,
+            "GetHealth": self.get_health,
+            "GetEvents": self.get_events,
+        }
+        return mapping(service, methods)
+
+    async def get_version(self, stream: AnyStream) -> None:
+        """The running agent's version; this process may already be a newer one."""
+        await read_request(stream, sensors_pb2.GetVersionRequest)
+        try:
+            answer = await self._agent.ask("version")
+        except AgentSilent:
+            answer = {}
+        version = str(answer.get("version", __version__))
+        await stream.send_message(sensors_pb2.GetVersionResponse(version=version))
+
+    async def get_health(self, stream: AnyStream) -> None:
+        """One entry, whatever `event_set` asks for, as upstream answers it."""
+        await read_request(stream, tetragon_pb2.GetHealthStatusRequest)
+        health = await self._health()
+        entry = tetragon_pb2.HealthStatus(
+            event=tetragon_pb2.HEALTH_STATUS_TYPE_STATUS, status=_HEALTH[health.state], details=health.text
+        )
+        await stream.send_message(tetragon_pb2.GetHealthStatusResponse(health_status=[entry]))
+
+    async def get_events(self, stream: AnyStream) -> None:
+        """Events from now on, until the client leaves."""
+        request = await read_request(stream, events_pb2.GetEventsRequest)
+        try:
+            wish = Wish(
+                filter=EventFilter(request),
+                fields=FieldSelection(request.field_filters),
+                expanded=_asks_for_expansion(stream),
+            )
+        except Refused as error:
+            raise GRPCError(Status.INVALID_ARGUMENT, str(error)) from None
+        await self._streams.serve(stream, wish)
+
+    async def _health(self) -> Health:
+        try:
+            status = await self._agent.ask("status")
+        except AgentSilent:
+            return SILENT
+        if "error" in status:
+            return Health(State.ERROR, [f"the agent cannot tell its status: {status['error']}"])
+        try:
+            return judge(status)
+        except (AttributeError, KeyError, TypeError) as error:
+            log.warning("a status that cannot be judged: %r", error)
+            return Health(State.ERROR, ["the agent's status cannot be judged"])
+
+
+class Control:
+    """`tracehound.Control`."""
+
+    def __init__(self, agent: AgentLink) -> None:
+        self._agent = agent
+
+    def __mapping__(self) -> dict[str, Handler]:
+        service = control_pb2.DESCRIPTOR.services_by_name["Control"]
+        return mapping(service, {"GetStatus": self.get_status, "Reload": self.reload})
+
+    async def get_status(self, stream: AnyStream) -> None:
+        """The agent's own words."""
+        await read_request(stream, control_pb2.GetStatusRequest)
+        await stream.send_message(control_pb2.GetStatusResponse(json=await self._ask(stream, "status")))
+
+    async def reload(self, stream: AnyStream) -> None:
+        """Fails with FAILED_PRECONDITION when the new settings are wrong."""
+        await read_request(stream, control_pb2.ReloadRequest)
+        await stream.send_message(control_pb2.ReloadResponse(json=await self._ask(stream, "reload")))
+
+    async def _ask(self, stream: AnyStream, request: str) -> bytes:
+        try:
+            answer = await self._agent.ask(request)
+        except AgentSilent:
+            raise GRPCError(Status.UNAVAILABLE, SILENT.reasons[0]) from None
+        if "error" not in answer:
+            return json.dumps(answer).encode()
+        message = str(answer["error"])
+        await stream.send_trailing_metadata(
+            status=Status.FAILED_PRECONDITION,
+            status_message=message,
+            metadata={HINT: json.dumps(str(answer.get("hint", "")))},
+        )
+        raise GRPCError(Status.FAILED_PRECONDITION, message)
+
+
+def _asks_for_expansion(stream: AnyStream) -> bool:
+    value = stream.metadata.get(EXPAND, "false") if stream.metadata is not None else "false"
+    if value not in ("true", "false"):
+        raise Refused(f"metadata {EXPAND}: {value!r} is neither true nor false")
+    return value == "true"

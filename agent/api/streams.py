@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All event streams of the service: their number, what they share, and the loop of each."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+from grpclib.server import Stream
+
+from agent.api.expansion import Expansion
+from agent.api.feed import Encoded, Feed, Wish
+from agent.api.filters.timelimit import TooSlow
+from agent.api.head import Head
+from agent.api.options import Options
+from agent.api.wire import send_frames
+from agent.errors import LogUnavailable
+
+LONG_BATCH_S = 0.01
+"""A stream whose batch took longer than this rests as long as it worked, in seconds."""
+
+
+class Streams:
+    """Serves `GetEvents`. What streams share exists only while there are streams."""
+
+    def __init__(self, options: Options) -> None:
+        self.open = 0
+        """Streams that are being served."""
+        self._options = options
+        self._encoded = Encoded()
+        self._head: Head | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._expansion: Expansion | None = None
+        self._expanding = 0
+
+    async def serve(self, stream: Stream[Any, Any], wish: Wish) -> None:
+        """Sends events until the client leaves. Raises GRPCError."""
+        if self.open >= self._options.max_clients:
+            raise GRPCError(
+                Status.RESOURCE_EXHAUSTED,
+                f"{self.open} event streams are being served, which is all that api.max_clients allows",
+            )
+        self.open += 1
+        try:
+            async with self._shared_head() as head, self._shared_expansion(wish) as expansion:
+                await self._run(stream, Feed(head, self._options.log_dir, wish, self._encoded, expansion))
+        except LogUnavailable as error:
+            raise GRPCError(Status.UNAVAILABLE, f"{error.message}; {error.hint}") from None
+        except OSError as error:
+            raise GRPCError(Status.UNAVAILABLE, f"the log cannot be read: {error.strerror}") from None
+        except TooSlow as error:
+            raise GRPCError(Status.INVALID_ARGUMENT, f"{error}; simplify the regular expressions") from None
+        finally:
+            self.open -= 1
+
+    async def _run(self, stream: Stream[Any, Any], feed: Feed) -> None:
+        try:
+            await stream.send_initial_metadata()
+            assert self._head is not None
+            while True:
+                began = time.perf_counter()
+                frames = feed.next_frames(self._options.client_queue_events)
+                took = time.perf_counter() - began
+                if frames:
+                    await send_frames(stream, frames)
+                await asyncio.sleep(took if took > LONG_BATCH_S else 0)
+                await self._head.wait(feed.cursor)
+        finally:
+            feed.close()
+
+    @asynccontextmanager
+    async def _shared_head(self) -> AsyncIterator[Head]:
+        if self._head is None:
+            self._head = Head(self._options.log_dir)
+            self._watch = asyncio.create_task(self._head.watch(), name="end of the log")
+        try:
+            yield self._head
+        finally:
+            if self.open == 1 and self._watch is not None:
+                self._watch.cancel()
+                self._head.close()
+                self._head, self._watch, self._encoded = None, None, Encoded()
+
+    @asynccontextmanager
+    async def _shared_expansion(self, wish: Wish) -> AsyncIterator[Expansion | None]:
+        if not wish.needs_expansion:
+            yield None
+            return
+        if self._expansion is None:
+            self._expansion = Expansion(self._options.log_dir, self._options.agent_started_ms)
+        self._expanding += 1
+        try:
+            await self._expansion.prepare()
+            yield self._expansion
+        finally:
+            self._expanding -= 1
+            if self._expanding == 0:
+                self._expansion.close()
+                self._expansion = None

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One gRPC call over a unix socket, and its errors in the command line's words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+from grpclib.client import Channel, UnaryUnaryMethod
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError, StreamTerminatedError
+
+from agent.api.wire import HINT
+from agent.errors import AgentUnreachable, TracehoundError
+
+M = TypeVar("M", bound=Message)
+
+
+async def unary(socket: str, path: str, request: Message, answers: type[M], timeout_s: float) -> M:
+    """The answer. Raises AgentUnreachable when none comes, TracehoundError when it is a refusal."""
+    channel = Channel(path=socket)
+    try:
+        async with UnaryUnaryMethod(channel, path, type(request), answers).open(timeout=timeout_s) as stream:
+            await stream.send_message(request, end=True)
+            answer = await stream.recv_message()
+            await stream.recv_trailing_metadata()
+    except GRPCError as error:
+        raise _refusal(error, stream.trailing_metadata or {}) from None
+    except TimeoutError:
+        raise AgentUnreachable(
+            f"no answer within {timeout_s:g} s on {socket}", "is the agent's machine overloaded?"
+        ) from None
+    except (OSError, StreamTerminatedError) as error:
+        raise AgentUnreachable(f"the connection to {socket} broke: {error}", "try again") from None
+    finally:
+        channel.close()
+    assert isinstance(answer, answers)
+    return answer
+
+
+def _refusal(error: GRPCError, metadata: Mapping[str, Any]) -> TracehoundError:
+    message = error.message or error.status.name
+    if error.status is Status.UNAVAILABLE:
+        return AgentUnreachable(message, "see the agent's own messages")
+    return TracehoundError(message, json.loads(metadata.get(HINT, '""')))
