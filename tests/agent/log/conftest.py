@@ -144,3 +144,9 @@ def unprivileged() -> Iterator[Path]:
         os.setegid(0)
     subprocess.run(["chmod", "-R", "u+rwX", directory], check=True)
     shutil.rmtree(directory)
+
+
+def recorded(kind: str) -> bytes:
+    """An event of Tetragon with everything switched on, as it was recorded (names of node and scripts
+    changed)."""
+    return (Path(__file__).parent / "events" / f"{kind}.jsonl").read_bytes().rstrip(b"\n")

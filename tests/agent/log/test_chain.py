@@ -34,6 +34,7 @@ def test_a_directory_that_was_there_keeps_its_mode(tmp_path: Path) -> None:
     assert tmp_path.stat().st_mode & 0o777 == 0o755
 
 
+@pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to any group")
 def test_segments_and_directory_belong_to_the_group_of_the_settings(tmp_path: Path) -> None:
     chain = SegmentChain(LogSettings(dir=str(tmp_path / "log"), group="daemon"), FACTS)

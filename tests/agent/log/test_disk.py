@@ -73,6 +73,7 @@ def test_a_cut_that_failed_is_made_up_for(file: SegmentFile, monkeypatch: pytest
     assert file.path.read_bytes() == b"one\ntwo\n"
 
 
+@pytest.mark.root
 def test_a_full_disk_leaves_whole_lines_only(small_disk: Path) -> None:
     file = SegmentFile(small_disk / "segment", None)
     line = b"x" * 999 + b"\n"

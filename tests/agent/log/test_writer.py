@@ -233,6 +233,7 @@ def test_what_does_not_fit_into_the_queue_is_told_where_it_is_missing(
     assert sequences_of(log_dir) == list(range(1, writer.last_sequence + 1))
 
 
+@pytest.mark.root
 def test_a_really_full_disk_is_waited_out(make_writer: MakeWriter, clock: Clock, small_disk: Path) -> None:
     ballast = small_disk / "ballast"
     ballast.write_bytes(b"x" * 150_000)
