@@ -33,7 +33,7 @@ def parse_selector(text: str) -> Selector:
         requirements.append(_requirement(match))
         at = match.end()
     if text.rstrip().endswith(","):
-        raise ValueError(f"a requirement is missing after the last comma: {text!r}")
+        raise ValueError(f"not a label selector, nothing follows the last comma: {text!r}")
     return lambda labels: all(fits(labels) for fits in requirements)
 
 

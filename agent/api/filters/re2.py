@@ -39,7 +39,7 @@ _POSIX = {
 _GROUP = re.compile(r"\((?:\?(?:P?<([A-Za-z_]\w*)>|([imsU]*(?:-[imsU]+)?)([:)])))?", re.ASCII)
 _COUNT = re.compile(r"\{(\d+)(?:,(\d*))?\}", re.ASCII)
 _HEX = re.compile(r"x(?:\{([0-9A-Fa-f]{1,6})\}|([0-9A-Fa-f]{2}))")
-_OCTAL = re.compile(r"0[0-7]{0,2}")
+_OCTAL = re.compile(r"0[0-7]{0,2}|[1-7][0-7]{1,2}")
 _POSIX_CLASS = re.compile(r"\[:(\^?)(\w+):\]", re.ASCII)
 _SPACE = r"\t\n\f\r "
 
