@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -153,3 +154,47 @@ def call(capsys: pytest.CaptureFixture[str]) -> Call:
         return status, out, err
 
     return call
+
+
+def agent_state(**changes: Any) -> dict[str, Any]:
+    """What an agent that is well writes to status.json, just now."""
+    now = time.time_ns() / 1e9 - START_NS / 1e9
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return {
+        "pid": os.getpid(),
+        "version": "0.1.0",
+        "node_name": NODE,
+        "boot_id": boot_id,
+        "started": stamp(now - 120),
+        "kernel": "6.12.0",
+        "state": "running",
+        "health": {"state": "ok", "reasons": []},
+        "events": {"process_exec": 1200, "process_exit": 1100},
+        "lost": {},
+        "programs": [{"name": "exec", "kind": "tp_btf", "attached": True}],
+        "ring": {"bytes": 16 << 20, "fill": 0.01, "peak": 0.25},
+        "lag_seconds": 0.004,
+        "processes": 321,
+        "shed_step": 0,
+        "log": {"dir": "/var/log/th", "last_sequence": 2301, "bytes": 3 << 20, "state": "ok"},
+        "cpu_percent": 1.25,
+        "rss_bytes": 40 << 20,
+        "pss_bytes": 30 << 20,
+        "updated": stamp(now),
+        **changes,
+    }
+
+
+@pytest.fixture
+def write_state(log: LogMaker) -> Callable[..., dict[str, Any]]:
+    """Writes status.json of an agent that is well, but for the changes."""
+
+    def write(**changes: Any) -> dict[str, Any]:
+        state = agent_state(**changes)
+        (log.directory / "status.json").write_text(json.dumps(state))
+        return state
+
+    return write
+
+
+WriteState = Callable[..., dict[str, Any]]

@@ -67,7 +67,12 @@ def test_hostile_text_in_every_field_stays_on_one_line(wide: bool) -> None:
         "binary_properties": {"setuid": ESCAPES, "privileges_changed": [ESCAPES]},
     }
     for kind in ("process_exec", "process_exit", "process_kprobe", "process_" + ESCAPES):
-        event = {"process": nasty, "parent": nasty, "signal": ESCAPES, "function_name": ESCAPES}
+        event: dict[str, Any] = {
+            "process": nasty,
+            "parent": nasty,
+            "signal": ESCAPES,
+            "function_name": ESCAPES,
+        }
         event |= {"args": [{"string_arg": ESCAPES}], "policy_name": ESCAPES, "action": ESCAPES}
         for content in (own, {}):
             line = render_event(
@@ -150,7 +155,11 @@ def test_a_pod_stands_where_the_container_would() -> None:
 
 
 def test_an_event_of_a_policy_tells_function_arguments_and_action() -> None:
-    event = {"process": process(), "function_name": "security_file_open", "action": "KPROBE_ACTION_SIGKILL"}
+    event: dict[str, Any] = {
+        "process": process(),
+        "function_name": "security_file_open",
+        "action": "KPROBE_ACTION_SIGKILL",
+    }
     event |= {"args": [{"file_arg": {"path": "/etc/shadow"}}], "policy_name": "shadow"}
     line = render_event({"process_kprobe": event, "time": stamp(2)}, RenderContext())
     assert line.endswith("kprobe       7 /bin/x security_file_open /etc/shadow SIGKILL [shadow]")
