@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's state as it writes it to `LOGDIR/status.json`, and whether that agent still lives."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from agent.cli.clock import seconds_between
+from agent.cli.when import as_log_time
+from agent.errors import AgentUnreachable, LogUnavailable
+
+FILE = "status.json"
+FRESH_SECONDS = 5.0
+"""The agent writes its state every second; after this long without news it hangs or is dead."""
+
+
+class AgentState(NamedTuple):
+    """One reading of status.json."""
+
+    content: dict[str, Any]
+    """The file as it is."""
+    age_seconds: float
+    """Since it was written; infinite when it does not say when."""
+    alive: bool
+    """Whether the agent that wrote it runs."""
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it tells of now."""
+        return self.age_seconds <= FRESH_SECONDS
+
+
+def read_state(log_dir: Path) -> AgentState:
+    """The state of the agent that writes to `log_dir`, dead or alive.
+
+    Raises AgentUnreachable when no agent ever wrote one there, LogUnavailable when it may not be read.
+    """
+    path = log_dir / FILE
+    try:
+        content = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise AgentUnreachable(
+            f"no agent writes to {log_dir}: there is no {FILE}",
+            "start it with `tracehound run`, or pass the --log-dir that it uses",
+        ) from None
+    except OSError as error:
+        raise LogUnavailable(
+            f"{path}: {error.strerror}", "become root or a member of the group that may read the log"
+        ) from None
+    except ValueError:
+        raise AgentUnreachable(f"{path} is not JSON", "look who else writes to this directory") from None
+    if not isinstance(content, dict) or not isinstance(content.get("pid"), int):
+        raise AgentUnreachable(f"{path} holds no agent's state", "look who else writes to this directory")
+    age = _age(content)
+    return AgentState(content, age, age <= FRESH_SECONDS or _runs(content))
+
+
+def explain_dead(state: AgentState) -> AgentUnreachable:
+    """The error for a state that nobody writes any more."""
+    pid, updated = state.content["pid"], state.content.get("updated", "an unknown time")
+    return AgentUnreachable(
+        f"the agent is not running: pid {pid} wrote its state last at {updated} and is gone",
+        "start it with `tracehound run`; `tracehound events -n 20` shows how the log ends",
+    )
+
+
+def require_alive(log_dir: Path) -> AgentState:
+    """As read_state, but a dead agent is AgentUnreachable."""
+    state = read_state(log_dir)
+    if not state.alive:
+        raise explain_dead(state)
+    return state
+
+
+def _age(content: dict[str, Any]) -> float:
+    age = seconds_between(str(content.get("updated", "")), as_log_time(time.time_ns()))
+    return float("inf") if age is None else abs(age)
+
+
+def _runs(content: dict[str, Any]) -> bool:
+    """Whether the pid of an old state is still the same process: same boot, started before it wrote."""
+    boot_id = content.get("boot_id")
+    if boot_id and boot_id != _boot_id():
+        return False
+    try:
+        os.kill(content["pid"], 0)
+    except PermissionError:
+        pass
+    except (OSError, OverflowError):
+        return False
+    return _lived_at(content["pid"], str(content.get("updated", "")))
+
+
+def _lived_at(pid: int, moment: str) -> bool:
+    """Whether a process that exists is no zombie and older than `moment`, a time of the log."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        created, state = process.create_time(), process.status()
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
+        return True
+    if state == psutil.STATUS_ZOMBIE:
+        return False
+    later = seconds_between(as_log_time(int(created * 1e9)), moment)
+    return later is None or later > -1
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tracehound status`: the running agent's health, as it computes it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from agent.cli.arguments import add_color_argument, add_output_argument, add_place_arguments, log_dir_from
+from agent.cli.clock import seconds_between
+from agent.cli.color import Palette, palette, wants_color
+from agent.cli.health import AgentState, explain_dead, read_state
+from agent.cli.text import clean
+from agent.cli.when import as_log_time
+from agent.configuration.units import human_duration, human_size
+
+HELP = "The health of the running agent: programs attached, losses, lag, its own cost."
+EXAMPLES = """\
+exit status: 0 ok, 1 degraded, failed or not responding, 7 no agent
+
+examples:
+  tracehound status
+  tracehound status -o json | jq .lost
+  tracehound status --log-dir /var/lib/tracehound/log && echo all is well
+"""
+
+OK, NOT_OK = 0, 1
+_TONES = {"ok": "good", "degraded": "warn"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """-o, --color and where."""
+    add_output_argument(parser, "text", "json")
+    add_color_argument(parser)
+    add_place_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the state; the result says whether it is good. Raises AgentUnreachable when nothing runs."""
+    state = read_state(log_dir_from(args))
+    health, reasons = judge(state)
+    if args.format == "json":
+        age = state.age_seconds if state.age_seconds != float("inf") else None
+        print(
+            json.dumps({**state.content, "alive": state.alive, "stale": not state.fresh, "age_seconds": age})
+        )
+    if not state.alive:
+        raise explain_dead(state)
+    if args.format == "text":
+        print("\n".join(report(state, health, reasons, palette(wants_color(args.color)))))
+    return OK if health == "ok" else NOT_OK
+
+
+def judge(state: AgentState) -> tuple[str, list[str]]:
+    """`ok`, `degraded` or `failed`, with reasons: the agent's own word, as long as it is fresh."""
+    health = state.content.get("health", {})
+    word, reasons = str(health.get("state", "failed")), [str(reason) for reason in health.get("reasons", ())]
+    if not state.fresh:
+        silent = "ever" if state.age_seconds == float("inf") else human_duration(state.age_seconds)
+        return "failed", [f"not responding: no news for {silent}", *reasons]
+    return word, reasons
+
+
+def report(state: AgentState, health: str, reasons: list[str], color: Palette) -> list[str]:
+    """The state as lines."""
+    content = state.content
+    tone = getattr(color, _TONES.get(health, "bad"))
+    node = clean(str(content.get("node_name", "?")))
+    lines = [
+        f"tracehound {clean(str(content.get('version', '?')))} on {node}: {tone}{clean(health)}{color.end}"
+    ]
+    lines += [f"  {tone}! {clean(reason)}{color.end}" for reason in reasons]
+    lines += [f"  {name:<10} {clean(text)}" for name, text in _facts(content) if text]
+    lines.append(f"  {'updated':<10} {human_duration(state.age_seconds)} ago")
+    return lines
+
+
+def _facts(content: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("agent", _agent(content)),
+        ("kernel", _kernel(content)),
+        ("events", counts(content.get("events", {})) + _lag(content)),
+        ("lost", counts(content.get("lost", {}))),
+        ("ring", _ring(content.get("ring", {}))),
+        ("processes", f"{content.get('processes', 0):,}"),
+        ("shedding", f"step {content['shed_step']}" if content.get("shed_step") else ""),
+        ("log", _log(content.get("log", {}))),
+    ]
+
+
+def _agent(content: Mapping[str, Any]) -> str:
+    now = as_log_time(time.time_ns())
+    up = seconds_between(str(content.get("started", "")), now)
+    parts = [f"pid {content['pid']}"]
+    parts += [f"up {human_duration(up)}"] if up is not None else []
+    return ", ".join(parts + cost(content))
+
+
+def cost(content: Mapping[str, Any]) -> list[str]:
+    """What the agent itself takes, as far as it says."""
+    parts = [f"CPU {content['cpu_percent']:.1f} %"] if "cpu_percent" in content else []
+    if "rss_bytes" in content:
+        parts.append(f"RSS {human_size(content['rss_bytes'])}")
+    if "pss_bytes" in content:
+        parts.append(f"PSS {human_size(content['pss_bytes'])}")
+    return parts
+
+
+def _kernel(content: Mapping[str, Any]) -> str:
+    programs = content.get("programs", ())
+    missing = [str(program.get("name")) for program in programs if not program.get("attached")]
+    text = (
+        f"{content.get('kernel', '?')}, {len(programs) - len(missing)} of {len(programs)} programs attached"
+    )
+    return text + (f" (not attached: {', '.join(missing)})" if missing else "")
+
+
+def counts(numbers: Mapping[str, int]) -> str:
+    """`12 (process_exec 7, process_exit 5)`."""
+    parts = ", ".join(f"{name} {count:,}" for name, count in numbers.items() if count)
+    return f"{sum(numbers.values()):,}" + (f" ({parts})" if parts else "")
+
+
+def _lag(content: Mapping[str, Any]) -> str:
+    return f", {human_duration(content['lag_seconds'])} behind" if "lag_seconds" in content else ""
+
+
+def _ring(ring: Mapping[str, Any]) -> str:
+    if "bytes" not in ring:
+        return ""
+    return f"{human_size(ring['bytes'])}, {ring.get('fill', 0):.0%} full, at most {ring.get('peak', 0):.0%}"
+
+
+def _log(log: Mapping[str, Any]) -> str:
+    if "dir" not in log:
+        return ""
+    size, sequence = human_size(log.get("bytes", 0)), log.get("last_sequence", "?")
+    return f"{log['dir']}, {size}, last sequence {sequence}, {log.get('state', 'state unknown')}"

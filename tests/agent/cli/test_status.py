@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tracehound status`."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from tests.agent.cli.conftest import Call, LogMaker, WriteState, stamp
+from tests.agent.cli.test_health import DEAD_PID, ago
+
+
+def test_a_well_agent_is_shown_with_exit_status_0(call: Call, log: LogMaker, write_state: WriteState) -> None:
+    write_state()
+    status, out, err = call("status", "--log-dir", log.directory)
+    lines = out.splitlines()
+    assert (status, err) == (0, "")
+    assert lines[:-1] == [
+        "tracehound 0.1.0 on n1: ok",
+        f"  agent      pid {os.getpid()}, up 2m00s, CPU 1.2 %, RSS 40.0 MiB, PSS 30.0 MiB",
+        "  kernel     6.12.0, 1 of 1 programs attached",
+        "  events     2,300 (process_exec 1,200, process_exit 1,100), 4ms behind",
+        "  lost       0",
+        "  ring       16.0 MiB, 1% full, at most 25%",
+        "  processes  321",
+        "  log        /var/log/th, 3.0 MiB, last sequence 2301, ok",
+    ]
+    assert lines[-1].startswith("  updated    ")
+
+
+def test_a_degraded_agent_says_why_with_exit_status_1(
+    call: Call, log: LogMaker, write_state: WriteState
+) -> None:
+    write_state(
+        health={"state": "degraded", "reasons": ["12 events lost\x1b[2J"]},
+        lost={"ring_full": 12},
+        programs=[{"name": "exec", "attached": True}, {"name": "exit", "attached": False}],
+        shed_step=2,
+    )
+    status, out, _ = call("status", "--log-dir", log.directory)
+    assert status == 1
+    assert "tracehound 0.1.0 on n1: degraded\n  ! 12 events lost\\e[2J\n" in out
+    assert "1 of 2 programs attached (not attached: exit)" in out
+    assert "  lost       12 (ring_full 12)" in out
+    assert "  shedding   step 2" in out
+
+
+def test_an_agent_that_hangs_is_not_well(call: Call, log: LogMaker, write_state: WriteState) -> None:
+    write_state(pid=1, updated=ago(20))
+    status, out, _ = call("status", "--log-dir", log.directory)
+    assert status == 1
+    assert "not responding: no news for 20" in out
+
+
+def test_a_dead_agent_is_exit_status_7_and_says_when_it_was_last_seen(
+    call: Call, log: LogMaker, write_state: WriteState
+) -> None:
+    write_state(pid=DEAD_PID, updated=stamp(0))
+    status, out, err = call("status", "--log-dir", log.directory)
+    assert (status, out) == (7, "")
+    assert f"pid {DEAD_PID} wrote its state last at {stamp(0)} and is gone" in err
+    assert "hint: start it" in err
+
+
+def test_no_agent_is_exit_status_7(call: Call, log: LogMaker) -> None:
+    status, _, err = call("status", "--log-dir", log.directory)
+    assert status == 7
+    assert "no agent writes to" in err
+
+
+def test_json_is_the_state_and_whether_it_is_stale(
+    call: Call, log: LogMaker, write_state: WriteState
+) -> None:
+    written = write_state()
+    facts = json.loads(call("status", "--log-dir", log.directory, "-o", "json")[1])
+    assert facts["age_seconds"] < 5
+    assert facts == written | {"alive": True, "stale": False, "age_seconds": facts["age_seconds"]}
+
+
+def test_json_of_a_dead_agent_is_still_json(call: Call, log: LogMaker, write_state: WriteState) -> None:
+    write_state(pid=DEAD_PID, updated="")
+    status, out, _ = call("status", "--log-dir", log.directory, "-o", "json")
+    facts = json.loads(out)
+    assert (status, facts["alive"], facts["stale"], facts["age_seconds"]) == (7, False, True, None)
+
+
+@pytest.mark.parametrize("keep", [["pid", "updated"], ["pid", "updated", "health", "log", "ring"]])
+def test_a_state_with_little_in_it_is_shown(
+    call: Call, log: LogMaker, write_state: WriteState, keep: list[str]
+) -> None:
+    state = write_state()
+    (log.directory / "status.json").write_text(json.dumps({key: state[key] for key in keep}))
+    status, out, _ = call("status", "--log-dir", log.directory)
+    assert status == ("health" not in keep)
+    assert f"pid {os.getpid()}" in out
+
+
+def test_colours_are_given_when_asked_for(call: Call, log: LogMaker, write_state: WriteState) -> None:
+    write_state()
+    assert "\x1b[32mok\x1b[0m" in call("status", "--log-dir", log.directory, "--color", "always")[1]
