@@ -392,7 +392,7 @@ def test_data_is_forced_to_disk_as_often_as_the_settings_say(
     assert len(calls) == syncs
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     answers=st.lists(st.sampled_from(["all", "part", "full", "part then full"]), max_size=60),
     queue_lines=st.integers(0, 40),
