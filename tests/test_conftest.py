@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 SUITE = """
 import pytest
 
@@ -32,7 +30,7 @@ def run_suite(directory: Path, rules: str, ci: str, suite: str = SUITE) -> subpr
     (directory / "allowed-skips.toml").write_text(rules)
     (directory / "pytest.ini").write_text("[pytest]\nmarkers =\n  bench: b\n  kernel: k\n  root: r\n")
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "."],
         cwd=directory,
         env={**os.environ, "CI": ci},
         text=True,
@@ -80,7 +78,6 @@ def test_benchmarks_run_only_when_asked_for(tmp_path: Path) -> None:
     assert "1 passed, 1 deselected" in run_suite(tmp_path, "", ci="", suite=suite).stdout
 
 
-@pytest.mark.kernel
 def test_the_executed_cases_are_counted_per_kernel(tmp_path: Path) -> None:
     suite = "import pytest\n@pytest.mark.kernel\ndef test_k(): pass\ndef test_a(): pass\n"
     done = run_suite(tmp_path, "", ci="", suite=suite)

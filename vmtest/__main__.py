@@ -56,9 +56,7 @@ def parser() -> argparse.ArgumentParser:
     testing = commands.add_parser("test", help="run the tests marked kernel under kernels")
     testing.add_argument("labels", nargs="*", metavar="LABEL")
     testing.add_argument("--all", action="store_true", help="every kernel (the default without labels)")
-    testing.add_argument(
-        "--pytest", default="", metavar="ARGS", help="more arguments for pytest, as one word"
-    )
+    testing.add_argument("--pytest", default="", metavar="ARGS", help="what to run instead, as one word")
     testing.add_argument(
         "--count-in",
         action="append",
