@@ -126,7 +126,7 @@ fi
 # --- BPF objects -----------------------------------------------------------------------------------------
 
 if [ -f kprobes/Makefile ]; then
-    as_owner make -C kprobes --no-print-directory --quiet all ||
+    as_owner make -C kprobes --no-print-directory --quiet PYTHON=../.venv/bin/python all ||
         fail "could not build the BPF objects in kprobes/" "See the compiler's messages above."
 fi
 say "ready"
