@@ -77,7 +77,8 @@ class Family:
         self.images: dict[str, Image] = {root.exec_id: root}
         """Root and descendants."""
         self.needles = [root.exec_id.encode()]
-        """exec_ids of all images of the root's process, as they stand in lines."""
+        """Texts of the lines that matter: exec_ids of the images of the root's process (all descendants have
+        them in their ancestry), and what the finder of ancestors adds."""
         self.above: list[str] = []
         """exec_ids of the ancestors, nearest first."""
         self.ancestors: dict[str, Image] = {}

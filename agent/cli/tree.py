@@ -13,8 +13,10 @@ from agent.cli.arguments import add_color_argument, add_output_argument, add_pla
 from agent.cli.clock import Clock, seconds_between
 from agent.cli.color import Palette, palette, wants_color
 from agent.cli.family import MOST, Family, Image
+from agent.cli.period import Period
 from agent.cli.render_own import loss_text
-from agent.cli.search import Period, Scan, find_family, find_pid
+from agent.cli.scan import Scan
+from agent.cli.search import find_family, find_pid
 from agent.cli.text import clean, shorten_path, words
 from agent.cli.when import HELP as WHEN_HELP
 from agent.cli.when import METAVAR, parse_when

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.cli.search import Period, Scan, find_family, find_pid
-from agent.errors import LogUnavailable, UsageError
+from agent.cli.scan import Scan
+from agent.cli.search import find_family, find_pid
+from agent.errors import UsageError
 from tests.agent.cli.conftest import START_NS, LogMaker, stamp
 
 
@@ -137,26 +137,6 @@ def test_an_unknown_exec_id_is_refused(log: LogMaker) -> None:
     log.exec(1, "/sbin/init")
     with pytest.raises(UsageError, match="no process with exec_id zzz"):
         find_family(scan(log), "zzz")
-
-
-def test_a_missing_log_is_told(tmp_path: Path) -> None:
-    with pytest.raises(LogUnavailable):
-        Scan(tmp_path / "none", None)
-
-
-def test_times_without_an_agent_are_holes(log: LogMaker) -> None:
-    period = Period()
-    for record in (
-        log.own("stop", {"reason": "x"}, 10),
-        log.own("start", {"pid": 1}, 20),
-        log.own("unclean_shutdown", {"last_time": stamp(30)}, 40),
-        log.own("start", {"pid": 2}, 41),
-    ):
-        period.note(record)
-    assert [(loss["cause"], loss["from"], loss["to"]) for loss in period.losses] == [
-        ("agent_not_running", stamp(10), stamp(20)),
-        ("agent_not_running", stamp(30), stamp(41)),
-    ]
 
 
 def test_a_malformed_record_is_passed_over(log: LogMaker) -> None:
