@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import base64
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from agent.cli.text import base_name
 
 Value = TypeVar("Value")
 
-GENERATION = 8192
-"""Entries per generation; two are kept. A name and its exec_id take about 150 bytes."""
+GENERATION = 2048
+"""Entries per generation; two are kept. One takes about 300 bytes, and the agent's memory counts."""
+LONGEST_CHAIN = 64
+"""Generations looked up one by one where the log has no ancestry."""
 SEPARATOR = " › "
 UNKNOWN = "…"
 NEAREST, FARTHEST = 5, 2
@@ -43,37 +46,45 @@ class Recent(Generic[Value]):
         return value
 
 
+class Known(NamedTuple):
+    """What is remembered of one process."""
+
+    name: str
+    """Last part of its binary, cleaned."""
+    user: str
+    """As recorded at its exec; empty when that was not seen."""
+    parent_id: str
+
+
 class Seen:
     """Names of processes by exec_id, and breadcrumbs made of them."""
 
     def __init__(self, resolve: Callable[[str], str | None] | None = None) -> None:
         self._resolve = resolve
         """Knows binaries by exec_id better than the log does: the agent's own process tree."""
-        self._names: Recent[str] = Recent()
-        self._users: Recent[str] = Recent()
+        self._known: Recent[Known] = Recent()
         self._crumbs: Recent[str] = Recent()
-        self._parents: Recent[str] = Recent()
 
     def note(self, process: Mapping[str, Any], user: str | None = None) -> None:
-        """Remember a process for its descendants."""
-        exec_id = process["exec_id"]
-        self._names.put(exec_id, base_name(process["binary"]))
-        if "parent_exec_id" in process:
-            self._parents.put(exec_id, process["parent_exec_id"])
-        if user:
-            self._users.put(exec_id, user)
+        """Remember a process for its descendants and its exit."""
+        name, parent_id = base_name(process["binary"]), process.get("parent_exec_id", "")
+        self._known.put(process["exec_id"], Known(sys.intern(name), user or "", parent_id))
 
-    def user(self, exec_id: str) -> str | None:
-        """The user name that was recorded at the process's exec."""
-        return self._users.get(exec_id)
+    def user(self, exec_id: str) -> str:
+        """The user name that was recorded at the process's exec; empty when it is not known."""
+        known = self._known.get(exec_id)
+        return known.user if known is not None else ""
 
     def name(self, exec_id: str) -> str:
         """The short name of a process, UNKNOWN when it was not seen."""
-        name = self._names.get(exec_id)
-        if name is None and self._resolve is not None and (binary := self._resolve(exec_id)):
-            name = base_name(binary)
-            self._names.put(exec_id, name)
-        return name or UNKNOWN
+        known = self._known.get(exec_id)
+        if known is not None:
+            return known.name
+        binary = self._resolve(exec_id) if self._resolve is not None and exec_id else None
+        if not binary:
+            return UNKNOWN
+        self.note({"exec_id": exec_id, "binary": binary})
+        return base_name(binary)
 
     def breadcrumb(self, parent: Mapping[str, Any] | None, ancestry: Sequence[str] | None) -> str:
         """`systemd › sshd › bash` down to `parent`; empty when there is none. Cached per parent."""
@@ -81,7 +92,7 @@ class Seen:
             return ""
         crumb = self._crumbs.get(parent["exec_id"])
         if crumb is None:
-            if "binary" in parent:
+            if "binary" in parent and self._known.get(parent["exec_id"]) is None:
                 self.note(parent)
             names = [self.name(exec_id) for exec_id in _ends(ancestry or self._chain(parent["exec_id"]))]
             crumb = SEPARATOR.join(_collapsed(names))
@@ -91,8 +102,10 @@ class Seen:
     def _chain(self, exec_id: str) -> list[str]:
         """Ancestry from what was seen, for logs that are written without it."""
         chain = [exec_id]
-        while len(chain) < 64 and (above := self._parents.get(chain[-1])) and above not in chain:
-            chain.append(above)
+        while len(chain) < LONGEST_CHAIN and (known := self._known.get(chain[-1])) is not None:
+            if not known.parent_id or known.parent_id in chain:
+                break
+            chain.append(known.parent_id)
         return chain
 
 

@@ -78,7 +78,7 @@ def _render(record: Record, context: RenderContext) -> str:
 
 def _exec(event: Record, own: Record, context: RenderContext) -> str:
     process, color = event["process"], context.color
-    user = own.get("user")
+    user = own.get("user", "")
     context.seen.note(process, user)
     head = _head(process, user, f"{color.good}exec{color.end}", context)
     binary = f"{color.bold}{binary_text(process, own, context.wide)}{color.end}"
@@ -111,7 +111,7 @@ def _hook(kind: str, event: Record, own: Record, context: RenderContext) -> str:
     return f"{head}{binary_text(process, own, context.wide)} {describe_hook(event, color)}"
 
 
-def _head(process: Record, user: str | None, verb: str, context: RenderContext) -> str:
+def _head(process: Record, user: str, verb: str, context: RenderContext) -> str:
     """Container or `host`, user, what happened, pid: aligned columns."""
     color = context.color
     pod, container = process.get("pod"), process.get("docker")

@@ -60,7 +60,7 @@ def test_a_resolver_knows_what_was_not_seen() -> None:
 def test_the_user_of_an_exec_is_remembered() -> None:
     seen = Seen()
     seen.note(process("1", "/a"), "alice")
-    assert (seen.user("1"), seen.user("2")) == ("alice", None)
+    assert (seen.user("1"), seen.user("2")) == ("alice", "")
 
 
 def test_what_is_not_used_is_forgotten_and_what_is_used_stays() -> None:

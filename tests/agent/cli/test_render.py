@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.cli.render import RenderContext, learn, render_event
@@ -94,6 +94,7 @@ OWN = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["process_exec", "process_exit", "process_kprobe", "x"]),
     PROCESSES,

@@ -38,6 +38,7 @@ def test_printable_text_is_left_alone(text: str) -> None:
     assert clean(text) == text
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_cleaned_text_is_printable(text: str) -> None:
     assert clean(text).isprintable()
