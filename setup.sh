@@ -22,6 +22,15 @@ fail() {
     exit 1
 }
 
+# Run a command without a word; when it fails, show the end of what it said.
+quietly() {
+    log=$(mktemp)
+    "$@" >"$log" 2>&1 && status=0 || status=$?
+    [ "$status" = 0 ] || tail -n 20 "$log" >&2
+    rm -f "$log"
+    return "$status"
+}
+
 me=$(id -u)
 owner=$(stat -c %u .)
 group=$(stat -c %g .)
@@ -81,17 +90,12 @@ if command -v dpkg-query >/dev/null; then
             fail "these packages are missing and there is no sudo: $missing" \
                 "As root: apt-get install --no-install-recommends $missing"
         say "installing system packages: $missing"
-        log=$(mktemp)
+        way_out='See its messages above; check the network and the sources in /etc/apt, then start again.'
+        quietly as_root apt-get -qq update || say "apt-get update failed; going on with the lists at hand"
         # shellcheck disable=SC2086
-        if ! { as_root apt-get -qq update &&
-            as_root env DEBIAN_FRONTEND=noninteractive \
-                apt-get -qq install -y --no-install-recommends $missing; } >"$log" 2>&1; then
-            tail -n 15 "$log" >&2
-            rm -f "$log"
-            fail "apt-get could not install: $missing" \
-                "See its messages above; check the network and the sources in /etc/apt, then start again."
-        fi
-        rm -f "$log"
+        quietly as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get -qq install -y --no-install-recommends $missing ||
+            fail "apt-get could not install: $missing" "$way_out"
     fi
 else
     for tool in clang llvm-strip make; do
@@ -117,7 +121,7 @@ wanted=$(sha256sum pyproject.toml | cut -d' ' -f1)
 stamped() { [ "$(cat ".venv/.ready-$1" 2>/dev/null)" = "$wanted" ]; }
 if ! stamped $kind && ! stamped dev; then
     say "installing Python packages into .venv: .$extra"
-    as_owner .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".$extra" ||
+    quietly as_owner .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".$extra" ||
         fail "pip could not install Tracehound's Python packages" \
             "See its messages above; check the network and pip's configuration (pip config list), then start again."
     as_owner sh -c "echo $wanted >.venv/.ready-$kind"
