@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from agent.config import flatten
 from agent.configuration.keys import KEYS, RULES, SECTIONS
 from agent.configuration.values import convert, show, untyped
@@ -34,3 +36,13 @@ def test_a_default_that_is_shown_reads_back_as_itself() -> None:
     for name, value in flatten(Settings()).items():
         text = show(KEYS[name], value).strip('"[]').replace("null", "")
         assert convert(KEYS[name], untyped(text, "")) == value, name
+
+
+def test_docs_settings_md_lists_every_key_with_its_default_and_effect() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "settings.md").read_text()
+    rows = [line.split(" | ")[:3] for line in page.splitlines() if line.startswith("| `")]
+    expected = [
+        [f"| `{name}`", f"`{show(key, key.default)}`", "live" if key.rule.live else "restart"]
+        for name, key in KEYS.items()
+    ]
+    assert rows == expected
