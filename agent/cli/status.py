@@ -56,8 +56,9 @@ def run(args: argparse.Namespace) -> int:
 
 def judge(state: AgentState) -> tuple[str, list[str]]:
     """`ok`, `degraded` or `failed`, with reasons: the agent's own word, as long as it is fresh."""
-    health = state.content.get("health", {})
+    health = state.content.get("health") or {"state": "failed", "reasons": ["it does not tell its health"]}
     word, reasons = str(health.get("state", "failed")), [str(reason) for reason in health.get("reasons", ())]
+    word = "ok" if word == "running" else word
     if not state.fresh:
         silent = "ever" if state.age_seconds == float("inf") else human_duration(state.age_seconds)
         return "failed", [f"not responding: no news for {silent}", *reasons]

@@ -100,3 +100,11 @@ def test_a_state_with_little_in_it_is_shown(
 def test_colours_are_given_when_asked_for(call: Call, log: LogMaker, write_state: WriteState) -> None:
     write_state()
     assert "\x1b[32mok\x1b[0m" in call("status", "--log-dir", log.directory, "--color", "always")[1]
+
+
+def test_health_by_the_api_s_word_is_understood(call: Call, log: LogMaker, write_state: WriteState) -> None:
+    write_state(health={"state": "running", "reasons": []})
+    assert call("status", "--log-dir", log.directory)[0] == 0
+    write_state(health=None)
+    status, out, _ = call("status", "--log-dir", log.directory)
+    assert (status, "! it does not tell its health" in out) == (1, True)
