@@ -148,7 +148,7 @@ def do_run(options: argparse.Namespace) -> int:
     outcome = machine.run(ready(options.label), options.command, machine_options(options))
     for line in outcome.complaints:
         print(f"vmtest: the kernel says: {line}", file=sys.stderr)
-    if outcome.status == machine.TIMED_OUT:
+    if outcome.status == machine.TIMED_OUT and options.timeout:
         print(f"vmtest: ended after {options.timeout} s", file=sys.stderr)
     return outcome.status
 

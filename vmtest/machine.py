@@ -28,7 +28,7 @@ TIMED_OUT = 124
 """Exit status when the time is up, as timeout(1) has it."""
 POLL_S = 0.1
 COMPLAINT = re.compile(
-    r"^\[[^\]]*\] .*(WARNING: CPU|BUG: |Oops|general protection|Kernel panic)", re.MULTILINE
+    r"^\[[^\]]*\] .*(WARNING: (CPU|\S+:\d+ at )|BUG: |Oops|general protection|Kernel panic)"
 )
 
 
