@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`struct exec_record`: a program was executed. Long argument lists come ahead of it in chunks."""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from agent.decode.chunk import Chunks
+from agent.decode.header import FACTS_FIELDS, FACTS_FORMAT, HEAD_FORMAT, facts_from
+from agent.decode.paths import path_from_leaf_first
+from agent.events import ARGUMENTS_CUT, ENVIRONMENT_CUT, Exec, Garbage, Head
+
+EXEC = Struct("=" + HEAD_FORMAT + FACTS_FORMAT + "Q5I8H4x")
+_HEAD_FIELDS = 9
+_REST = _HEAD_FIELDS + FACTS_FIELDS
+_FACTS_MOST = 4096
+
+
+class ExecDecoder:
+    """Decodes exec records, joining the chunks that came before. Equal facts are built once."""
+
+    def __init__(self, chunks: Chunks) -> None:
+        self._chunks = chunks
+        self._facts: dict[tuple[int | bytes, ...], object] = {}
+        self._paths: dict[bytes, bytes] = {}
+
+    def __call__(self, raw: bytes) -> Exec | Garbage:
+        """Raises nothing: what does not fit is Garbage."""
+        if len(raw) < EXEC.size:
+            return Garbage("exec record too short", len(raw))
+        values = EXEC.unpack_from(raw)
+        (inode, device, links, argc, arguments_bytes, environment_bytes,
+         filename_l, cgroup_l, exe_l, cwd_l, arguments_l, environment_l,
+         arguments_c, environment_c) = values[_REST:]  # fmt: skip
+        at_cgroup = EXEC.size + filename_l
+        at_exe = at_cgroup + cgroup_l
+        at_cwd = at_exe + exe_l
+        at_arguments = at_cwd + cwd_l
+        at_environment = at_arguments + arguments_l
+        if len(raw) < at_environment + environment_l:
+            return Garbage("exec record shorter than its parts", len(raw))
+        head = Head._make(values[:_HEAD_FIELDS])
+        arguments = raw[at_arguments:at_environment]
+        environment = raw[at_environment : at_environment + environment_l]
+        missing: tuple[str, ...] = ()
+        if arguments_c or environment_c or arguments_l < arguments_bytes:
+            arguments, environment, missing = self._join(
+                head, (arguments, arguments_bytes, arguments_c), (environment, environment_bytes, environment_c)
+            )
+        return Exec(
+            head,
+            self._facts_of(values[_HEAD_FIELDS:_REST]),  # type: ignore[arg-type]
+            inode,
+            device,
+            links,
+            argc,
+            raw[EXEC.size : at_cgroup],
+            raw[at_cgroup:at_exe],
+            self._path(raw[at_exe:at_cwd]),
+            self._path(raw[at_cwd:at_arguments]),
+            arguments,
+            environment,
+            missing,
+        )
+
+    def _join(
+        self, head: Head, arguments: tuple[bytes, int, int], environment: tuple[bytes, int, int]
+    ) -> tuple[bytes, bytes, tuple[str, ...]]:
+        missing = []
+        joined = []
+        cut_flags = (ARGUMENTS_CUT, ENVIRONMENT_CUT)
+        for stream, (inline, whole, count) in enumerate((arguments, environment)):
+            text, complete = self._chunks.take(head, stream, count) if count else (inline, len(inline) >= whole)
+            if not complete or head.flags & cut_flags[stream]:
+                missing.append(("arguments", "environment")[stream])
+            joined.append(text)
+        return joined[0], joined[1], tuple(missing)
+
+    def _facts_of(self, values: tuple[int | bytes, ...]) -> object:
+        facts = self._facts.get(values)
+        if facts is None:
+            if len(self._facts) >= _FACTS_MOST:
+                self._facts.clear()
+            facts = self._facts[values] = facts_from(values)
+        return facts
+
+    def _path(self, raw: bytes) -> bytes:
+        path = self._paths.get(raw)
+        if path is None:
+            if len(self._paths) >= _FACTS_MOST:
+                self._paths.clear()
+            path = self._paths[raw] = path_from_leaf_first(raw)
+        return path
