@@ -119,8 +119,10 @@ class BpfObject:
         return int(libbpf().bpf_link__fd(handle))
 
     def detach(self, name: str) -> None:
-        """Detaches one program."""
-        libbpf().bpf_link__destroy(self._links.pop(name))
+        """Detaches one program; nothing to do when it is not attached."""
+        link = self._links.pop(name, None)
+        if link:
+            libbpf().bpf_link__destroy(link)
 
     def run_iterator(self, name: str, chunk_bytes: int = 1 << 18) -> bytes:
         """Runs an iterator program to its end and returns all that it wrote."""

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tracehound run`: the agent in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from agent.cli.arguments import add_settings_arguments, settings_from
+from agent.cli.color import wants_color
+
+if TYPE_CHECKING:
+    from agent.daemon import Daemon
+    from agent.log.records import Line
+    from agent.settings import Settings
+
+HELP = "run the agent in the foreground"
+EXAMPLES = """\
+examples:
+  sudo tracehound run                          one readable line per event
+  sudo tracehound run --output json            the log's lines, for a pipe
+  sudo tracehound run --output none --log-dir /var/lib/tracehound/log
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The settings' flags, and what is shown."""
+    add_settings_arguments(parser)
+    parser.add_argument("--output", choices=("compact", "json", "none"), help="what to print per event")
+    parser.add_argument("--node-name", help="name of this node in events (default: host name)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs until Ctrl-C or SIGTERM; the exit status is 0 after an orderly end."""
+    from agent.daemon import Daemon
+    from agent.settings import Settings  # noqa: F401  (imported with the daemon: named here for its type)
+
+    loaded = settings_from(args)
+    settings: Settings = loaded.settings
+    daemon = Daemon(settings, sink=_sink(settings.output), reload=_reloader(args, loaded))
+    quiet = settings.output == "none"
+    daemon.open()
+    try:
+        if not quiet:
+            _greet(daemon)
+        daemon.run()
+    finally:
+        counts = daemon.close()
+    if not quiet:
+        _farewell(daemon, counts)
+    return 0
+
+
+def _reloader(args: argparse.Namespace, before: Any) -> Callable[[], tuple[Settings, list[str]]]:
+    from agent.config import diff_settings
+
+    current = before
+
+    def again() -> tuple[Settings, list[str]]:
+        nonlocal current
+        loaded = settings_from(args)
+        changes = diff_settings(current.settings, loaded.settings)
+        current = loaded
+        return loaded.settings, [str(change) for change in changes]
+
+    return again
+
+
+def _greet(daemon: Daemon) -> None:
+    """Three lines of what this kernel offers and what is switched on, then the hint."""
+    say = _Speaker()
+    programs = daemon.program_states()
+    attached = ", ".join(f"{_question(str(p['name']))} ({p['kind']})" for p in programs if p["attached"])
+    ring = daemon.settings.kernel.ring_bytes >> 20
+    say(f"kernel   {os.uname().release}: {attached}")
+    switched = [
+        "redaction on" if daemon.settings.redaction.enabled else "redaction OFF",
+        f"ring {ring} MiB",
+        f"environment {', '.join(daemon.settings.enrich.environment) or 'not recorded'}",
+    ]
+    say(f"agent    node {daemon.node_name}, {', '.join(switched)}")
+    say(f"log      {daemon.settings.log.dir}, from sequence {daemon.log.last_sequence + 1}")
+    for notice in daemon.notices:
+        say(f"note     {notice}")
+    say("in another terminal: tracehound tree --pid $$   (Ctrl-C ends)")
+    say(f"watching, {daemon.ledger.total()} lost", strong=True)
+
+
+def _farewell(daemon: Daemon, counts: dict[str, int]) -> None:
+    say = _Speaker()
+    seen = sum(counts.values())
+    kinds = ", ".join(f"{kind} {number:,}" for kind, number in sorted(counts.items())) or "none"
+    say("")
+    say(f"{seen:,} events seen ({kinds}), {daemon.ledger.total()} lost", strong=True)
+    for cause, number in sorted(daemon.ledger.by_cause().items()):
+        say(f"lost {number:,}: {cause}")
+    left = _still_attached(daemon)
+    say("nothing left attached" if not left else f"STILL ATTACHED: {', '.join(left)}")
+
+
+def _still_attached(daemon: Daemon) -> list[str]:
+    """Asks the kernel whether any of our programs still hangs on a hook."""
+    from agent.kernel.links import attached_program_ids
+
+    alive = attached_program_ids()
+    return [entry.choice.program for entry in daemon.sensor.programs.values() if entry.program_id in alive]
+
+
+def _question(program: str) -> str:
+    return program.partition("_")[0]
+
+
+class _Speaker:
+    """Lines for people go to standard error, so that standard output holds events only."""
+
+    def __init__(self) -> None:
+        self._color = wants_color("auto", sys.stderr)
+
+    def __call__(self, text: str, *, strong: bool = False) -> None:
+        if self._color:
+            text = f"\x1b[1m{text}\x1b[0m" if strong else f"\x1b[2m{text}\x1b[0m"
+        print(text, file=sys.stderr, flush=True)
+
+
+def _sink(output: str) -> Callable[[Sequence[Line], int], None] | None:
+    if output == "none":
+        return None
+    if output == "json":
+        return _json_sink
+    return _compact_sink()
+
+
+def _json_sink(lines: Sequence[Line], first: int) -> None:
+    whole = b"".join([b"%b%d%b" % (head, first + at, tail) for at, (head, tail) in enumerate(lines)])
+    sys.stdout.buffer.write(whole)
+    sys.stdout.buffer.flush()
+
+
+def _compact_sink() -> Callable[[Sequence[Line], int], None]:
+    from orjson import loads
+
+    from agent.cli.render import RenderContext, learn, render_event
+
+    context = RenderContext(color=wants_color("auto"), wide=False)
+    state = {"greeted": False}
+
+    def show(lines: Sequence[Line], first: int) -> None:
+        texts = []
+        for at, (head, tail) in enumerate(lines):
+            record = loads(b"%b%d%b" % (head, first + at, tail))
+            if not state["greeted"]:
+                learn(record, context)  # those that were there before are known, not news
+            else:
+                texts.append(render_event(record, context))
+        if not state["greeted"]:
+            state["greeted"] = True
+            return
+        sys.stdout.write("\n".join(texts) + "\n")
+        sys.stdout.flush()
+
+    return show

@@ -1,0 +1,382 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent: start, event loop, stop.
+
+One thread waits for the ring, the control socket and signals. Nothing in the loop waits for a reader of the
+log, and no error of one part is swallowed: what cannot be mended ends the process with a clear status.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from agent import __version__
+from agent.decode.task import decode_tasks
+from agent.enrich.containers import container_id_from_cgroup as _container  # noqa: F401  (loaded before the ring fills)
+from agent.enrich.describe import Describer
+from agent.enrich.procfs import host_namespaces, is_alive
+from agent.enrich.tree import ProcessTree
+from agent.enrich.users import UserNames
+from agent.errors import StageDied, TracehoundError
+from agent.kernel.sensor import Sensor
+from agent.log.clock import WallClock
+from agent.log.encode import NAMESPACES, Encoder
+from agent.log.records import Line, SegmentFacts
+from agent.log.writer import LogWriter
+from agent.losses import LossLedger
+from agent.overload import STEP_NAMES, Overload
+from agent.pipeline import Pipeline
+from agent.settings import Settings
+from agent.startup import adopt_existing, describe_unknown, lines_of
+from agent.status import StatusFile
+
+if TYPE_CHECKING:
+    from agent.api.activation import ApiSocket
+
+TICK_S = 0.5
+"""How often the loop looks after log, losses, clock and status, in seconds."""
+NAP_S = 0.005
+"""Pause after a drain, in seconds: at most 200 wake-ups a second, and a lone event still arrives at once
+because the kernel wakes an idle reader immediately."""
+_SWEEP_S = 10.0
+_CLOCK_STEP_NS = 500_000_000
+
+Sink = Callable[[Sequence[Line], int], None]
+"""Gets the lines of a batch and the sequence number of the first, after they were appended."""
+
+
+class Daemon:
+    """One run of the agent."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        sink: Sink | None = None,
+        reload: Callable[[], tuple[Settings, list[str]]] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.node_name = settings.node_name or os.environ.get("NODE_NAME") or socket.gethostname()
+        self.sensor = Sensor(settings.kernel)
+        self.clock = WallClock()
+        self.started_s = time.monotonic()
+        self._sink = sink
+        self._reload = reload
+        self._stop_reason = ""
+        self._reload_wanted = False
+        self._api: ApiSocket | None = None
+        self.notices: list[str] = []
+        """Sentences for the person who started it: what is missing and why."""
+
+    # Start
+
+    def open(self) -> None:
+        """Everything that can fail at start, in the order in which failing is cheapest to undo."""
+        settings = self.settings
+        host_ns = host_namespaces(NAMESPACES) if settings.enrich.namespaces else []
+        redactor = self._redactor()
+        users = UserNames() if settings.enrich.user_names else None
+        self.tree = ProcessTree(self.node_name, settings.enrich.max_processes, describe_unknown)
+        self.describe = Describer(redactor, settings.enrich.environment)
+        self.encoder = Encoder(
+            self.node_name,
+            cluster_name=settings.cluster_name,
+            ancestry=settings.log.ancestry,
+            host_ns=host_ns,
+            credentials=settings.enrich.credentials,
+            user_name=users.name if users else None,
+        )
+        self.pipeline = Pipeline(self.tree, self.describe, self.encoder, self.clock)
+        facts = SegmentFacts(
+            node_name=self.node_name,
+            boot_id=_first_line("/proc/sys/kernel/random/boot_id"),
+            machine_id=_first_line("/etc/machine-id"),
+            kernel=os.uname().release,
+            version=__version__,
+            host_ns=dict(zip(NAMESPACES, host_ns, strict=True)) if host_ns else {},
+            credentials=settings.enrich.credentials,
+        )
+        self.log = LogWriter(settings.log, facts)
+        self.overload = Overload(settings.overload)
+        with contextlib.ExitStack() as undo:
+            self.sensor.open()
+            undo.callback(self.sensor.close)
+            self.notices += self.sensor.notices
+            programs = [entry.choice.program for entry in self.sensor.programs.values() if entry.attached]
+            self.log.open(programs)
+            undo.callback(self.log.close, "start failed")
+            self._open_api()
+            undo.pop_all()
+        self.ledger = LossLedger(self.log, self.clock)
+        self.status = StatusFile(Path(settings.log.dir))
+        self._adopt()
+
+    def _redactor(self) -> Any:
+        if not self.settings.redaction.enabled:
+            return None
+        from agent.enrich.redaction import Redactor, load_key, load_rules
+
+        path = Path(self.settings.redaction.key_file)
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        key = load_key(path)
+        if key.notice:
+            self.notices.append(key.notice)
+        return Redactor(load_rules(self.settings.redaction.rules), key.key)
+
+    def _open_api(self) -> None:
+        if not self.settings.api.socket:
+            return
+        from agent.api.activation import ApiSocket
+
+        try:
+            self._api = ApiSocket(
+                self.settings.api, self.settings.log.dir, self._answer, report=self.notices.append
+            )
+        except TracehoundError:
+            raise
+        except OSError as error:
+            self.notices.append(f"no control socket: {error}")
+
+    def _adopt(self) -> None:
+        """Existing processes, after the programs are attached: what happens meanwhile waits in the ring."""
+        tasks = decode_tasks(self.sensor.existing_tasks())
+        adopted = adopt_existing(
+            tasks, self.tree, self.describe, self.clock, environment=bool(self.settings.enrich.environment)
+        )
+        lines = lines_of(adopted, self.encoder, self.clock)
+        self.pipeline.events["process_exec"] += len(lines)
+        self._append(lines)
+        self.tree.unknown = 0
+
+    # Loop
+
+    def run(self) -> str:
+        """Runs until a signal or `stop`; returns the reason. Raises StageDied when a part fails."""
+        self._install_signals()
+        poll = select.epoll()
+        poll.register(self.sensor.ring.fileno(), select.EPOLLIN)
+        poll.register(self._wake_fd, select.EPOLLIN)
+        for fd in self._api.filenos() if self._api else ():
+            poll.register(fd, select.EPOLLIN)
+        next_tick = time.monotonic()
+        with poll:
+            while not self._stop_reason:
+                now = time.monotonic()
+                if now >= next_tick:
+                    self._guarded("tick", self._tick, now)
+                    next_tick = now + TICK_S
+                ready = poll.poll(max(next_tick - now, 0))
+                for fd, _ in ready:
+                    if fd == self._wake_fd:
+                        with contextlib.suppress(BlockingIOError):
+                            os.read(fd, 64)
+                    elif fd != self.sensor.ring.fileno() and self._api:
+                        self._guarded("api", self._api.handle, fd)
+                if self._guarded("pipeline", self.drain):
+                    time.sleep(NAP_S)
+        return self._stop_reason
+
+    def drain(self, batches_most: int = 64) -> int:
+        """Reads what waits in the ring, in bounded batches; returns the number of records."""
+        total = 0
+        for _ in range(batches_most):
+            records = self.sensor.ring.drain()
+            if not records:
+                break
+            total += len(records)
+            self._append(self.pipeline.batch(records))
+            if len(records) < 512:
+                break
+            self._watch_fill()
+        return total
+
+    def stop(self, reason: str) -> None:
+        """Ends the loop at its next turn."""
+        self._stop_reason = self._stop_reason or reason
+
+    def _append(self, lines: Sequence[Line]) -> None:
+        if not lines:
+            return
+        first = self.log.last_sequence + 1
+        self.log.append(lines)
+        if self._sink:
+            self._sink(lines, first)
+
+    def _watch_fill(self) -> None:
+        change = self.overload.observe(self.sensor.ring.fill(), time.monotonic())
+        if change is None:
+            return
+        self.sensor.shed(change.step)
+        self.pipeline.shed_step = change.step
+        self.log.record(
+            "degraded",
+            {
+                "step": STEP_NAMES[change.step],
+                "from_step": STEP_NAMES[change.from_step],
+                "reason": change.reason,
+                "ring_fill": round(self.sensor.ring.fill(), 3),
+            },
+        )
+
+    def _tick(self, now: float) -> None:
+        moved = self.clock.measure()
+        if abs(moved) > _CLOCK_STEP_NS:
+            self.log.record("clock_step", {"nanoseconds": str(moved)})
+        self._watch_fill()
+        lost = self.ledger.collect(self.sensor.losses(), self.pipeline)
+        if lost:
+            self._sweep_at = min(getattr(self, "_sweep_at", now + _SWEEP_S), now + _SWEEP_S)
+        if now >= getattr(self, "_sweep_at", float("inf")):
+            self._sweep_at = float("inf")
+            self.tree.sweep(lambda process: is_alive(process.tgid))
+        self.log.tick()
+        if self._api:
+            self._api.tick()
+        if self._reload_wanted:
+            self._reload_wanted = False
+            self._do_reload()
+        if now >= getattr(self, "_heartbeat_at", now):
+            self._heartbeat_at = now + self.settings.heartbeat_seconds
+            self._heartbeat()
+        self.status.write(self.state())
+
+    def _heartbeat(self) -> None:
+        for entry in self.sensor.verify_attached():
+            content = {"program": entry.choice.program, "attached": entry.attached, "by": "kernel's list of links"}
+            self.log.record("attachment", content)
+            self.notices.append(f"{entry.choice.program} was found detached; attached again: {entry.attached}")
+        self.log.record(
+            "heartbeat",
+            {
+                "last_sequence": self.log.last_sequence,
+                "lost": self.ledger.by_cause(),
+                "programs": self.program_states(),
+                "events": sum(self.pipeline.events.values()),
+                "processes": len(self.tree.living),
+                "ring_fill": round(self.sensor.ring.fill(), 4),
+            },
+        )
+
+    # State
+
+    def program_states(self) -> list[dict[str, object]]:
+        """Name, kind and whether attached, of every program that should be."""
+        return [
+            {"name": entry.choice.program, "kind": entry.choice.kind, "attached": entry.attached}
+            for entry in self.sensor.programs.values()
+            if entry.choice.kind != "iter"
+        ]
+
+    def state(self) -> dict[str, Any]:
+        """What `status` shows; computed, never a constant."""
+        from agent.status import build_state
+
+        return build_state(self)
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        kind = request.get("request")
+        if kind == "status":
+            return self.state()
+        if kind == "version":
+            return {"version": __version__}
+        if kind == "reload":
+            self._do_reload()
+            return self.last_reload or {}
+        return {"error": f"unknown request {kind!r}"}
+
+    last_reload: dict[str, Any] | None = None
+
+    def _do_reload(self) -> None:
+        problems: list[str] = []
+        ok = True
+        if self._reload is None:
+            ok, problems = False, ["this run has no settings files to read again"]
+        else:
+            try:
+                settings, problems = self._reload()
+                self._apply(settings)
+            except TracehoundError as error:
+                ok, problems = False, str(error).splitlines()
+        self.last_reload = {"at": self.clock.text(_boot_ns()), "ok": ok, "problems": problems}
+        self.log.record("reload", {"ok": ok, "problems": problems})
+
+    def _apply(self, settings: Settings) -> None:
+        """Swaps what can change while running; the rest is named by the loader as needing a restart."""
+        self.settings = settings
+        self.overload = Overload(settings.overload) if self.overload.step == 0 else self.overload
+
+    # Stop
+
+    def close(self) -> dict[str, int]:
+        """Stops in order: detach, drain what is left, close the log. Returns events by type."""
+        counts = dict(self.pipeline.events)
+        with contextlib.ExitStack() as steps:
+            steps.callback(self._close_signals)
+            if self._api:
+                steps.callback(self._api.close)
+            steps.callback(self.status.remove)
+            steps.callback(
+                lambda: self.log.close(
+                    self._stop_reason or "stopped",
+                    {"events": sum(self.pipeline.events.values()), "lost": self.ledger.total()},
+                )
+            )
+            steps.callback(self.sensor.close)
+            self.drain()
+            self.ledger.collect(self.sensor.losses(), self.pipeline)
+            counts = dict(self.pipeline.events)
+        return counts
+
+    def _install_signals(self) -> None:
+        self._wake_fd, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._old_wake = signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+
+        def end(number: int, _frame: FrameType | None) -> None:
+            self.stop("interrupted" if number == signal.SIGINT else "terminated")
+
+        def again(_number: int, _frame: FrameType | None) -> None:
+            self._reload_wanted = True
+
+        self._old_handlers = {
+            number: signal.signal(number, handler)
+            for number, handler in ((signal.SIGINT, end), (signal.SIGTERM, end), (signal.SIGHUP, again))
+        }
+
+    def _close_signals(self) -> None:
+        if hasattr(self, "_old_handlers"):
+            for number, handler in self._old_handlers.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(self._old_wake)
+            os.close(self._wake_fd)
+            os.close(self._wake_write)
+
+    def _guarded(self, stage: str, call: Callable[..., Any], *arguments: object) -> Any:
+        try:
+            return call(*arguments)
+        except TracehoundError:
+            raise
+        except Exception as error:
+            raise StageDied(
+                f"the stage {stage} stopped: {type(error).__name__}: {error}",
+                "this is a defect of Tracehound: please report it with the traceback (TRACEHOUND_DEBUG=1)",
+            ) from error
+
+
+def _first_line(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""
+
+
+def _boot_ns() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One image: one program in one process, from one exec (or fork) to the next."""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+
+from agent.events import EXECED
+
+PID_BITS = 22
+"""PID_MAX_LIMIT is 2**22 (include/linux/threads.h)."""
+
+
+def image_key(tgid: int, image_ktime: int) -> int:
+    """Key of an image in dictionaries: one int hashes faster than a pair."""
+    return image_ktime << PID_BITS | tgid
+
+
+def make_exec_id(node_name: bytes, tgid: int, image_ktime: int) -> str:
+    """Tetragon's exec_id: base64 of `node:ktime:pid`. The kernel's pid 0 has ktime 1, as there."""
+    return b2a_base64(b"%b:%d:%d" % (node_name, image_ktime if tgid else 1, tgid), newline=False).decode()
+
+
+class Process:
+    """What is kept of an image while it, or a living descendant, needs it. Parents are held by reference: an
+    exited process goes when its last living descendant does."""
+
+    __slots__ = (
+        "ancestry",
+        "announced",
+        "arguments",
+        "auid",
+        "binary",
+        "container",
+        "creator",
+        "cwd",
+        "depth",
+        "exec_id",
+        "flags",
+        "fragment",
+        "image_ktime",
+        "parent",
+        "start_time",
+        "tgid",
+        "uid",
+        "words",
+    )
+
+    def __init__(self, tgid: int, image_ktime: int, exec_id: str, parent: Process | None) -> None:
+        self.tgid = tgid
+        self.image_ktime = image_ktime
+        self.exec_id = exec_id
+        self.parent = parent
+        self.depth: int = parent.depth + 1 if parent else 0
+        self.flags = 0
+        """Flags of events.py at the time of the image's first record."""
+        self.words = ""
+        """Tetragon's flag words (`execve clone`)."""
+        self.uid = 0
+        self.auid = 0xFFFFFFFF
+        self.binary = ""
+        self.arguments = ""
+        """Joined as in Tetragon's events, redacted."""
+        self.cwd = ""
+        self.start_time = ""
+        """RFC 3339, UTC: when the image began (procFS: when the process was created)."""
+        self.container = ""
+        """Container id, empty on the host or when not known."""
+        self.creator: str | None = None
+        """exec_id of the process that called clone, where it is not the parent."""
+        self.ancestry: bytes | None = None
+        """JSON strings of the ancestors' exec_ids, parent first, joined by commas; made when first needed."""
+        self.fragment: bytes | None = None
+        """JSON of the default process fields; made when first needed."""
+        self.announced = False
+        """Whether the log has a record that describes this image in full."""
+
+    @property
+    def has_execed(self) -> bool:
+        """False for a process that was forked and has not called exec."""
+        return bool(self.flags & EXECED)
+
+    def ancestors(self) -> list[Process]:
+        """Parent first, up to pid 1 or the first of the container; the kernel (pid 0) is left out."""
+        found, above = [], self.parent
+        while above is not None and above.tgid:
+            found.append(above)
+            above = above.parent
+        return found

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the kernel says about programs and links (struct bpf_prog_info, struct bpf_link_info in linux/bpf.h)."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import NamedTuple
+
+from agent.kernel.libbpf import libbpf
+
+
+class ProgramInfo(NamedTuple):
+    """A part of struct bpf_prog_info."""
+
+    id: int
+    run_time_ns: int
+    """Summed run time while statistics were on."""
+    run_count: int
+    recursion_misses: int
+    """Runs skipped because the program was already running on that CPU; 0 before v5.12."""
+    verified_instructions: int
+    """0 before v5.16."""
+
+
+def program_info(fd: int) -> ProgramInfo:
+    """Raises KernelRefused for a file descriptor that is no program. Offsets: linux/bpf.h, append-only."""
+    info = ctypes.create_string_buffer(256)
+    size = ctypes.c_uint32(len(info))
+    if libbpf().bpf_obj_get_info_by_fd(fd, info, ctypes.byref(size)):
+        raise libbpf().refused("program info", ctypes.get_errno())
+
+    def at(offset: int, width: int) -> int:
+        return int.from_bytes(info.raw[offset : offset + width], "little") if offset + width <= size.value else 0
+
+    return ProgramInfo(at(4, 4), at(192, 8), at(200, 8), at(208, 8), at(216, 4))
+
+
+def program_id(fd: int) -> int:
+    """The kernel's number of a loaded program."""
+    return program_info(fd).id
+
+
+def attached_program_ids() -> set[int]:
+    """Numbers of all programs that hang on a link now, anybody's."""
+    found: set[int] = set()
+    next_id = ctypes.c_uint32(0)
+    while not libbpf().bpf_link_get_next_id(next_id.value, ctypes.byref(next_id)):
+        fd = libbpf().bpf_link_get_fd_by_id(next_id.value)
+        if fd < 0:
+            continue  # it went meanwhile
+        info = ctypes.create_string_buffer(128)
+        size = ctypes.c_uint32(len(info))
+        if not libbpf().bpf_obj_get_info_by_fd(fd, info, ctypes.byref(size)):
+            found.add(int.from_bytes(info.raw[8:12], "little"))  # type, id, prog_id
+        os.close(fd)
+    return found

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was lost, where and when: counters of the kernel and of the pipeline become `loss` records."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Protocol
+
+from agent.log.clock import WallClock
+from agent.log.times import format_time
+
+LANES = {"chunk": "bulk", "flood": "bulk"}
+"""Lane by hook; everything else is life cycle."""
+
+
+class Recorder(Protocol):
+    """What is asked of the log's writer."""
+
+    def record(self, kind: str, content: Mapping[str, object], /) -> None:
+        """Writes an own record."""
+
+
+class PipelineCounters(Protocol):
+    """What is asked of the pipeline."""
+
+    bad_records: int
+    chunks_missing: int
+
+
+class LossLedger:
+    """Turns growing counters into records of what was lost since the last look."""
+
+    def __init__(self, log: Recorder, clock: WallClock) -> None:
+        self._log = log
+        self._clock = clock
+        self._seen: Counter[tuple[str, str]] = Counter()
+        self._looked_ns = time.time_ns()
+        self.recent: dict[str, int] = {}
+        """Losses by cause of the last minute or so: decays when nothing more is lost."""
+        self._recent_until_s = 0.0
+
+    def collect(self, kernel: Mapping[tuple[str, str], int], pipeline: PipelineCounters) -> int:
+        """Writes a `loss` record for each (cause, hook) that grew; returns how much was lost since last time."""
+        now_ns = time.time_ns()
+        totals = dict(kernel)
+        if pipeline.bad_records:
+            totals["bad_record", "ring"] = pipeline.bad_records
+        if pipeline.chunks_missing:
+            totals["chunk_missing", "exec"] = pipeline.chunks_missing
+        lost = 0
+        for (cause, hook), total in totals.items():
+            grown = total - self._seen[cause, hook]
+            if grown <= 0:
+                continue
+            self._seen[cause, hook] = total
+            lost += grown
+            self._note(cause, grown)
+            self._log.record(
+                "loss",
+                {
+                    "cause": cause,
+                    "lane": LANES.get(hook, "lifecycle"),
+                    "hook": hook,
+                    "count": grown,
+                    "from": format_time(self._looked_ns),
+                    "to": format_time(now_ns),
+                },
+            )
+        self._looked_ns = now_ns
+        if self.recent and time.monotonic() > self._recent_until_s:
+            self.recent = {}
+        return lost
+
+    def by_cause(self) -> dict[str, int]:
+        """All losses since start."""
+        causes: Counter[str] = Counter()
+        for (cause, _), total in self._seen.items():
+            causes[cause] += total
+        return dict(causes)
+
+    def total(self) -> int:
+        """Number of records lost since start, of all causes."""
+        return sum(self._seen.values())
+
+    def _note(self, cause: str, count: int) -> None:
+        self.recent[cause] = self.recent.get(cause, 0) + count
+        self._recent_until_s = time.monotonic() + 60

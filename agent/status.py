@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's state: `LOGDIR/status.json`, replaced every tick, and the answer to `status`."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from agent import __version__
+from agent.log.records import OWN_HEAD  # noqa: F401  (the log's own records and the state share their times' format)
+from agent.log.times import format_time
+
+if TYPE_CHECKING:
+    from agent.daemon import Daemon
+
+FILE = "status.json"
+
+
+class StatusFile:
+    """Writes the state so that a reader sees the old one or the new one, never a part."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / FILE
+        self._partial = directory / f".{FILE}.{os.getpid()}"
+
+    def write(self, state: dict[str, Any]) -> None:
+        """A directory that is full or gone is the log's business to report; here it is only not written."""
+        try:
+            fd = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+            try:
+                parent = os.stat(self._path.parent)
+                os.fchown(fd, -1, parent.st_gid)
+                os.write(fd, orjson.dumps(state))
+            finally:
+                os.close(fd)
+            self._partial.rename(self._path)
+        except OSError:
+            return
+
+    def remove(self) -> None:
+        """After an orderly stop there is no state."""
+        for path in (self._path, self._partial):
+            path.unlink(missing_ok=True)
+
+
+def build_state(daemon: Daemon) -> dict[str, Any]:
+    """What `tracehound status` shows; docs/cli.md names the fields."""
+    log = daemon.log.health()
+    ring = daemon.sensor.ring
+    reasons = list(_reasons(daemon))
+    rss, pss = _memory()
+    uptime = max(time.monotonic() - daemon.started_s, 1e-9)
+    return {
+        "pid": os.getpid(),
+        "version": __version__,
+        "node_name": daemon.node_name,
+        "boot_id": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+        "started": format_time(time.time_ns() - int(uptime * 1e9)),
+        "kernel": os.uname().release,
+        "state": "stopping" if daemon._stop_reason else "running",
+        "health": {"state": "degraded" if reasons else "ok", "reasons": reasons},
+        "events": dict(daemon.pipeline.events),
+        "lost": daemon.ledger.by_cause(),
+        "lost_recent": daemon.ledger.recent,
+        "programs": daemon.program_states(),
+        "ring": {"bytes": ring.size, "fill": round(ring.fill(), 4)},
+        "processes": len(daemon.tree.living),
+        "shed_step": daemon.overload.step,
+        "log": {
+            "dir": daemon.settings.log.dir,
+            "last_sequence": daemon.log.last_sequence,
+            "bytes": _directory_bytes(Path(daemon.settings.log.dir)),
+            "state": str(log.state),
+            "queued_bytes": log.queued_bytes,
+            "dropped": log.dropped,
+            "error": log.error,
+        },
+        "cpu_percent": round(100 * time.process_time() / uptime, 2),
+        "rss_bytes": rss,
+        "pss_bytes": pss,
+        "reload": daemon.last_reload,
+        "updated": format_time(time.time_ns()),
+    }
+
+
+def _reasons(daemon: Daemon) -> list[str]:
+    found = [f"{p['name']} is not attached" for p in daemon.program_states() if not p["attached"]]
+    found += [f"lost {count} ({cause}) in the last minute" for cause, count in daemon.ledger.recent.items()]
+    if daemon.overload.step:
+        found.append(f"shedding step {daemon.overload.step} of 3: the agent cannot keep up")
+    log = daemon.log.health()
+    if str(log.state) != "ok":
+        found.append(f"the log is not written: {log.error or log.state}; {log.queued_bytes} bytes wait in memory")
+    return found
+
+
+def _memory() -> tuple[int, int]:
+    """(RSS, PSS) of this process in bytes, from /proc/self/smaps_rollup (proc(5))."""
+    values = {"Rss": 0, "Pss": 0}
+    try:
+        with open("/proc/self/smaps_rollup", "rb") as file:
+            for line in file:
+                name = line.split(b":")[0].decode(errors="replace")
+                if name in values:
+                    values[name] = int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return values["Rss"], values["Pss"]
+
+
+def _directory_bytes(directory: Path) -> int:
+    try:
+        return sum(entry.stat().st_size for entry in os.scandir(directory) if entry.name.endswith(".jsonl"))
+    except OSError:
+        return 0
