@@ -14,6 +14,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,7 @@ from agent.log.writer import LogWriter
 from agent.losses import LossLedger
 from agent.overload import STEP_NAMES, Overload
 from agent.pipeline import Pipeline
-from agent.settings import Settings
+from agent.settings import KernelSettings, Settings
 from agent.startup import adopt_existing, describe_unknown, lines_of
 from agent.status import StatusFile
 
@@ -65,7 +66,7 @@ class Daemon:
     ) -> None:
         self.settings = settings
         self.node_name = settings.node_name or os.environ.get("NODE_NAME") or socket.gethostname()
-        self.sensor = Sensor(settings.kernel)
+        self.sensor = Sensor(_kernel_settings(settings))
         self.clock = WallClock()
         self.started_s = time.monotonic()
         self._sink = sink
@@ -369,6 +370,11 @@ class Daemon:
                 f"the stage {stage} stopped: {type(error).__name__}: {error}",
                 "this is a defect of Tracehound: please report it with the traceback (TRACEHOUND_DEBUG=1)",
             ) from error
+
+
+def _kernel_settings(settings: Settings) -> KernelSettings:
+    """The environment is read only when some of it is wanted: it is large, and mostly secrets."""
+    return settings.kernel if settings.enrich.environment else replace(settings.kernel, environment_bytes=0)
 
 
 def _first_line(path: str) -> str:

@@ -83,7 +83,7 @@ class Describer:
         truncated = event.missing
         if head.flags & (EXE_CUT | CWD_CUT | FILENAME_CUT):
             truncated += _cut_parts(head.flags)
-        environment = self._environment(event.environment) if event.environment else {}
+        environment = self._environment(event.environment) if self._wanted else {}
         return ExecDetail(argv, exe, cgroup, environment, truncated, raw)
 
     def _text(self, value: bytes, field: str, raw: dict[str, object]) -> str:
