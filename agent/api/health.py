@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent's health, judged from its status. Pure; the command line judges with the same function.
+"""The agent's health, judged from its status. Pure: the agent, too, can find its own word with `judge`.
 
 A status is what the agent answers to `status` and writes to `status.json`. What is looked at is listed
 at `judge`; a part that is absent is not judged.
@@ -20,11 +20,11 @@ FULL_RING = 0.5
 class State(StrEnum):
     """How well the agent sees, best first."""
 
-    RUNNING = "running"
+    OK = "ok"
     """Everything is attached and nothing was lost lately."""
     DEGRADED = "degraded"
     """It sees, but not everything: something was lost, shed, or is not attached."""
-    ERROR = "error"
+    FAILED = "failed"
     """It sees nothing, or keeps nothing of what it sees, or does not answer."""
     STOPPED = "stopped"
     """It is on its way out."""
@@ -40,11 +40,13 @@ class Health(NamedTuple):
 
     @property
     def text(self) -> str:
-        """`running`, or the state and the reasons."""
-        return f"{self.state}: {'; '.join(self.reasons)}" if self.reasons else str(self.state)
+        """`running` when all is well, as upstream words it; else the state and the reasons."""
+        if self.state is State.OK:
+            return "running"
+        return f"{self.state}: {'; '.join(self.reasons) or 'no reason given'}"
 
 
-SILENT = Health(State.ERROR, ["the agent does not answer"])
+SILENT = Health(State.FAILED, ["the agent does not answer"])
 """The verdict when there is no status."""
 
 Finding = tuple[State, str]
@@ -52,17 +54,27 @@ Check = Callable[[Status], Iterator[Finding]]
 
 
 def judge(status: Status) -> Health:
-    """The worst finding of all checks.
+    """The agent's own word (`health`: `{"state": "ok" | "degraded" | "failed", "reasons": […]}`), or
+    without one the worst finding of all checks.
 
-    Looked at: `state` (`running`, `stopping`), `programs` (`[{"name", "attached"}]`), `lost_recent`
-    (`{cause: count}`, the last minute's losses), `shed` (`{"step"}`), `log` (`{"error", "queued_bytes"}`),
-    `ring_fill` (0 to 1), and `problems` (`[{"level": "degraded" | "error", "reason"}]`), by which any part
-    of the agent can say what no other key tells.
+    Checked: `state` (`running`, `stopping`), `programs` (`[{"name", "attached"}]`), `lost_recent`
+    (`{cause: count}`, the last minute's losses), `shed_step` (0: none), `ring` (`{"fill": 0 to 1}`) and
+    `log` (`{"state": "ok" | …, "error", "queued_bytes"}`).
     """
-    findings = [finding for check in _CHECKS for finding in check(status)]
+    findings = list(_own_word(status)) if "health" in status else []
+    for check in _CHECKS if "health" not in status else (_life,):
+        findings += check(status)
     order = list(State)
-    worst = max((state for state, _ in findings), key=order.index, default=State.RUNNING)
-    return Health(worst, [reason for _, reason in findings])
+    worst = max((state for state, _ in findings), key=order.index, default=State.OK)
+    return Health(worst, [reason for _, reason in findings if reason])
+
+
+def _own_word(status: Status) -> Iterator[Finding]:
+    word = status["health"].get("state")
+    state = State(word) if word in list(State) else State.FAILED
+    yield state, ""
+    for reason in status["health"].get("reasons") or []:
+        yield state, str(reason)
 
 
 def _life(status: Status) -> Iterator[Finding]:
@@ -74,7 +86,7 @@ def _programs(status: Status) -> Iterator[Finding]:
     programs = status.get("programs") or []
     absent = [program["name"] for program in programs if not program.get("attached", True)]
     if absent and len(absent) == len(programs):
-        yield State.ERROR, "no program is attached"
+        yield State.FAILED, "no program is attached"
     elif absent:
         yield State.DEGRADED, f"not attached: {', '.join(absent)}"
 
@@ -86,27 +98,20 @@ def _losses(status: Status) -> Iterator[Finding]:
         yield State.DEGRADED, f"events lost in the last minute: {parts}"
 
 
-def _shedding(status: Status) -> Iterator[Finding]:
-    step = (status.get("shed") or {}).get("step")
-    if step and step != "none":
-        yield State.DEGRADED, f"overload: shedding step {step}"
-    fill = status.get("ring_fill") or 0.0
+def _overload(status: Status) -> Iterator[Finding]:
+    if status.get("shed_step"):
+        yield State.DEGRADED, f"overload: shedding step {status['shed_step']}"
+    fill = (status.get("ring") or {}).get("fill") or 0.0
     if fill > FULL_RING:
         yield State.DEGRADED, f"the ring buffer is {fill:.0%} full"
 
 
 def _log(status: Status) -> Iterator[Finding]:
     log = status.get("log") or {}
-    if log.get("error"):
-        yield State.ERROR, f"the log cannot be written: {log['error']}"
+    if log.get("state", "ok") != "ok":
+        yield State.FAILED, f"the log cannot be written: {log.get('error') or log['state']}"
     elif log.get("queued_bytes"):
         yield State.DEGRADED, f"{log['queued_bytes']} bytes wait for the disk"
 
 
-def _problems(status: Status) -> Iterator[Finding]:
-    for problem in status.get("problems") or []:
-        level = State.ERROR if problem.get("level") == "error" else State.DEGRADED
-        yield level, str(problem.get("reason", "a problem without a reason"))
-
-
-_CHECKS: tuple[Check, ...] = (_life, _programs, _losses, _shedding, _log, _problems)
+_CHECKS: tuple[Check, ...] = (_life, _programs, _losses, _overload, _log)

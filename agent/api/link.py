@@ -60,6 +60,8 @@ class AgentLink:
             pass  # whatever it was, the link is of no use any more
         finally:
             self.gone.set()
+            if self._writer is not None:
+                self._writer.close()
             for waiting in self._waiting.values():
                 if not waiting.done():
                     waiting.set_exception(AgentSilent())

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from agent.errors import AlreadyRunning, PermissionMissing, SettingsError, TracehoundError
 
-BACKLOG = 128
+BACKLOG = 512
 """Connections that may wait while the service starts or its table is full."""
 MODE = 0o660
 LONGEST_PATH = 107

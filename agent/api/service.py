@@ -32,10 +32,10 @@ AnyStream = Stream[Any, Any]
 Method = Callable[[AnyStream], Awaitable[None]]
 
 _HEALTH = {
-    State.RUNNING: tetragon_pb2.HEALTH_STATUS_RUNNING,
+    State.OK: tetragon_pb2.HEALTH_STATUS_RUNNING,
     State.DEGRADED: tetragon_pb2.HEALTH_STATUS_RUNNING,  # the interface has no word for it; details say it
     State.STOPPED: tetragon_pb2.HEALTH_STATUS_STOPPED,
-    State.ERROR: tetragon_pb2.HEALTH_STATUS_ERROR,
+    State.FAILED: tetragon_pb2.HEALTH_STATUS_ERROR,
 }
 
 
@@ -113,12 +113,12 @@ class Observing:
         except AgentSilent:
             return SILENT
         if "error" in status:
-            return Health(State.ERROR, [f"the agent cannot tell its status: {status['error']}"])
+            return Health(State.FAILED, [f"the agent cannot tell its status: {status['error']}"])
         try:
             return judge(status)
         except (AttributeError, KeyError, TypeError) as error:
             log.warning("a status that cannot be judged: %r", error)
-            return Health(State.ERROR, ["the agent's status cannot be judged"])
+            return Health(State.FAILED, ["the agent's status cannot be judged"])
 
 
 class Control:

@@ -18,6 +18,7 @@ from agent.api.child import LINK_FD, LISTEN_FD
 from agent.api.connections import Connections
 from agent.api.feed import FILTER_LIMIT
 from agent.api.link import AgentLink
+from agent.api.listening import BACKLOG
 from agent.api.options import Options
 from agent.api.privileges import drop
 from agent.api.quiet import Quiet
@@ -39,7 +40,7 @@ async def serve(options: Options, listening: socket.socket, link: socket.socket)
     loop.add_signal_handler(signal.SIGTERM, agent.gone.set)
     streams = Streams(options)
     connections = Connections([Observing(agent, streams), Control(agent)], options.max_clients)
-    await connections.start(sock=listening)
+    await connections.start(sock=listening, backlog=BACKLOG)
     try:
         await _until_idle(connections, agent, options.idle_s)
     finally:

@@ -32,7 +32,8 @@ async def unary(socket: str, path: str, request: Message, answers: type[M], time
         raise AgentUnreachable(
             f"no answer within {timeout_s:g} s on {socket}", "is the agent's machine overloaded?"
         ) from None
-    except (OSError, StreamTerminatedError) as error:
+    except (OSError, StreamTerminatedError, AttributeError) as error:
+        # AttributeError is what grpclib 0.4 raises when the connection ends just before the call begins.
         raise AgentUnreachable(f"the connection to {socket} broke: {error}", "try again") from None
     finally:
         channel.close()

@@ -89,14 +89,15 @@ class Log:
         body = {"process": process(pid, parent, **fields), "parent": process(parent, binary="/bin/sh")}
         self.event("process_exec", body, ancestry, **own)
 
-    def execs(self, pids: range) -> None:
+    def execs(self, pids: range, arguments: str = "") -> None:
         """Many, quickly."""
+        tail = b'"%b"}},"node_name":"n1","time":"%b"' % (arguments.encode(), TIME.encode())
         with self.segment.open("ab") as file:
             for pid in pids:
                 self.sequence += 1
                 file.write(
-                    b'{"process_exec":{"process":{"pid":%d,"binary":"/bin/x"}},"node_name":"n1","time":"%b",'
-                    b'"tracehound":{"sequence":%d,"ancestry":[]}}\n' % (pid, TIME.encode(), self.sequence)
+                    b'{"process_exec":{"process":{"pid":%d,"binary":"/bin/x","arguments":%b,'
+                    b'"tracehound":{"sequence":%d,"ancestry":[]}}\n' % (pid, tail, self.sequence)
                 )
 
     def _append(self, record: dict[str, Any]) -> None:

@@ -11,22 +11,22 @@ DETACHED = [{"name": "exec", "attached": True}, {"name": "exit", "attached": Fal
 @pytest.mark.parametrize(
     ("status", "state", "text"),
     [
-        ({}, State.RUNNING, "running"),
-        ({"state": "running", "lost_recent": {"ring_full": 0}, "ring_fill": 0.1}, State.RUNNING, "running"),
+        ({}, State.OK, "running"),
+        ({"state": "running", "lost_recent": {"ring_full": 0}, "ring": {"fill": 0.1}}, State.OK, "running"),
+        ({"log": {"state": "ok"}, "shed_step": 0}, State.OK, "running"),
         ({"state": "stopping"}, State.STOPPED, "stopped: the agent is stopping"),
         ({"programs": DETACHED}, State.DEGRADED, "degraded: not attached: exit"),
-        ({"programs": DETACHED[1:]}, State.ERROR, "error: no program is attached"),
+        ({"programs": DETACHED[1:]}, State.FAILED, "failed: no program is attached"),
         (
             {"lost_recent": {"ring_full": 2, "map_full": 1}},
             State.DEGRADED,
             "degraded: events lost in the last minute: 1 by map_full, 2 by ring_full",
         ),
-        ({"shed": {"step": "bulk"}}, State.DEGRADED, "degraded: overload: shedding step bulk"),
-        ({"ring_fill": 0.8}, State.DEGRADED, "degraded: the ring buffer is 80% full"),
-        ({"log": {"error": "disk full"}}, State.ERROR, "error: the log cannot be written: disk full"),
+        ({"shed_step": 2}, State.DEGRADED, "degraded: overload: shedding step 2"),
+        ({"ring": {"fill": 0.8}}, State.DEGRADED, "degraded: the ring buffer is 80% full"),
+        ({"log": {"state": "disk_full"}}, State.FAILED, "failed: the log cannot be written: disk_full"),
+        ({"log": {"state": "x", "error": "gone"}}, State.FAILED, "failed: the log cannot be written: gone"),
         ({"log": {"queued_bytes": 5}}, State.DEGRADED, "degraded: 5 bytes wait for the disk"),
-        ({"problems": [{"reason": "odd"}]}, State.DEGRADED, "degraded: odd"),
-        ({"problems": [{"level": "error", "reason": "bad"}]}, State.ERROR, "error: bad"),
     ],
 )
 def test_each_finding_leads_to_its_verdict(status: dict[str, Any], state: State, text: str) -> None:
@@ -35,10 +35,29 @@ def test_each_finding_leads_to_its_verdict(status: dict[str, Any], state: State,
 
 
 def test_the_worst_finding_decides_and_all_are_named() -> None:
-    health = judge({"programs": DETACHED, "log": {"error": "gone"}, "ring_fill": 0.9})
-    assert health.state is State.ERROR
+    health = judge({"programs": DETACHED, "log": {"state": "vanished"}, "ring": {"fill": 0.9}})
+    assert health.state is State.FAILED
     assert len(health.reasons) == 3
 
 
-def test_silence_is_an_error() -> None:
-    assert SILENT.text == "error: the agent does not answer"
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ({"state": "ok", "reasons": []}, "running"),
+        ({"state": "degraded", "reasons": ["a", "b"]}, "degraded: a; b"),
+        ({"state": "failed"}, "failed: no reason given"),
+        ({"state": "dizzy"}, "failed: no reason given"),
+        ({}, "failed: no reason given"),
+    ],
+)
+def test_the_agents_own_word_counts_when_there_is_one(word: dict[str, Any], text: str) -> None:
+    assert judge({"health": word, "programs": DETACHED}).text == text
+
+
+def test_an_agent_that_stops_is_stopped_whatever_it_said() -> None:
+    health = judge({"state": "stopping", "health": {"state": "degraded", "reasons": ["a"]}})
+    assert health.text == "stopped: a; the agent is stopping"
+
+
+def test_silence_is_a_failure() -> None:
+    assert SILENT.text == "failed: the agent does not answer"

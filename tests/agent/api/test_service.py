@@ -41,13 +41,13 @@ def test_a_degraded_agent_runs_and_says_why(agent: Agent, channel: grpc.Channel)
 
 def test_an_agent_that_sees_nothing_is_in_error(agent: Agent, channel: grpc.Channel) -> None:
     agent.status = {"programs": [{"name": "exec", "attached": False}]}
-    assert health(channel) == ("HEALTH_STATUS_ERROR", "error: no program is attached")
+    assert health(channel) == ("HEALTH_STATUS_ERROR", "failed: no program is attached")
 
 
 def test_an_agent_that_does_not_answer_is_in_error(agent: Agent, channel: grpc.Channel) -> None:
     health(channel)
     agent.delay_s = 5
-    assert health(channel) == ("HEALTH_STATUS_ERROR", "error: the agent does not answer")
+    assert health(channel) == ("HEALTH_STATUS_ERROR", "failed: the agent does not answer")
 
 
 def test_a_status_that_makes_no_sense_is_an_error_not_a_crash(agent: Agent, channel: grpc.Channel) -> None:
