@@ -134,8 +134,8 @@ int main(int argc, char **argv)
 	own = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - own;
 	children = children_ns() - children;
 	wall = clock_ns(CLOCK_MONOTONIC) - wall;
-	printf("{\"operation\":\"%s\",\"count\":%ld,\"wall_ns\":%lld,\"cpu_ns\":%lld}\n", operation->name, count,
-	       wall, own + children);
+	printf("{\"operation\":\"%s\",\"count\":%ld,\"wall_ns\":%lld,\"cpu_ns\":%lld}\n", operation->name, count, wall,
+	       own + children);
 	return 0;
 }
 

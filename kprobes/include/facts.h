@@ -12,8 +12,9 @@ inline_always struct cgroup *container_cgroup(struct task_struct *task, bool typ
 
 	if (!config.cgroup_subsystem)
 		return READ(typed, set, dfl_cgrp);
-	bpf_probe_read_kernel(&state, sizeof(state), (void *)set + bpf_core_field_offset(struct css_set, subsys) +
-							     (config.cgroup_subsystem - 1) * sizeof(void *));
+	bpf_probe_read_kernel(&state, sizeof(state),
+			      (void *)set + bpf_core_field_offset(struct css_set, subsys) +
+				      (config.cgroup_subsystem - 1) * sizeof(void *));
 	bpf_core_read(&cgroup, sizeof(cgroup), &state->cgroup);
 	return cgroup;
 }
@@ -39,19 +40,19 @@ inline_always u32 group_pid(struct signal_struct *signal, u32 type, bool typed)
 		bpf_core_read(&pid, sizeof(pid), &signal->pids[type]);
 	if (!pid)
 		return 0;
-	bpf_probe_read_kernel(&nr, sizeof(nr), (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-						       bpf_core_field_offset(struct upid, nr));
+	bpf_probe_read_kernel(&nr, sizeof(nr),
+			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+				      bpf_core_field_offset(struct upid, nr));
 	return nr;
 }
 
-#define INUM(typed, space)                                                                                   \
-	({                                                                                                       \
-		typeof(space) space_ = (space);                                                                      \
-		space_ ? READ(typed, space_, ns.inum) : 0;                                                           \
+#define INUM(typed, space)                                 \
+	({                                                 \
+		typeof(space) space_ = (space);            \
+		space_ ? READ(typed, space_, ns.inum) : 0; \
 	})
 
-inline_always void read_namespaces(struct task_facts *facts, struct task_struct *task, struct cred *cred,
-				   bool typed)
+inline_always void read_namespaces(struct task_facts *facts, struct task_struct *task, struct cred *cred, bool typed)
 {
 	struct nsproxy *spaces = READ(typed, task, nsproxy);
 	struct pid *pid = READ(typed, task, thread_pid);
@@ -81,14 +82,14 @@ inline_always void read_namespaces(struct task_facts *facts, struct task_struct 
 }
 
 /* A set is read as its eight bytes, whatever its type is called in this kernel. */
-#define CAPABILITIES(typed, cred, member)                                                                    \
-	({                                                                                                       \
-		u64 bits_ = 0;                                                                                       \
-		if (typed)                                                                                           \
-			bits_ = *(const u64 *)&(cred)->member;                                                           \
-		else                                                                                                 \
-			bpf_core_read(&bits_, sizeof(bits_), &(cred)->member);                                           \
-		bits_;                                                                                               \
+#define CAPABILITIES(typed, cred, member)                                      \
+	({                                                                     \
+		u64 bits_ = 0;                                                 \
+		if (typed)                                                     \
+			bits_ = *(const u64 *)&(cred)->member;                 \
+		else                                                           \
+			bpf_core_read(&bits_, sizeof(bits_), &(cred)->member); \
+		bits_;                                                         \
 	})
 
 inline_always void read_credentials(struct task_facts *facts, struct cred *cred, bool typed)

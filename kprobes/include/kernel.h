@@ -236,12 +236,12 @@ enum { PIDTYPE_PGID = 2, PIDTYPE_SID = 3 };
 
 /* A pointer read that fits both ways of reading the kernel: BTF-typed programs load directly (one
  * instruction, faults give 0), plain raw tracepoints go through a helper. `typed` is a constant. */
-#define READ(typed, pointer, member)                                                                         \
-	({                                                                                                       \
-		typeof((pointer)->member) value_;                                                                    \
-		if (typed)                                                                                           \
-			value_ = (pointer)->member;                                                                      \
-		else                                                                                                 \
-			bpf_core_read(&value_, sizeof(value_), &(pointer)->member);                                      \
-		value_;                                                                                              \
+#define READ(typed, pointer, member)                                                \
+	({                                                                          \
+		typeof((pointer)->member) value_;                                   \
+		if (typed)                                                          \
+			value_ = (pointer)->member;                                 \
+		else                                                                \
+			bpf_core_read(&value_, sizeof(value_), &(pointer)->member); \
+		value_;                                                             \
 	})

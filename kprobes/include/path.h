@@ -26,7 +26,7 @@
 struct walk {
 	u64 dentry, mount; /* where the walk stands; mount is the vfsmount */
 	u64 root_dentry, root_mount;
-	u32 done; /* enum walk_end */
+	u32 done;  /* enum walk_end */
 	u32 limit; /* position at which the path is cut */
 };
 enum walk_end { WALK_GOING, WALK_ROOT, WALK_UNREACHABLE, WALK_CUT };
@@ -188,8 +188,10 @@ __attribute__((noinline)) int walk_more(u32 slot)
 			read_mount(&mount, vfsmount);
 			continue;
 		}
-		if (bpf_probe_read_kernel(&part.parent, 8, (void *)dentry + bpf_core_field_offset(struct dentry, d_parent)) ||
-		    bpf_probe_read_kernel(&part.hash_len, 16, (void *)dentry + bpf_core_field_offset(struct dentry, d_name))) {
+		if (bpf_probe_read_kernel(&part.parent, 8,
+					  (void *)dentry + bpf_core_field_offset(struct dentry, d_parent)) ||
+		    bpf_probe_read_kernel(&part.hash_len, 16,
+					  (void *)dentry + bpf_core_field_offset(struct dentry, d_name))) {
 			scratch->walk.done = WALK_CUT;
 			return 0;
 		}

@@ -89,9 +89,9 @@ inline_always u32 nested_pid(struct task_struct *task, bool typed)
 	level = READ(typed, pid, level);
 	if (!level || level > 32)
 		return 0;
-	bpf_probe_read_kernel(&nr, sizeof(nr), (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-						       level * bpf_core_type_size(struct upid) +
-						       bpf_core_field_offset(struct upid, nr));
+	bpf_probe_read_kernel(&nr, sizeof(nr),
+			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+				      level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, nr));
 	return nr;
 }
 

@@ -5,26 +5,33 @@
  * start_boottime plus self_exec_id, which the kernel itself keeps, so every observer computes the same. */
 #pragma once
 
-enum record_kind { RECORD_EXEC = 1, RECORD_FORK = 2, RECORD_EXIT = 3, RECORD_CHUNK = 4, RECORD_TASK = 5, RECORD_FLOOD = 6 };
+enum record_kind {
+	RECORD_EXEC = 1,
+	RECORD_FORK = 2,
+	RECORD_EXIT = 3,
+	RECORD_CHUNK = 4,
+	RECORD_TASK = 5,
+	RECORD_FLOOD = 6
+};
 
 enum record_flags {
-	FLAG_FORKED = 1 << 0,           /* a clone lies between this image and the one before */
-	FLAG_IN_INIT_TREE = 1 << 1,     /* descendant of its container's pid 1 */
-	FLAG_PARENT_MISSED = 1 << 2,    /* the parent was not in the process map: read from the task */
-	FLAG_ARGUMENTS_CUT = 1 << 3,    /* arguments_bytes of them exist, fewer were sent */
-	FLAG_ARGUMENTS_FAULT = 1 << 4,  /* the arguments could not be read */
-	FLAG_EXE_CUT = 1 << 5,          /* the walk ended before the root */
+	FLAG_FORKED = 1 << 0,          /* a clone lies between this image and the one before */
+	FLAG_IN_INIT_TREE = 1 << 1,    /* descendant of its container's pid 1 */
+	FLAG_PARENT_MISSED = 1 << 2,   /* the parent was not in the process map: read from the task */
+	FLAG_ARGUMENTS_CUT = 1 << 3,   /* arguments_bytes of them exist, fewer were sent */
+	FLAG_ARGUMENTS_FAULT = 1 << 4, /* the arguments could not be read */
+	FLAG_EXE_CUT = 1 << 5,         /* the walk ended before the root */
 	FLAG_CWD_CUT = 1 << 6,
 	FLAG_FILENAME_CUT = 1 << 7,
-	FLAG_EXE_UNREACHABLE = 1 << 8,  /* outside the process's root, or on a detached mount */
+	FLAG_EXE_UNREACHABLE = 1 << 8, /* outside the process's root, or on a detached mount */
 	FLAG_CWD_UNREACHABLE = 1 << 9,
-	FLAG_SETUID = 1 << 10,          /* the file's setuid bit changed the effective uid */
+	FLAG_SETUID = 1 << 10, /* the file's setuid bit changed the effective uid */
 	FLAG_SETGID = 1 << 11,
-	FLAG_FILECAPS = 1 << 12,        /* file capabilities raised the permitted set */
+	FLAG_FILECAPS = 1 << 12, /* file capabilities raised the permitted set */
 	FLAG_ENVIRONMENT_CUT = 1 << 13,
 	FLAG_KERNEL_THREAD = 1 << 14,
 	FLAG_PRIVILEGES_KNOWN = 1 << 15, /* a privileges program ran for this exec */
-	FLAG_EXECED = 1 << 16,          /* the thread group has called exec since it was created */
+	FLAG_EXECED = 1 << 16,           /* the thread group has called exec since it was created */
 	FLAG_PARENT_IS_ROOT_SETUID = 1 << 17,
 };
 
@@ -43,7 +50,7 @@ struct record_header {
 
 struct fork_record {
 	struct record_header header; /* the child; parent is the real parent */
-	u64 creator_ktime; /* who called clone, where it is not the real parent; else 0 */
+	u64 creator_ktime;           /* who called clone, where it is not the real parent; else 0 */
 	u32 creator_tgid;
 	u32 reserved;
 };
@@ -55,7 +62,19 @@ struct exit_record {
 };
 
 /* Order of Tetragon's `ns` object. */
-enum namespace_slot { NS_UTS, NS_IPC, NS_MNT, NS_PID, NS_PID_CHILDREN, NS_NET, NS_TIME, NS_TIME_CHILDREN, NS_CGROUP, NS_USER, NS_COUNT };
+enum namespace_slot {
+	NS_UTS,
+	NS_IPC,
+	NS_MNT,
+	NS_PID,
+	NS_PID_CHILDREN,
+	NS_NET,
+	NS_TIME,
+	NS_TIME_CHILDREN,
+	NS_CGROUP,
+	NS_USER,
+	NS_COUNT
+};
 
 /* What is read of a task, at exec and by the task iterator alike. */
 struct task_facts {
@@ -100,7 +119,7 @@ struct exec_record {
 enum chunk_stream { STREAM_ARGUMENTS = 0, STREAM_ENVIRONMENT = 1 };
 struct chunk_record {
 	struct record_header header; /* of the image whose arguments these are */
-	u16 stream; /* enum chunk_stream */
+	u16 stream;                  /* enum chunk_stream */
 	u16 index;
 	u32 length;
 	u8 data[CHUNK_BYTES];
@@ -114,12 +133,12 @@ struct process {
 	u64 image_ktime;
 	u64 parent_ktime;
 	u32 parent_tgid;
-	u32 flags; /* FLAG_FORKED, FLAG_EXECED, FLAG_IN_INIT_TREE, privileges of a running exec */
+	u32 flags;     /* FLAG_FORKED, FLAG_EXECED, FLAG_IN_INIT_TREE, privileges of a running exec */
 	u64 cgroup_id; /* the container's cgroup, 0 until known */
 	u64 binary_inode;
 	u32 binary_device;
 	u32 nspid;
-	u64 follow_children; /* bits of matchBinaries with followChildren, inherited */
+	u64 follow_children;   /* bits of matchBinaries with followChildren, inherited */
 	u64 policy_generation; /* policy_set is valid while this equals the policies' generation */
 	u64 policy_set[POLICY_SET_WORDS];
 };
@@ -142,11 +161,11 @@ struct control {
 struct config {
 	u64 ring_bytes;
 	u64 wake_watermark_bytes; /* 0: the kernel wakes the reader when it has caught up (adaptive) */
-	u32 arguments_bytes; /* longest argument list that is sent */
-	u32 environment_bytes; /* 0: the environment is not read */
-	u32 cgroup_subsystem; /* index + 1 of the v1 controller that names containers; 0: the v2 hierarchy */
-	u8 exit_has_group_dead; /* the exit tracepoint has the group_dead argument */
-	u8 has_rdonly_cast; /* kfunc bpf_rdonly_cast exists */
-	u8 two_rings; /* bulk records go to a ring of their own (measured, see docs/adr) */
+	u32 arguments_bytes;      /* longest argument list that is sent */
+	u32 environment_bytes;    /* 0: the environment is not read */
+	u32 cgroup_subsystem;     /* index + 1 of the v1 controller that names containers; 0: the v2 hierarchy */
+	u8 exit_has_group_dead;   /* the exit tracepoint has the group_dead argument */
+	u8 has_rdonly_cast;       /* kfunc bpf_rdonly_cast exists */
+	u8 two_rings;             /* bulk records go to a ring of their own (measured, see docs/adr) */
 	u8 reserved;
 };
