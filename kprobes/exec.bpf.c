@@ -5,7 +5,8 @@
 #include "include/path.h"
 
 #define INLINE_BYTES 4096 /* longest argument list or environment inside the record */
-#define CHUNKS_MOST 264   /* 2 MiB and a little: more than the kernel's own limit of an argument list */
+#define CHUNKS_ROUND 16
+#define CHUNK_ROUNDS 17 /* 2 MiB and a little: more than the kernel's own limit of an argument list */
 #define CGROUP_NAME_BYTES 128
 
 enum path_way { WAY_CAST, WAY_READ };
@@ -59,21 +60,22 @@ inline_always u32 append_user(struct scratch *scratch, u64 from, u64 length)
 	return length;
 }
 
-/* Sends a long block ahead of the exec record, as bulk: a flood of huge argument lists must not push out
- * the life cycle. Returns the number of chunks there should be; those refused are counted and missed by the
- * reader, who flags them. */
-inline_always u32 send_chunks(struct scratch *scratch, u64 from, u64 length, enum chunk_stream stream)
+/* Sends the next CHUNKS_ROUND chunks of the block in scratch. A global function, so that the verifier sees
+ * it once and not once for every chunk of the longest block. */
+__attribute__((noinline)) int send_more(u32 slot)
 {
+	struct scratch *scratch = bpf_map_lookup_elem(&exec_scratch, &slot);
 	struct chunk_record *chunk;
-	u64 left;
-	u32 index;
+	u64 at, left;
 
-	for (index = 0; index < CHUNKS_MOST; index++) {
-		left = length - (u64)index * CHUNK_BYTES;
-		if ((u64)index * CHUNK_BYTES >= length)
-			break;
-		if (left > CHUNK_BYTES)
-			left = CHUNK_BYTES;
+	if (!scratch)
+		return 0;
+	for (int i = 0; i < CHUNKS_ROUND; i++) {
+		at = (u64)scratch->chunks.next * CHUNK_BYTES;
+		if (at >= scratch->chunks.length)
+			return 0;
+		left = scratch->chunks.length - at;
+		scratch->chunks.next++;
 		if (!bulk_admitted()) {
 			count_loss(LOSS_SHED, HOOK_CHUNK);
 			continue;
@@ -85,18 +87,32 @@ inline_always u32 send_chunks(struct scratch *scratch, u64 from, u64 length, enu
 		}
 		chunk->header = scratch->record.header;
 		chunk->header.kind = RECORD_CHUNK;
-		chunk->stream = stream;
-		chunk->index = index;
+		chunk->stream = scratch->chunks.stream;
+		chunk->index = scratch->chunks.next - 1;
 		barrier_value(left);
 		if (left > CHUNK_BYTES)
 			left = CHUNK_BYTES;
-		if (bpf_probe_read_user(chunk->data, left, (const void *)(from + (u64)index * CHUNK_BYTES)))
+		if (bpf_probe_read_user(chunk->data, left, (const void *)(scratch->chunks.from + at)))
 			left = 0;
 		chunk->length = left;
 		bpf_ringbuf_submit(chunk, wake_flags(sizeof(*chunk)));
 		count(COUNTER_SENT + HOOK_CHUNK);
 	}
-	return index;
+	return 0;
+}
+
+/* Sends a long block ahead of the exec record, as bulk: a flood of huge argument lists must not push out
+ * the life cycle. Returns the number of chunks there should be; those refused are counted and missed by the
+ * reader, who flags them. */
+inline_always u32 send_chunks(struct scratch *scratch, u64 from, u64 length, enum chunk_stream stream)
+{
+	scratch->chunks.from = from;
+	scratch->chunks.length = length;
+	scratch->chunks.next = 0;
+	scratch->chunks.stream = stream;
+	for (int i = 0; i < CHUNK_ROUNDS && (u64)scratch->chunks.next * CHUNK_BYTES < length; i++)
+		send_more(0);
+	return scratch->chunks.next;
 }
 
 inline_always void add_arguments(struct scratch *scratch, struct mm_struct *mm, bool typed)

@@ -14,7 +14,7 @@
 
 #define PATH_BYTES 4096
 #define NAME_BYTES 256
-#define TYPED_COMPONENTS 20
+#define TYPED_COMPONENTS 16
 #define WALK_COMPONENTS 32
 #define WALK_ROUNDS 16
 
@@ -31,10 +31,18 @@ struct walk {
 };
 enum walk_end { WALK_GOING, WALK_ROOT, WALK_UNREACHABLE, WALK_CUT };
 
+/* A block of user memory that is sent in chunks. */
+struct chunks {
+	u64 from, length;
+	u32 next; /* index of the chunk that comes next */
+	u32 stream; /* enum chunk_stream */
+};
+
 struct scratch {
 	u32 busy;
 	u32 position; /* in tail */
 	struct walk walk;
+	struct chunks chunks;
 	struct exec_record record;
 	u8 tail[TAIL_SPACE];
 };
