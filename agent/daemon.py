@@ -91,6 +91,7 @@ class Daemon:
             self.node_name,
             cluster_name=settings.cluster_name,
             ancestry=settings.log.ancestry,
+            parent=settings.log.parent,
             host_ns=host_ns,
             credentials=settings.enrich.credentials,
             user_name=users.name if users else None,

@@ -51,6 +51,7 @@ RULES: dict[str, Rule] = {
     "log.retention_seconds": Rule(checks.seconds(1), live=True),
     "log.fsync_seconds": Rule(checks.seconds(-1e9, 3600), live=True),
     "log.ancestry": Rule(checks.one_of("all", "exec", "none"), live=True),
+    "log.parent": Rule(checks.one_of("full", "none")),
     "log.queue_bytes": Rule(checks.size(MIN_BUFFER_BYTES), live=True),
     "log.group": Rule(checks.printable),
     "redaction.enabled": Rule(live=True),

@@ -50,16 +50,22 @@ class ProcessLike(Protocol):
 class Detail(Protocol):
     """What is read of agent.enrich.describe.ExecDetail."""
 
-    argv: Sequence[str]
-    exe: str
-    cgroup: str
-    environment: object
-    truncated: tuple[str, ...]
-    raw: object
+    @property
+    def argv(self) -> Sequence[str]: ...
+    @property
+    def exe(self) -> str: ...
+    @property
+    def cgroup(self) -> str: ...
+    @property
+    def environment(self) -> object: ...
+    @property
+    def truncated(self) -> tuple[str, ...]: ...
+    @property
+    def raw(self) -> object: ...
 
 
 class Encoder:
-    """Makes the lines of one agent. `ancestry` is LogSettings.ancestry."""
+    """Makes the lines of one agent. `ancestry` and `parent` are those of LogSettings."""
 
     def __init__(
         self,
@@ -67,6 +73,7 @@ class Encoder:
         *,
         cluster_name: str = "",
         ancestry: str = "all",
+        parent: str = "full",
         host_ns: Sequence[int] = (),
         credentials: bool = True,
         user_name: Callable[[int], str | None] | None = None,
@@ -76,6 +83,7 @@ class Encoder:
         self._own_end = b',"node_name":%b%b,"time":"' % (dumps(node_name), cluster)
         self._on_exec = ancestry in ("all", "exec")
         self._on_all = ancestry == "all"
+        self._parents = parent == "full"
         self._host_ns = tuple(host_ns)
         self._credentials = credentials
         self._user_name = user_name
@@ -176,7 +184,7 @@ class Encoder:
 
     def _parent_field(self, process: ProcessLike) -> bytes:
         parent = process.parent
-        return b',"parent":%b' % self.fragment(parent) if parent is not None else b""
+        return b',"parent":%b' % self.fragment(parent) if self._parents and parent is not None else b""
 
     def _process_json(self, process: ProcessLike) -> bytes:
         parent = process.parent
