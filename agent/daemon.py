@@ -253,9 +253,11 @@ class Daemon:
 
     def _heartbeat(self) -> None:
         for entry in self.sensor.verify_attached():
-            content = {"program": entry.choice.program, "attached": entry.attached, "by": "kernel's list of links"}
-            self.log.record("attachment", content)
-            self.notices.append(f"{entry.choice.program} was found detached; attached again: {entry.attached}")
+            program, attached = entry.choice.program, entry.attached
+            self.log.record(
+                "attachment", {"program": program, "attached": attached, "by": "kernel's list of links"}
+            )
+            self.notices.append(f"{program} was found detached; attached again: {attached}")
         self.log.record(
             "heartbeat",
             {
@@ -320,7 +322,6 @@ class Daemon:
 
     def close(self) -> dict[str, int]:
         """Stops in order: detach, drain what is left, close the log. Returns events by type."""
-        counts = dict(self.pipeline.events)
         with contextlib.ExitStack() as steps:
             steps.callback(self._close_signals)
             if self._api:
@@ -335,8 +336,7 @@ class Daemon:
             steps.callback(self.sensor.close)
             self.drain()
             self.ledger.collect(self.sensor.losses(), self.pipeline)
-            counts = dict(self.pipeline.events)
-        return counts
+        return dict(self.pipeline.events)
 
     def _install_signals(self) -> None:
         self._wake_fd, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)

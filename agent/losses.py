@@ -42,7 +42,7 @@ class LossLedger:
         self._recent_until_s = 0.0
 
     def collect(self, kernel: Mapping[tuple[str, str], int], pipeline: PipelineCounters) -> int:
-        """Writes a `loss` record for each (cause, hook) that grew; returns how much was lost since last time."""
+        """Writes a `loss` record for each (cause, hook) that grew; returns the losses since last time."""
         now_ns = time.time_ns()
         totals = dict(kernel)
         if pipeline.bad_records:

@@ -47,7 +47,8 @@ class Overload:
         if now_s - self._calm_since_s < self._settings.recover_seconds:
             return None
         self._calm_since_s = now_s
-        return self._go(self.step - 1, f"ring below {_CALM_FILL:.0%} for {self._settings.recover_seconds:g} s")
+        calm_s = self._settings.recover_seconds
+        return self._go(self.step - 1, f"ring below {_CALM_FILL:.0%} for {calm_s:g} s")
 
     def _wanted(self, fill: float) -> int:
         settings = self._settings

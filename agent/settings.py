@@ -69,8 +69,8 @@ class LogSettings:
     ancestry: str = "all"
     """Which events carry `tracehound.ancestry`: `all`, `exec` or `none`."""
     parent: str = "full"
-    """Whether events carry the parent's default fields: `full`, as Tetragon's do, or `none`, which makes lines
-    a third smaller; readers that ask for the expanded form get the parent back either way."""
+    """Whether events carry the parent's default fields: `full`, as Tetragon's do, or `none`, which makes
+    lines a third smaller; readers that ask for the expanded form get the parent back either way."""
     queue_bytes: int = 64 * MIB
     """Most bytes kept in memory while the disk refuses writes; beyond it events are counted as lost."""
     group: str = "tracehound"

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.enrich.describe import Describer, ExecDetail, flag_words
-from agent.enrich.procfs import ProcEntry, read_process
 from agent.enrich.process import Process
+from agent.enrich.procfs import ProcEntry, read_process
 from agent.enrich.tree import ProcessTree
 from agent.events import CWD_UNREACHABLE, IN_INIT_TREE, KERNEL_THREAD, Exec, Task
 from agent.log.clock import WallClock
@@ -39,12 +39,13 @@ def lines_of(
 ) -> list[Line]:
     """process_exec lines flagged `procFS`, so that a reader of this log knows every living process."""
     return [
-        encoder.exec(process, event, detail, clock.text(event.head.ktime_ns)) for process, event, detail in adopted
+        encoder.exec(process, event, detail, clock.text(event.head.ktime_ns))
+        for process, event, detail in adopted
     ]
 
 
 def describe_unknown(process: Process) -> None:
-    """Best effort for an image whose exec record was lost: what /proc says now, if the process still lives."""
+    """Best effort for an image whose exec record was lost: what /proc says now, if it still lives."""
     entry = read_process(process.tgid)
     if entry.exe or entry.comm:
         process.binary = (entry.exe or entry.comm).decode(errors="replace")

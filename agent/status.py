@@ -32,7 +32,7 @@ class StatusFile:
         try:
             fd = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
             try:
-                parent = os.stat(self._path.parent)
+                parent = self._path.parent.stat()
                 os.fchown(fd, -1, parent.st_gid)
                 os.write(fd, orjson.dumps(state))
             finally:
@@ -94,7 +94,8 @@ def _reasons(daemon: Daemon) -> list[str]:
         found.append(f"shedding step {daemon.overload.step} of 3: the agent cannot keep up")
     log = daemon.log.health()
     if str(log.state) != "ok":
-        found.append(f"the log is not written: {log.error or log.state}; {log.queued_bytes} bytes wait in memory")
+        cause = log.error or log.state
+        found.append(f"the log is not written: {cause}; {log.queued_bytes} bytes wait in memory")
     return found
 
 

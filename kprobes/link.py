@@ -8,8 +8,8 @@ only; no dependency beyond libbpf.so.1.
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
+from pathlib import Path
 
 
 def link(output: str, inputs: list[str]) -> None:
@@ -28,7 +28,7 @@ def link(output: str, inputs: list[str]) -> None:
             raise OSError(ctypes.get_errno(), "the linker refuses this file", name)
     if libbpf.bpf_linker__finalize(linker):
         raise OSError(ctypes.get_errno(), "the linker cannot finish", partial)
-    os.replace(partial, output)
+    Path(partial).replace(output)
 
 
 if __name__ == "__main__":

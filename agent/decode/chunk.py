@@ -18,8 +18,8 @@ _IMAGES_MOST = 64
 
 
 class Chunks:
-    """Chunks that wait for their exec record: at most _IMAGES_MOST images, the oldest are forgotten (their exec
-    record was lost, or will say that chunks are missing)."""
+    """Chunks that wait for their exec record: at most _IMAGES_MOST images, the oldest are forgotten (their
+    exec record was lost, or will say that chunks are missing)."""
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[tuple[int, int], dict[tuple[int, int], bytes]] = OrderedDict()

@@ -45,7 +45,9 @@ class ExecDecoder:
         missing: tuple[str, ...] = ()
         if arguments_c or environment_c or arguments_l < arguments_bytes:
             arguments, environment, missing = self._join(
-                head, (arguments, arguments_bytes, arguments_c), (environment, environment_bytes, environment_c)
+                head,
+                (arguments, arguments_bytes, arguments_c),
+                (environment, environment_bytes, environment_c),
             )
         return Exec(
             head,
@@ -70,7 +72,9 @@ class ExecDecoder:
         joined = []
         cut_flags = (ARGUMENTS_CUT, ENVIRONMENT_CUT)
         for stream, (inline, whole, count) in enumerate((arguments, environment)):
-            text, complete = self._chunks.take(head, stream, count) if count else (inline, len(inline) >= whole)
+            text, complete = inline, len(inline) >= whole
+            if count:
+                text, complete = self._chunks.take(head, stream, count)
             if not complete or head.flags & cut_flags[stream]:
                 missing.append(("arguments", "environment")[stream])
             joined.append(text)

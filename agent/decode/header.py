@@ -8,6 +8,7 @@ and offset with the object's own BTF.
 from __future__ import annotations
 
 from struct import Struct
+from typing import Any
 
 from agent.events import Credentials, Head, TaskFacts
 
@@ -20,7 +21,7 @@ FACTS_FIELDS = 28
 """Values that FACTS_FORMAT unpacks to."""
 
 
-def facts_from(values: tuple[int | bytes, ...]) -> TaskFacts:
+def facts_from(values: tuple[Any, ...]) -> TaskFacts:
     """Facts from the unpacked values of FACTS_FORMAT."""
     return TaskFacts(
         Credentials._make(values[:13]),
@@ -29,8 +30,8 @@ def facts_from(values: tuple[int | bytes, ...]) -> TaskFacts:
         values[24],
         values[25],
         values[26],
-        values[27].rstrip(b"\0"),  # type: ignore[union-attr]
-    )  # type: ignore[arg-type]
+        values[27].rstrip(b"\0"),
+    )
 
 
 def head_from(values: tuple[int, ...]) -> Head:

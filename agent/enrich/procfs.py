@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What /proc knows of a process that was there before us (proc(5)). Identity does not come from here: /proc has
-10 ms resolution and no self_exec_id, the task iterator has both."""
+"""What /proc knows of a process that was there before us (proc(5)). Identity does not come from here: /proc
+has 10 ms resolution and no self_exec_id, the task iterator has both."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class ProcEntry(NamedTuple):
-    """Parts of /proc/PID that could be read; empty where the process went, is a kernel thread, or is closed to us."""
+    """Parts of /proc/PID that could be read; empty where the process is gone, a kernel thread or closed."""
 
     exe: bytes
     """Resolved path, " (deleted)" cut off."""
@@ -37,7 +37,7 @@ def read_process(pid: int, *, environment: bool = False, root: str = "/proc") ->
 
 def is_alive(pid: int, root: str = "/proc") -> bool:
     """Whether a process of this pid exists (its identity is not looked at)."""
-    return os.path.exists(f"{root}/{pid}")
+    return os.access(f"{root}/{pid}", os.F_OK)
 
 
 def host_namespaces(names: tuple[str, ...], root: str = "/proc") -> list[int]:
@@ -52,7 +52,7 @@ def _inum(path: str) -> int:
 
 def _link(path: str) -> bytes:
     try:
-        return os.readlink(path.encode())
+        return os.readlink(path.encode())  # noqa: PTH115 (Path has no bytes; targets need not be UTF-8)
     except OSError:
         return b""
 

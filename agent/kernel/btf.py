@@ -89,7 +89,8 @@ class Btf:
             return 0
         pointer = self._type(typedef).size_or_type
         prototype = self._type(self._type(pointer).size_or_type)
-        return (prototype.info & 0xFFFF) - 1  # the first is the probe's own data
+        members: int = prototype.info & 0xFFFF
+        return members - 1  # the first is the probe's own data
 
     def members(self, struct: str) -> list[Member]:
         """Members of a struct in order. Raises KeyError when it does not exist."""

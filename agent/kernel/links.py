@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the kernel says about programs and links (struct bpf_prog_info, struct bpf_link_info in linux/bpf.h)."""
+"""What the kernel says about programs and links: bpf_prog_info, bpf_link_info of linux/bpf.h."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def program_info(fd: int) -> ProgramInfo:
         raise libbpf().refused("program info", ctypes.get_errno())
 
     def at(offset: int, width: int) -> int:
-        return int.from_bytes(info.raw[offset : offset + width], "little") if offset + width <= size.value else 0
+        known = offset + width <= size.value
+        return int.from_bytes(info.raw[offset : offset + width], "little") if known else 0
 
     return ProgramInfo(at(4, 4), at(192, 8), at(200, 8), at(208, 8), at(216, 4))
 

@@ -57,7 +57,9 @@ class BpfObject:
             raise KernelUnsupported(f"{self.path} is not built", "run `make build` in the checkout")
         self._handle = libbpf().bpf_object__open_file(str(self.path).encode(), None)
         if not self._handle:
-            raise libbpf().refused(f"cannot open {self.path.name}", ctypes.get_errno(), "run `make build` again")
+            raise libbpf().refused(
+                f"cannot open {self.path.name}", ctypes.get_errno(), "run `make build` again"
+            )
         self._links: dict[str, int] = {}
 
     def btf(self) -> Btf:

@@ -59,12 +59,15 @@ def _require_bpffs(directory: Path) -> None:
         raise KernelUnsupported(f"pin directory {directory} is not on a bpffs", _BPFFS_HINT)
 
 
-_BPFFS_HINT = "mount one with `mount -t bpf bpf /sys/fs/bpf` and use a directory below it, or set kernel.pin_dir to null"
+_BPFFS_HINT = (
+    "mount one with `mount -t bpf bpf /sys/fs/bpf` and use a directory below it, "
+    "or set kernel.pin_dir to null"
+)
 
 
 def _filesystem_type(path: Path) -> str:
     """Type of the mount that holds a path, from /proc/self/mountinfo (proc(5))."""
-    device = os.stat(path).st_dev
+    device = path.stat().st_dev
     wanted = f"{os.major(device)}:{os.minor(device)}"
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         fields = line.split()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ring buffer's reader: libbpf's own consumer, drained in bounded batches.
 
-libbpf's `consume` goes on until the ring is empty, which under load is never; a callback that returns an error
-ends it after that record, so a batch has an end (libbpf 1.1 src/ringbuf.c, ringbuf_process_ring: the position
-is advanced past the record before the error is returned).
+libbpf's `consume` goes on until the ring is empty, which under load is never; a callback that returns an
+error ends it after that record, so a batch has an end (libbpf 1.1 src/ringbuf.c, ringbuf_process_ring: the
+position is advanced past the record before the error is returned).
 """
 
 from __future__ import annotations

@@ -75,8 +75,8 @@ class Facts:
     has_rdonly_cast: bool
     has_prepare_exec: bool
     safe_without_prealloc: bool
-    """Map entries can be allocated in any context: Linux kernel commit 7c8199e24fa0 "bpf: Introduce any context
-    BPF specific memory allocator" (in v6.1); asked by the type's existence."""
+    """Map entries can be allocated in any context: Linux kernel commit 7c8199e24fa0 "bpf: Introduce any
+    context BPF specific memory allocator" (in v6.1); asked by the type's existence."""
     pids_subsystem: int | None
     memory_subsystem: int | None
     host_ns: list[int] = field(default_factory=list)

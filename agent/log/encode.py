@@ -119,7 +119,8 @@ class Encoder:
         if event.head.nspid:
             tail.append(b'"nspid":%d' % event.head.nspid)
         if event.facts.cgroup_id and detail.cgroup:
-            tail.append(b'"cgroup":{"id":"%d","name":%b}' % (event.facts.cgroup_id, self._string(detail.cgroup)))
+            name = self._string(detail.cgroup)
+            tail.append(b'"cgroup":{"id":"%d","name":%b}' % (event.facts.cgroup_id, name))
         if process.creator:
             tail.append(b'"creator":"%b"' % process.creator.encode())
         if detail.environment:
@@ -188,7 +189,9 @@ class Encoder:
 
     def _process_json(self, process: ProcessLike) -> bytes:
         parent = process.parent
-        return b'{"exec_id":"%b","pid":%d,"uid":%d%b,"binary":%b%b,"flags":"%b"%b,"auid":%d%b%b,"tid":%d,%b}' % (
+        return (
+            b'{"exec_id":"%b","pid":%d,"uid":%d%b,"binary":%b%b,"flags":"%b"%b,"auid":%d%b%b,"tid":%d,%b}'
+        ) % (
             process.exec_id.encode(),
             process.tgid,
             process.uid,
@@ -227,7 +230,8 @@ class Encoder:
             ids = credentials[:8]
             if any(number != credentials.euid for number in ids):
                 content["cred"] = ids
-            masks = {name: f"{mask:x}" for name, mask in zip(_CAP_SETS, credentials[8:12], strict=True) if mask}
+            sets = zip(_CAP_SETS, credentials[8:12], strict=True)
+            masks = {name: f"{mask:x}" for name, mask in sets if mask}
             if masks:
                 content["cap"] = masks
             if credentials.securebits:
