@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What holds for all tests: how they are imported, when they run, and that no skip goes unnoticed in CI."""
+"""What holds for all tests: when they run, and that no skip goes unnoticed in CI."""
 
 from __future__ import annotations
 
 import os
 import platform
 import re
-import sys
 import tomllib
 from collections.abc import Generator
 from pathlib import Path
@@ -16,14 +15,6 @@ import pytest
 
 TESTS = Path(__file__).resolve().parent
 IN_CI = os.environ.get("CI") == "true"
-
-# The editable install covers agent and exporters; vmtest and the tests' own helpers lie beside them.
-sys.path.insert(0, str(TESTS.parent))
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Import tests by their path: tests/agent must not be taken for the package agent."""
-    config.option.importmode = "importlib"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
