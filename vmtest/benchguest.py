@@ -47,7 +47,7 @@ class Agent:
 
     def lines(self) -> Iterator[bytes]:
         """Every complete line of its log, in order of the files' names."""
-        for path in sorted(p for p in self.log.rglob("*") if p.is_file()):
+        for path in sorted(p for p in self.log.rglob("*.json*") if p.is_file()):
             with contextlib.suppress(FileNotFoundError):
                 yield from (
                     line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")
@@ -63,6 +63,8 @@ class Agent:
         for line in self.lines():
             with contextlib.suppress(ValueError):
                 record = json.loads(line)
+                if not isinstance(record, dict):
+                    continue
                 kind = next((k for k in record if k.startswith("process_")), None)
                 if kind is None:
                     continue
@@ -87,6 +89,13 @@ class Agent:
             time.sleep(QUIET_S)
 
 
+def must_live(agent: Agent) -> None:
+    """End with the agent's own words when it ended."""
+    if agent.process.poll() is not None:
+        output = Path("/run/bench-agent.out").read_text(errors="replace")
+        raise SystemExit(f"the agent ended with status {agent.process.returncode}:\n{output[-3000:]}")
+
+
 def run_load(plan: dict[str, Any], load: dict[str, Any], agent: Agent | None) -> Sample:
     """Run one load once."""
     before = procfs.cpu_ns(agent.pid) if agent else 0
@@ -94,6 +103,7 @@ def run_load(plan: dict[str, Any], load: dict[str, Any], agent: Agent | None) ->
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     sample = {key: value for key, value in json.loads(done.stdout).items() if key != "operation"}
     if agent:
+        must_live(agent)
         sample["agent_ns"] = procfs.cpu_ns(agent.pid) - before
         agent.settle()
     return sample
@@ -129,9 +139,7 @@ def running(plan: dict[str, Any]) -> Iterator[Agent]:
 def first_event_ns(plan: dict[str, Any], agent: Agent, begin_ns: int) -> int:
     """Exec a program again and again until the log has it; returns the time since the start."""
     while time.monotonic_ns() - begin_ns < START_TIMEOUT_S * 1e9:
-        if agent.process.poll() is not None:
-            output = Path("/run/bench-agent.out").read_text(errors="replace")
-            raise SystemExit(f"the agent ended with status {agent.process.returncode}:\n{output[-3000:]}")
+        must_live(agent)
         subprocess.run([plan["program"]], check=True)
         if agent.events(plan["program"])[0]:
             return time.monotonic_ns() - begin_ns
