@@ -369,7 +369,7 @@ class Daemon:
         except Exception as error:
             raise StageDied(
                 f"the stage {stage} stopped: {type(error).__name__}: {error}",
-                "this is a defect of Tracehound: please report it with the traceback (TRACEHOUND_DEBUG=1)",
+                "this is a defect of Tracehound: please report it with the traceback",
             ) from error
 
 

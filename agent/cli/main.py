@@ -11,12 +11,13 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import IO, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from agent import __version__
 from agent.cli.arguments import Parser, refuse
+from agent.cli.streams import abandon
 from agent.cli.text import clean
-from agent.errors import TracehoundError, UsageError
+from agent.errors import StageDied, TracehoundError, UsageError
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells report it: 128 + SIGINT."""
@@ -79,15 +80,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except TracehoundError as error:
+        if isinstance(error, StageDied):
+            import traceback
+
+            traceback.print_exception(error.__cause__)
         _report(error.message, error.hint)
         return error.exit_status
     except BrokenPipeError:
-        _abandon(sys.stdout)  # the reader has seen enough; that is no error
+        abandon(sys.stdout)  # the reader has seen enough; that is no error
         return 0
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as error:
-        _abandon(sys.stdout)
+        abandon(sys.stdout)
         _report(f"{error.filename or 'output'}: {error.strerror or error}")
         return 1
     except SystemExit as leaving:  # argparse, after --help and --version
@@ -154,17 +159,7 @@ def _report(message: str, hint: str = "") -> None:
     try:
         print("\n".join(lines), file=sys.stderr)
     except OSError:
-        _abandon(sys.stderr)
-
-
-def _abandon(stream: IO[str]) -> None:
-    """Point a stream that cannot be written at nothing, so that the interpreter's last flush succeeds."""
-    try:
-        number = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(number, stream.fileno())
-        os.close(number)
-    except (OSError, ValueError):
-        return
+        abandon(sys.stderr)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.cli.arguments import add_settings_arguments, settings_from
 from agent.cli.color import wants_color
+from agent.cli.streams import abandon
 
 if TYPE_CHECKING:
     from agent.daemon import Daemon
@@ -24,6 +25,10 @@ examples:
   sudo tracehound run --output json            the log's lines, for a pipe
   sudo tracehound run --output none --log-dir /var/lib/tracehound/log
 """
+
+
+OUTPUT_CLOSED = "standard output was closed"
+"""Reason of the end when the reader of a pipe has seen enough."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +45,10 @@ def run(args: argparse.Namespace) -> int:
 
     loaded = settings_from(args)
     settings: Settings = loaded.settings
-    daemon = Daemon(settings, sink=_sink(settings.output), reload=_reloader(args, loaded))
+    sink = _sink(settings.output)
+    daemon = Daemon(settings, sink=sink, reload=_reloader(args, loaded))
+    if sink:
+        sink.on_gone = daemon.stop
     quiet = settings.output == "none"
     daemon.open()
     try:
@@ -97,11 +105,11 @@ def _farewell(daemon: Daemon, counts: dict[str, int]) -> None:
     say(f"{seen:,} events seen ({kinds}), {daemon.ledger.total()} lost", strong=True)
     for cause, number in sorted(daemon.ledger.by_cause().items()):
         say(f"lost {number:,}: {cause}")
-    left = _still_attached(daemon)
+    left = still_attached(daemon)
     say("nothing left attached" if not left else f"STILL ATTACHED: {', '.join(left)}")
 
 
-def _still_attached(daemon: Daemon) -> list[str]:
+def still_attached(daemon: Daemon) -> list[str]:
     """Asks the kernel whether any of our programs still hangs on a hook."""
     from agent.kernel.links import attached_program_ids
 
@@ -125,12 +133,30 @@ class _Speaker:
         print(text, file=sys.stderr, flush=True)
 
 
-def _sink(output: str) -> Callable[[Sequence[Line], int], None] | None:
+class Sink:
+    """Shows lines on standard output. A reader that has seen enough (`| head`) ends the run in order."""
+
+    def __init__(self, show: Callable[[Sequence[Line], int], None]) -> None:
+        self.on_gone: Callable[[str], None] = lambda reason: None
+        """Called once, when nobody reads standard output any more."""
+        self._show = show
+        self._gone = False
+
+    def __call__(self, lines: Sequence[Line], first: int) -> None:
+        if self._gone:
+            return
+        try:
+            self._show(lines, first)
+        except BrokenPipeError:
+            self._gone = True
+            abandon(sys.stdout)
+            self.on_gone(OUTPUT_CLOSED)
+
+
+def _sink(output: str) -> Sink | None:
     if output == "none":
         return None
-    if output == "json":
-        return _json_sink
-    return _compact_sink()
+    return Sink(_json_sink if output == "json" else _compact_sink())
 
 
 def _json_sink(lines: Sequence[Line], first: int) -> None:
