@@ -26,7 +26,9 @@ class PipelineCounters(Protocol):
     """What is asked of the pipeline."""
 
     bad_records: int
-    chunks_missing: int
+
+    @property
+    def chunks_missing(self) -> int: ...
 
 
 class LossLedger:

@@ -28,8 +28,6 @@ class Pipeline:
         """Lines made since start, by type."""
         self.bad_records = 0
         """Ring records that were none; counted as lost."""
-        self.chunks_missing = 0
-        """Execs whose arguments or environment did not arrive whole because chunks were lost."""
         self.shed_step = 0
         """Set by the daemon (agent.overload)."""
         self._decode = Decoder()
@@ -42,6 +40,11 @@ class Pipeline:
             Fork: self._on_fork,
             Garbage: self._on_garbage,
         }
+
+    @property
+    def chunks_missing(self) -> int:
+        """Argument lists and environments that did not arrive whole because chunks were lost."""
+        return self._decode.chunks.incomplete
 
     def batch(self, records: Sequence[bytes]) -> list[Line]:
         """Lines of a batch, in the order of its records."""
@@ -60,8 +63,6 @@ class Pipeline:
         self._announce(process)
         self._lines.append(self._encoder.exec(process, event, detail, stamp))
         self.events["process_exec"] += 1
-        if event.missing:
-            self.chunks_missing += 1
 
     def _on_exit(self, event: Exit) -> None:
         process = self.tree.exit(event)

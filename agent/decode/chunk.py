@@ -23,6 +23,8 @@ class Chunks:
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[tuple[int, int], dict[tuple[int, int], bytes]] = OrderedDict()
+        self.incomplete = 0
+        """Argument lists and environments of which chunks were missing."""
 
     def add(self, raw: bytes) -> Garbage | None:
         """Keeps one chunk record."""
@@ -38,9 +40,11 @@ class Chunks:
         return None
 
     def take(self, head: Head, stream: int, count: int) -> tuple[bytes, bool]:
-        """All that arrived of a stream, in order, and whether that is everything."""
+        """All that arrived of a stream, in order, and whether no chunk is missing."""
         pieces = self._waiting.get((head.tgid, head.image_ktime), {})
         found = [pieces.pop((stream, index), None) for index in range(count)]
         if not pieces:
             self._waiting.pop((head.tgid, head.image_ktime), None)
+        if None in found:
+            self.incomplete += 1
         return b"".join(piece for piece in found if piece is not None), None not in found

@@ -43,7 +43,7 @@ class ExecDecoder:
         arguments = raw[at_arguments:at_environment]
         environment = raw[at_environment : at_environment + environment_l]
         missing: tuple[str, ...] = ()
-        if arguments_c or environment_c or arguments_l < arguments_bytes:
+        if arguments_c or environment_c or arguments_l < arguments_bytes or environment_l < environment_bytes:
             arguments, environment, missing = self._join(
                 head,
                 (arguments, arguments_bytes, arguments_c),
@@ -72,10 +72,11 @@ class ExecDecoder:
         joined = []
         cut_flags = (ARGUMENTS_CUT, ENVIRONMENT_CUT)
         for stream, (inline, whole, count) in enumerate((arguments, environment)):
-            text, complete = inline, len(inline) >= whole
+            text, complete = inline, True
             if count:
                 text, complete = self._chunks.take(head, stream, count)
-            if not complete or head.flags & cut_flags[stream]:
+            # a chunk whose memory could not be read arrives empty: only the length tells
+            if not complete or len(text) < whole or head.flags & cut_flags[stream]:
                 missing.append(("arguments", "environment")[stream])
             joined.append(text)
         return joined[0], joined[1], tuple(missing)

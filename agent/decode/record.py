@@ -17,7 +17,7 @@ class Decoder:
     """Bytes of one ring record to a typed record; None for a chunk, which waits for its exec record."""
 
     def __init__(self) -> None:
-        chunks = Chunks()
+        chunks = self.chunks = Chunks()
         self._table: dict[int, Callable[[bytes], Record | None]] = {
             KIND_EXEC: ExecDecoder(chunks),
             KIND_FORK: decode_fork,
