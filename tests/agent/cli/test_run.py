@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tracehound run`, as a person or a script has it: started, watched, ended with Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.cli.run import Sink
+
+pytestmark = [pytest.mark.root, pytest.mark.kernel]
+RUN = [sys.executable, "-m", "agent.cli.main", "run"]
+PATIENCE_S = 60
+
+
+class Agent:
+    """A running `tracehound run`; what it prints goes to files, so that it never waits for the test."""
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        self._out, self._err = directory / "stdout", directory / "stderr"
+        with self._out.open("w") as out, self._err.open("w") as err:
+            self.process = subprocess.Popen(
+                [*RUN, "--root", str(directory / "root"), *options], stdout=out, stderr=err
+            )
+
+    @property
+    def shown(self) -> str:
+        """Standard output until now."""
+        return self._out.read_text()
+
+    @property
+    def said(self) -> str:
+        """Standard error until now."""
+        return self._err.read_text()
+
+    def wait_for(self, wanted: Callable[[], bool], what: str) -> None:
+        """Wait until it has printed something."""
+        end = time.monotonic() + PATIENCE_S
+        while not wanted():
+            assert self.process.poll() is None, f"it ended: {self.said}"
+            assert time.monotonic() < end, f"no {what}:\n{self.said}\n{self.shown[-2000:]}"
+            time.sleep(0.02)
+
+    def end(self, number: int = signal.SIGINT) -> int:
+        """Send a signal and wait for the end."""
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE_S)
+
+
+StartAgent = Callable[..., Agent]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[StartAgent]:
+    """Starts an agent and waits until it watches."""
+    running: list[Agent] = []
+
+    def started(*options: str, until: str = "watching, 0 lost") -> Agent:
+        agent = Agent(tmp_path, *options)
+        running.append(agent)
+        agent.wait_for(lambda: until in agent.said, until)
+        return agent
+
+    yield started
+    for agent in running:
+        agent.process.kill()
+        agent.process.wait()
+
+
+def run_marked(name: str) -> None:
+    """A process that can be found again."""
+    subprocess.run(["/bin/true", name], check=True)
+
+
+def test_it_greets_watches_and_ends_with_a_summary(start: StartAgent) -> None:
+    agent = start()
+    run_marked("marked-for-compact")
+    agent.wait_for(lambda: "marked-for-compact" in agent.shown, "line of the process")
+    assert agent.end() == 0
+    greeting, _, farewell = agent.said.partition("watching, 0 lost\n")
+    about = [line for line in greeting.splitlines() if not line.startswith("note ")]
+    assert [line.split()[0] for line in about[:3]] == ["kernel", "agent", "log"]
+    assert about[3:] == ["in another terminal: tracehound tree --pid $$   (Ctrl-C ends)"]
+    assert os.uname().release in about[0]
+    assert re.search(r"^[\d,]+ events seen \(.*process_exec [\d,]+.*\), 0 lost$", farewell, re.MULTILINE)
+    assert farewell.endswith("nothing left attached\n")
+
+
+def test_a_compact_line_has_arguments_outcome_and_ancestors(start: StartAgent) -> None:
+    agent = start()
+    subprocess.run(["/bin/sh", "-c", "/bin/false marked 'two words'; exit 0"], check=True)
+    agent.wait_for(lambda: "/bin/false status 1" in agent.shown, "end of the process")
+    assert re.search(r"exec +\d+ /bin/false marked 'two words'  ← .* › sh$", agent.shown, re.MULTILINE)
+    assert re.search(r"exit +\d+ /bin/false status 1 after \d+ms  ← .* › sh$", agent.shown, re.MULTILINE)
+
+
+def test_json_is_the_lines_of_the_log(start: StartAgent, tmp_path: Path) -> None:
+    agent = start("--output", "json")
+    run_marked("marked-for-json")
+    agent.wait_for(lambda: "marked-for-json" in agent.shown, "line of the process")
+    assert agent.end(signal.SIGTERM) == 0
+    lines = agent.shown.splitlines()
+    records = [json.loads(line) for line in lines]
+    (segment,) = (tmp_path / "root/var/lib/tracehound/log").glob("*.jsonl")
+    assert set(lines) <= set(segment.read_text().splitlines())
+    marked = [record for record in records if "marked-for-json" in str(record)]
+    assert {next(iter(record)) for record in marked} == {"process_exec", "process_exit"}
+
+
+def test_none_prints_nothing_at_all(start: StartAgent, tmp_path: Path) -> None:
+    agent = start("--output", "none", until="")
+    status = tmp_path / "root/var/lib/tracehound/log/status.json"
+    agent.wait_for(status.exists, "status.json")
+    assert agent.end() == 0
+    assert agent.shown == agent.said == ""
+
+
+def test_ctrl_c_in_a_pipe_ends_all_of_it_in_order(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m agent.cli.main run --root {tmp_path / 'root'} --output json | cat"
+    with subprocess.Popen(
+        ["/bin/sh", "-c", command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as pipe:
+        assert pipe.stderr is not None
+        greeting = iter(pipe.stderr.readline, "")
+        assert any("watching, 0 lost" in line for line in greeting)
+        run_marked("that-there-be-something-to-print")
+        os.killpg(pipe.pid, signal.SIGINT)
+        assert pipe.stderr.read().endswith("nothing left attached\n")
+
+
+def test_a_reader_that_has_seen_enough_ends_it_in_order(tmp_path: Path) -> None:
+    argv = [*RUN, "--root", str(tmp_path / "root"), "--output", "json"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as agent:
+        assert agent.stdout is not None
+        assert agent.stderr is not None
+        json.loads(agent.stdout.readline())
+        agent.stdout.close()
+        while agent.poll() is None:
+            run_marked("that-there-be-something-to-print")
+        assert agent.returncode == 0
+        assert agent.stderr.read().endswith("nothing left attached\n")
+
+
+def test_without_capabilities_it_says_what_is_missing(tmp_path: Path) -> None:
+    argv = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *RUN, "--root", str(tmp_path)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "needs CAP_BPF and CAP_PERFMON" in done.stderr
+
+
+def test_a_second_agent_on_the_same_log_is_refused(start: StartAgent, tmp_path: Path) -> None:
+    agent = start()
+    second = subprocess.run(
+        [*RUN, "--root", str(tmp_path / "root")], capture_output=True, text=True, check=False
+    )
+    assert second.returncode == 6
+    assert str(agent.process.pid) in second.stderr
+
+
+def test_lines_after_the_reader_has_gone_are_dropped_quietly() -> None:
+    reasons: list[str] = []
+
+    def show(lines: object, first: int) -> None:
+        raise BrokenPipeError
+
+    sink = Sink(show)
+    sink.on_gone = reasons.append
+    sink([], 1)
+    sink([], 2)
+    assert reasons == ["standard output was closed"]
