@@ -23,10 +23,12 @@ from agent import __version__
 from agent.decode.task import decode_tasks
 from agent.enrich.containers import container_id_from_cgroup as _container  # noqa: F401  (loaded before the ring fills)
 from agent.enrich.describe import Describer
+from agent.enrich.process import is_same
 from agent.enrich.procfs import host_namespaces, is_alive
 from agent.enrich.tree import ProcessTree
 from agent.enrich.users import UserNames
 from agent.errors import StageDied, TracehoundError
+from agent.kernel.ring import BATCH_RECORDS
 from agent.kernel.sensor import Sensor
 from agent.log.clock import WallClock
 from agent.log.encode import NAMESPACES, Encoder
@@ -74,6 +76,8 @@ class Daemon:
         self._stop_reason = ""
         self._reload_wanted = False
         self._api: ApiSocket | None = None
+        self.fill_peak = 0.0
+        """The fullest that the ring was seen, as a fraction of it."""
         self.notices: list[str] = []
         """Sentences for the person who started it: what is missing and why."""
 
@@ -191,15 +195,24 @@ class Daemon:
         """Reads what waits in the ring, in bounded batches; returns the number of records."""
         total = 0
         for _ in range(batches_most):
-            records = self.sensor.ring.drain()
-            if not records:
+            count = self._drain_batch()
+            total += count
+            if count < BATCH_RECORDS:
                 break
-            total += len(records)
-            self._append(self.pipeline.batch(records))
-            if len(records) < 512:
-                break
-            self._watch_fill()
         return total
+
+    def _drain_batch(self) -> int:
+        self._watch_fill()  # before it is read: that is how far behind we are
+        records = self.sensor.ring.drain()
+        if records:
+            self._watch_clock(_CLOCK_STEP_NS)
+            self._append(self.pipeline.batch(records))
+        return len(records)
+
+    def _drain_to(self, position: int) -> None:
+        """Reads everything before a position of the ring (Ring.written)."""
+        while self.sensor.ring.read() < position and self._drain_batch():
+            pass
 
     def stop(self, reason: str) -> None:
         """Ends the loop at its next turn."""
@@ -214,20 +227,41 @@ class Daemon:
             self._sink(lines, first)
 
     def _watch_fill(self) -> None:
-        change = self.overload.observe(self.sensor.ring.fill(), time.monotonic())
-        if change is None:
-            return
-        self.sensor.shed(change.step)
-        self.pipeline.shed_step = change.step
-        self.log.record(
-            "degraded",
-            {
-                "step": STEP_NAMES[change.step],
-                "from_step": STEP_NAMES[change.from_step],
-                "reason": change.reason,
-                "ring_fill": round(self.sensor.ring.fill(), 3),
-            },
-        )
+        fill, now = self.sensor.ring.fill(), time.monotonic()
+        self.fill_peak = max(self.fill_peak, fill)
+        while change := self.overload.observe(fill, now):
+            self.sensor.shed(change.step)
+            self.pipeline.shed_step = change.step
+            self.log.record(
+                "degraded",
+                {
+                    "step": STEP_NAMES[change.step],
+                    "from_step": STEP_NAMES[change.from_step],
+                    "reason": change.reason,
+                    "ring_fill": round(fill, 3),
+                },
+            )
+
+    def _watch_clock(self, least_ns: int) -> None:
+        """Times of events follow a clock step with the first batch after it."""
+        moved = self.clock.measure(least_ns)
+        if abs(moved) > _CLOCK_STEP_NS:
+            self.log.record("clock_step", {"nanoseconds": str(moved)})
+
+    def _account(self) -> int:
+        """Writes what was lost behind the events that came before the loss; returns how much was lost."""
+        losses, now_ns, position = self.sensor.losses(), _boot_ns(), self.sensor.ring.written()
+        self._drain_to(position)
+        return self.ledger.collect(losses, self.pipeline, now_ns)
+
+    def _sweep(self) -> None:
+        """Forgets processes whose exit record was lost; the kernel says who lives."""
+        tasks = decode_tasks(self.sensor.existing_tasks())
+        newest = {task.head.tgid: task.head.image_ktime for task in tasks}
+        if newest:
+            self.tree.sweep(lambda process: is_same(newest.get(process.tgid, 0), process.image_ktime))
+        else:
+            self.tree.sweep(lambda process: is_alive(process.tgid))
 
     def _tick(self, now: float) -> None:
         moved = self.clock.measure()
@@ -334,8 +368,8 @@ class Daemon:
                 )
             )
             steps.callback(self.sensor.close)
-            self.drain()
-            self.ledger.collect(self.sensor.losses(), self.pipeline)
+            self.sensor.detach()  # from now on nothing is added, so the end of the ring is the end
+            self._account()
         return dict(self.pipeline.events)
 
     def _install_signals(self) -> None:
@@ -367,6 +401,7 @@ class Daemon:
         except TracehoundError:
             raise
         except Exception as error:
+            self.stop(f"the stage {stage} stopped")
             raise StageDied(
                 f"the stage {stage} stopped: {type(error).__name__}: {error}",
                 "this is a defect of Tracehound: please report it with the traceback",

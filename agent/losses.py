@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from agent.log.clock import WallClock
-from agent.log.times import format_time
 
 LANES = {"chunk": "bulk", "flood": "bulk"}
 """Lane by hook; everything else is life cycle."""
@@ -38,14 +37,18 @@ class LossLedger:
         self._log = log
         self._clock = clock
         self._seen: Counter[tuple[str, str]] = Counter()
-        self._looked_ns = time.time_ns()
+        self._looked_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         self.recent: dict[str, int] = {}
         """Losses by cause of the last minute or so: decays when nothing more is lost."""
         self._recent_until_s = 0.0
 
-    def collect(self, kernel: Mapping[tuple[str, str], int], pipeline: PipelineCounters) -> int:
-        """Writes a `loss` record for each (cause, hook) that grew; returns the losses since last time."""
-        now_ns = time.time_ns()
+    def collect(
+        self, kernel: Mapping[tuple[str, str], int], pipeline: PipelineCounters, now_ns: int | None = None
+    ) -> int:
+        """Writes a `loss` record for each (cause, hook) that grew; returns the losses since last time.
+
+        `now_ns`: when the counters were read, nanoseconds of the boot clock, which no clock step moves."""
+        now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) if now_ns is None else now_ns
         totals = dict(kernel)
         if pipeline.bad_records:
             totals["bad_record", "ring"] = pipeline.bad_records
@@ -66,8 +69,8 @@ class LossLedger:
                     "lane": LANES.get(hook, "lifecycle"),
                     "hook": hook,
                     "count": grown,
-                    "from": format_time(self._looked_ns),
-                    "to": format_time(now_ns),
+                    "from": self._clock.text(self._looked_ns),
+                    "to": self._clock.text(now_ns),
                 },
             )
         self._looked_ns = now_ns

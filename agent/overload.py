@@ -33,11 +33,12 @@ class Overload:
         self._calm_since_s: float | None = None
 
     def observe(self, fill: float, now_s: float) -> Change | None:
-        """`fill` is the ring's backlog as a fraction, `now_s` monotonic seconds."""
+        """The next step, one at a time: to be called until it returns None. `fill` is the ring's backlog as a
+        fraction, `now_s` monotonic seconds."""
         wanted = self._wanted(fill)
         if wanted > self.step:
             self._calm_since_s = None
-            return self._go(wanted, f"ring {fill:.0%} full")
+            return self._go(self.step + 1, f"ring {fill:.0%} full")
         if fill >= _CALM_FILL or self.step == SHED_NOTHING:
             self._calm_since_s = None
             return None

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -44,7 +45,8 @@ class StatusFile:
     def remove(self) -> None:
         """After an orderly stop there is no state."""
         for path in (self._path, self._partial):
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a directory that is read-only by now
+                path.unlink()
 
 
 def build_state(daemon: Daemon) -> dict[str, Any]:
@@ -64,10 +66,11 @@ def build_state(daemon: Daemon) -> dict[str, Any]:
         "state": "stopping" if daemon._stop_reason else "running",
         "health": {"state": "degraded" if reasons else "ok", "reasons": reasons},
         "events": dict(daemon.pipeline.events),
+        "sent": daemon.sensor.sent(),
         "lost": daemon.ledger.by_cause(),
         "lost_recent": daemon.ledger.recent,
         "programs": daemon.program_states(),
-        "ring": {"bytes": ring.size, "fill": round(ring.fill(), 4)},
+        "ring": {"bytes": ring.size, "fill": round(ring.fill(), 4), "peak": round(daemon.fill_peak, 4)},
         "processes": len(daemon.tree.living),
         "shed_step": daemon.overload.step,
         "log": {

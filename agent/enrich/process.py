@@ -21,6 +21,12 @@ def make_exec_id(node_name: bytes, tgid: int, image_ktime: int) -> str:
     return b2a_base64(b"%b:%d:%d" % (node_name, image_ktime if tgid else 1, tgid), newline=False).decode()
 
 
+def is_same(image_ktime: int, earlier_ktime: int) -> bool:
+    """Whether two images of one pid belong to one process: each exec adds 1 to the stamp, and no pid is given
+    out again within the time that this leaves."""
+    return 0 <= image_ktime - earlier_ktime < 100_000
+
+
 class Process:
     """What is kept of an image while it, or a living descendant, needs it. Parents are held by reference: an
     exited process goes when its last living descendant does."""

@@ -15,13 +15,15 @@ import os
 from agent.errors import KernelRefused
 from agent.kernel.libbpf import SampleCallback, libbpf
 
+BATCH_RECORDS = 512
+"""Most records of one `drain`."""
 _STOP = -105  # ENOBUFS: any negative value ends the batch
 
 
 class Ring:
     """Reader of one BPF_MAP_TYPE_RINGBUF."""
 
-    def __init__(self, map_fd: int, size: int, batch: int = 512) -> None:
+    def __init__(self, map_fd: int, size: int, batch: int = BATCH_RECORDS) -> None:
         self.size = size
         self._batch = batch
         self._taken: list[bytes] = []
@@ -50,7 +52,16 @@ class Ring:
 
     def backlog(self) -> int:
         """Bytes that wait to be read."""
-        return self._positions.waiting()
+        read = self.read()  # first: it never passes what is written
+        return self.written() - read
+
+    def written(self) -> int:
+        """How far the kernel has written, in bytes since the ring was made."""
+        return self._positions.written()
+
+    def read(self) -> int:
+        """How far it was read, in bytes since the ring was made."""
+        return self._positions.read()
 
     def fill(self) -> float:
         """The backlog as a fraction of the ring."""
@@ -73,10 +84,11 @@ class _Positions:
         self._consumer = mmap.mmap(map_fd, page, mmap.MAP_SHARED, mmap.PROT_READ, offset=0)
         self._producer = mmap.mmap(map_fd, page, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
 
-    def waiting(self) -> int:
-        read = int.from_bytes(self._consumer[:8], "little")
-        written = int.from_bytes(self._producer[:8], "little")
-        return max(written - read, 0)
+    def read(self) -> int:
+        return int.from_bytes(self._consumer[:8], "little")
+
+    def written(self) -> int:
+        return int.from_bytes(self._producer[:8], "little")
 
     def close(self) -> None:
         self._consumer.close()

@@ -186,36 +186,41 @@ class Sensor:
 
     def _attach(self, question: str) -> None:
         entry = self.programs.get(question)
-        if entry is None:
+        error = self._try_attach(entry) if entry else None
+        if error is None:
             return
+        if question in REQUIRED:
+            self.close()
+            raise error
+        self.notices.append(f"{question}: {error.message.splitlines()[0]}")
+
+    def _try_attach(self, entry: Attached) -> KernelRefused | None:
         try:
             self._object.attach(entry.choice.program)
-            entry.attached = True
         except KernelRefused as error:
-            entry.refused = error.message
-            if question in REQUIRED:
-                self.close()
-                raise
-            self.notices.append(f"{question}: {error.message.splitlines()[0]}")
+            entry.attached, entry.refused = False, error.message
+            return error
+        entry.attached, entry.refused = True, ""
+        return None
 
     def existing_tasks(self) -> bytes:
         """Output of the task iterator, empty where it did not load."""
         return self._object.run_iterator("tasks") if "tasks" in self.programs else b""
 
     def verify_attached(self) -> list[Attached]:
-        """Asks the kernel which of our programs still hang on a hook; those found gone are attached again.
-        Returns the programs that were gone."""
+        """Asks the kernel which of our programs still hang on a hook; those found gone are attached again,
+        now and at every later call until it works. Returns the programs whose state changed."""
         alive = attached_program_ids()
-        gone = []
-        for question, entry in self.programs.items():
-            if entry.choice.kind == "iter" or not entry.attached:
+        changed = []
+        for entry in self.programs.values():
+            if entry.choice.kind == "iter" or (entry.attached and entry.program_id in alive):
                 continue
-            if entry.program_id not in alive:
-                gone.append(entry)
-                self._object.detach(entry.choice.program)
-                entry.attached = False
-                self._attach(question)
-        return gone
+            was = entry.attached
+            self._object.detach(entry.choice.program)
+            self._try_attach(entry)
+            if was or entry.attached:
+                changed.append(entry)
+        return changed
 
     def losses(self) -> dict[tuple[str, str], int]:
         """What was not sent since start, by (cause, hook), from the kernel's counters."""
@@ -247,6 +252,12 @@ class Sensor:
     def forget(self, question: str) -> None:
         """Detaches one program, as somebody else might (used to try the repair)."""
         self._object.detach(self.programs[question].choice.program)
+
+    def detach(self) -> None:
+        """Detaches everything; what was sent can still be read."""
+        for entry in self.programs.values():
+            self._object.detach(entry.choice.program)
+            entry.attached = False
 
     def close(self) -> None:
         """Detaches and frees everything that is not pinned."""

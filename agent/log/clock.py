@@ -21,13 +21,16 @@ class WallClock:
         self._prefix = ""
         self.measure()
 
-    def measure(self) -> int:
-        """Takes the offset anew; returns by how many nanoseconds it moved (a clock step when large)."""
+    def measure(self, least_ns: int = 0) -> int:
+        """Takes the offset anew, unless it moved by less than `least_ns`; returns by how many nanoseconds it
+        moved (a clock step when large)."""
         before = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         wall = time.time_ns()
         after = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         offset = wall - (before + after) // 2
-        moved, self.offset_ns = offset - self.offset_ns, offset
+        moved = offset - self.offset_ns
+        if abs(moved) >= least_ns:
+            self.offset_ns = offset
         return moved
 
     def wall_ns(self, boot_ns: int) -> int:
