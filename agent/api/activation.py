@@ -136,18 +136,27 @@ class ApiSocket:
         assert self._listening is not None
         self._poll.unregister(self._listening.sock.fileno())
         self._waiting = False
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        with theirs:
-            try:
-                self._child = Child(self._listening.sock.fileno(), theirs.fileno(), self._options.encode())
-            except OSError as error:
-                ours.close()
-                self._failed(f"could not be started: {error.strerror}")
-                return
+        try:
+            ours = self._spawn(self._listening.sock.fileno())
+        except OSError as error:
+            self._failed(f"could not be started: {error.strerror}")
+            return
         self.starts += 1
         self._link = LineServer(ours, self._answer)
         self._poll.register(ours.fileno(), select.EPOLLIN)
-        self._poll.register(self._child.pidfd, select.EPOLLIN)
+
+    def _spawn(self, listen_fd: int) -> socket.socket:
+        """Starts the service and returns our end of the link. Raises OSError."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with theirs:
+            try:
+                child = Child(listen_fd, theirs.fileno(), self._options.encode())
+            except OSError:
+                ours.close()
+                raise
+        self._poll.register(child.pidfd, select.EPOLLIN)
+        self._child = child
+        return ours
 
     def _serve_link(self, link: LineServer, events: int) -> None:
         try:

@@ -29,8 +29,13 @@ class Child:
         """Process id."""
         self.started_s = time.monotonic()
         """When it was started, monotonic seconds."""
-        self.pidfd = os.pidfd_open(self.pid)
-        """Readable once the process has ended."""
+        try:
+            self.pidfd = os.pidfd_open(self.pid)
+            """Readable once the process has ended."""
+        except OSError:
+            os.kill(self.pid, signal.SIGKILL)  # not yet reaped, so the number is still its own
+            os.waitpid(self.pid, 0)
+            raise
 
     def reap(self) -> int | None:
         """Exit status as in `os.waitstatus_to_exitcode`; None while it runs. Never waits."""

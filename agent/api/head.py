@@ -38,7 +38,9 @@ class Head:
         start = last[0].cursor if last else reader.end()
         self.node_name: str = last[0].record.get("node_name", "") if last else ""
         """Name of the node, as the log's last record has it."""
-        self._tail = Tail(Path(directory), Window(test=is_own), start, ignore)
+        self._directory = Path(directory)
+        self._sign: object = None
+        self._tail = Tail(self._directory, Window(test=is_own), start, ignore)
         self._news = asyncio.Event()
         self._error: OSError | None = None
         self.own = 0
@@ -67,10 +69,11 @@ class Head:
         """Looks again and again; what goes wrong is raised to those who wait."""
         while True:
             try:
-                self.look()
-                self._error = None
+                if self._has_changed():
+                    self.look()
+                    self._error = None
             except OSError as error:
-                self._error = error
+                self._error, self._sign = error, None
                 self._wake()
             await asyncio.sleep(POLL_S)
 
@@ -78,6 +81,21 @@ class Head:
         """Closes the open segment."""
         self._tail.close()
 
+    def _has_changed(self) -> bool:
+        """Whether a look can find anything: two system calls instead of a dozen, twenty times a second."""
+        sign = (_change_of(self._directory), _change_of(self._directory / self.cursor.segment))
+        before, self._sign = self._sign, sign
+        return sign != before
+
     def _wake(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
+
+
+def _change_of(path: Path) -> tuple[int, int] | None:
+    """What is different after a file has grown or a directory has got another file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns

@@ -54,27 +54,24 @@ Check = Callable[[Status], Iterator[Finding]]
 
 
 def judge(status: Status) -> Health:
-    """The agent's own word (`health`: `{"state": "ok" | "degraded" | "failed", "reasons": […]}`), or
-    without one the worst finding of all checks.
+    """The worst of the agent's own word and of what its figures say.
 
-    Checked: `state` (`running`, `stopping`), `programs` (`[{"name", "attached"}]`), `lost_recent`
-    (`{cause: count}`, the last minute's losses), `shed_step` (0: none), `ring` (`{"fill": 0 to 1}`) and
-    `log` (`{"state": "ok" | …, "error", "queued_bytes"}`).
+    Its own word is `health`: `{"state": "ok" | "degraded" | "failed", "reasons": […]}`; the reasons are
+    taken from there when it gives any. Checked are `state` (`running`, `stopping`), `programs`
+    (`[{"name", "attached"}]`), `lost_recent` (`{cause: count}`, the last minute's losses), `shed_step`
+    (0: none), `ring` (`{"fill": 0 to 1}`) and `log` (`{"state": "ok" | …, "error", "queued_bytes"}`).
     """
-    findings = list(_own_word(status)) if "health" in status else []
-    for check in _CHECKS if "health" not in status else (_life,):
-        findings += check(status)
-    order = list(State)
-    worst = max((state for state, _ in findings), key=order.index, default=State.OK)
-    return Health(worst, [reason for _, reason in findings if reason])
+    word = _own_word(status)
+    findings = [finding for check in _CHECKS for finding in check(status)]
+    worst = max([word.state, *(state for state, _ in findings)], key=list(State).index)
+    return Health(worst, word.reasons or [reason for _, reason in findings])
 
 
-def _own_word(status: Status) -> Iterator[Finding]:
-    word = status["health"].get("state")
-    state = State(word) if word in list(State) else State.FAILED
-    yield state, ""
-    for reason in status["health"].get("reasons") or []:
-        yield state, str(reason)
+def _own_word(status: Status) -> Health:
+    told = status.get("health", {"state": State.OK})
+    state = told.get("state")
+    known = State(state) if state in list(State) else State.FAILED
+    return Health(known, [str(reason) for reason in told.get("reasons") or []])
 
 
 def _life(status: Status) -> Iterator[Finding]:
@@ -107,9 +104,12 @@ def _overload(status: Status) -> Iterator[Finding]:
 
 
 def _log(status: Status) -> Iterator[Finding]:
+    """A log that cannot be written is a failure once events are lost for it; until then they wait."""
     log = status.get("log") or {}
     if log.get("state", "ok") != "ok":
-        yield State.FAILED, f"the log cannot be written: {log.get('error') or log['state']}"
+        lost = (status.get("lost_recent") or {}).get("queue_full")
+        cause = log.get("error") or log["state"]
+        yield State.FAILED if lost else State.DEGRADED, f"the log cannot be written: {cause}"
     elif log.get("queued_bytes"):
         yield State.DEGRADED, f"{log['queued_bytes']} bytes wait for the disk"
 

@@ -146,15 +146,24 @@ class Control:
             answer = await self._agent.ask(request)
         except AgentSilent:
             raise GRPCError(Status.UNAVAILABLE, SILENT.reasons[0]) from None
-        if "error" not in answer:
+        message = _failure(answer)
+        if message is None:
             return json.dumps(answer).encode()
-        message = str(answer["error"])
         await stream.send_trailing_metadata(
             status=Status.FAILED_PRECONDITION,
             status_message=message,
             metadata={HINT: json.dumps(str(answer.get("hint", "")))},
         )
         raise GRPCError(Status.FAILED_PRECONDITION, message)
+
+
+def _failure(answer: dict[str, Any]) -> str | None:
+    """Why the agent did not do it: it could not (`error`), or found `problems` and left all as it was."""
+    if "error" in answer:
+        return str(answer["error"])
+    if answer.get("ok") is False:
+        return "\n".join(map(str, answer.get("problems") or ["refused without a reason"]))
+    return None
 
 
 def _asks_for_expansion(stream: AnyStream) -> bool:

@@ -112,6 +112,7 @@ class Agent:
         self.path = str(directory / "s")
         self.reports: list[str] = []
         self.status: dict[str, Any] = {"state": "running"}
+        self.reload: dict[str, Any] = {"error": "3 problems in tracehound.yaml", "hint": "correct them – all"}
         self.asked: list[str] = []
         self.delay_s = 0.0
         self.socket = ApiSocket(
@@ -148,7 +149,7 @@ class Agent:
             return {"version": "1.2.3"}
         if question["request"] == "status":
             return self.status
-        return {"error": "3 problems in tracehound.yaml", "hint": "correct them – all"}
+        return self.reload
 
     def _loop(self) -> None:
         with select.epoll() as poll:

@@ -84,6 +84,19 @@ def test_a_service_that_fails_again_and_again_is_started_less_and_less(
     assert agent.reports[2].endswith("connections wait 2 s")
 
 
+def test_a_service_that_cannot_be_started_is_no_reason_to_end(
+    make_agent: Callable[..., Agent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = make_agent()
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", "/no/such/python")
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(agent.path)
+            wait_until(lambda: agent.reports)
+    assert "could not be started: No such file or directory" in agent.reports[0]
+    assert ask_version(agent) == "1.2.3"
+
+
 def test_closing_ends_the_service_and_removes_the_socket(make_agent: Callable[..., Agent]) -> None:
     agent = make_agent()
     ask_version(agent)

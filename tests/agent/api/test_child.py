@@ -76,3 +76,15 @@ def test_an_interpreter_that_is_gone_is_an_error(sleeper: Path, monkeypatch: pyt
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     with pytest.raises(OSError, match="No such file"):
         Child(0, 0, "{}")
+
+
+def test_one_that_cannot_be_watched_is_not_left_behind(
+    sleeper: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(pid: int) -> int:
+        raise OSError(24, "Too many open files", str(pid))
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    with pytest.raises(OSError, match="Too many open files") as caught:
+        start(sleeper)
+    assert not Path(f"/proc/{caught.value.filename}").exists()

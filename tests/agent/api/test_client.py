@@ -30,6 +30,17 @@ def test_a_refused_reload_carries_the_way_out(agent: Agent) -> None:
     assert caught.value.hint == "correct them – all"
 
 
+def test_a_reload_that_found_problems_names_them(agent: Agent) -> None:
+    agent.reload = {"ok": False, "problems": ["line 3: unknown key", "line 5: not a number"]}
+    with pytest.raises(TracehoundError, match="line 3: unknown key\nline 5"):
+        AgentClient(agent.path).reload()
+
+
+def test_a_reload_that_was_taken_is_told(agent: Agent) -> None:
+    agent.reload = {"ok": True, "problems": []}
+    assert AgentClient(agent.path).reload() == agent.reload
+
+
 def test_what_is_not_implemented_is_said_so(agent: Agent) -> None:
     with pytest.raises(TracehoundError, match="AddTracingPolicy is not implemented"):
         AgentClient(agent.path).call(

@@ -24,8 +24,8 @@ DETACHED = [{"name": "exec", "attached": True}, {"name": "exit", "attached": Fal
         ),
         ({"shed_step": 2}, State.DEGRADED, "degraded: overload: shedding step 2"),
         ({"ring": {"fill": 0.8}}, State.DEGRADED, "degraded: the ring buffer is 80% full"),
-        ({"log": {"state": "disk_full"}}, State.FAILED, "failed: the log cannot be written: disk_full"),
-        ({"log": {"state": "x", "error": "gone"}}, State.FAILED, "failed: the log cannot be written: gone"),
+        ({"log": {"state": "vanished"}}, State.DEGRADED, "degraded: the log cannot be written: vanished"),
+        ({"log": {"state": "x", "error": "no"}}, State.DEGRADED, "degraded: the log cannot be written: no"),
         ({"log": {"queued_bytes": 5}}, State.DEGRADED, "degraded: 5 bytes wait for the disk"),
     ],
 )
@@ -35,28 +35,36 @@ def test_each_finding_leads_to_its_verdict(status: dict[str, Any], state: State,
 
 
 def test_the_worst_finding_decides_and_all_are_named() -> None:
-    health = judge({"programs": DETACHED, "log": {"state": "vanished"}, "ring": {"fill": 0.9}})
+    lost = {"lost_recent": {"queue_full": 5}}
+    health = judge({"programs": DETACHED, "log": {"state": "vanished"}, "ring": {"fill": 0.9}, **lost})
     assert health.state is State.FAILED
-    assert len(health.reasons) == 3
+    assert len(health.reasons) == 4
 
 
 @pytest.mark.parametrize(
     ("word", "text"),
     [
         ({"state": "ok", "reasons": []}, "running"),
+        ({"state": "ok", "reasons": ["fine"]}, "running"),
         ({"state": "degraded", "reasons": ["a", "b"]}, "degraded: a; b"),
         ({"state": "failed"}, "failed: no reason given"),
         ({"state": "dizzy"}, "failed: no reason given"),
         ({}, "failed: no reason given"),
     ],
 )
-def test_the_agents_own_word_counts_when_there_is_one(word: dict[str, Any], text: str) -> None:
-    assert judge({"health": word, "programs": DETACHED}).text == text
+def test_the_agents_own_word_counts(word: dict[str, Any], text: str) -> None:
+    assert judge({"health": word}).text == text
+
+
+def test_the_agents_own_word_is_not_believed_against_its_figures() -> None:
+    told = {"health": {"state": "degraded", "reasons": ["tired"]}, "programs": DETACHED[1:]}
+    assert judge(told).text == "failed: tired"
+    assert judge({"health": {"state": "ok"}, "programs": DETACHED}).text == "degraded: not attached: exit"
 
 
 def test_an_agent_that_stops_is_stopped_whatever_it_said() -> None:
     health = judge({"state": "stopping", "health": {"state": "degraded", "reasons": ["a"]}})
-    assert health.text == "stopped: a; the agent is stopping"
+    assert health.text == "stopped: a"
 
 
 def test_silence_is_a_failure() -> None:
