@@ -49,7 +49,7 @@ class Wish(NamedTuple):
     @property
     def needs_expansion(self) -> bool:
         """Whether events are expanded, be it only to judge them."""
-        return self.expanded or self.filter.needs_expansion
+        return self.expanded or self.filter.needs_details or self.filter.needs_family
 
     @property
     def is_plain(self) -> bool:
@@ -141,12 +141,20 @@ class Feed:
 
     def _messages(self, events: list[Entry]) -> list[bytes]:
         """What becomes of the events: judged in the form that the filters need, sent in the other's."""
-        pairs = [(entry, entry.record) for entry in events]
         if self._expansion is not None and events:
             self._expansion.catch_up()
-            pairs = [(entry, self._expansion.expand(entry.record)) for entry in events]
-        wanted = self._wanted(pairs)
+        wanted = self._wanted([(entry, self._form(entry.record)) for entry in events])
         return [self._encode(entry, full if self._wish.expanded else entry.record) for entry, full in wanted]
+
+    def _form(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The form in which an event is judged."""
+        if self._expansion is None:
+            return record
+        if not self._wish.expanded and not self._wish.filter.needs_details:
+            seen = view(record)
+            if seen is None or seen.has_family:
+                return record
+        return self._expansion.expand(record)
 
     def _wanted(self, pairs: list[tuple[Entry, dict[str, Any]]]) -> list[tuple[Entry, dict[str, Any]]]:
         judge = self._wish.filter

@@ -26,8 +26,10 @@ MAX_PATTERNS = 256
 """Most regular expressions in one request; each costs time on every event."""
 MAX_FILTERS = 256
 """Most filters in one list."""
-NEED_EXPANSION = frozenset({"capabilities", "ancestor_binary_regex"})
+NEED_DETAILS = frozenset({"capabilities", "ancestor_binary_regex"})
 """Members that look at what only the expanded form of an event carries."""
+NEED_FAMILY = frozenset({"parent_binary_regex", "parent_arguments_regex", "pid_set", "health_check"})
+"""Members that look at what an event usually carries; settings and overload can leave it out."""
 
 
 class EventFilter:
@@ -36,11 +38,13 @@ class EventFilter:
     def __init__(self, request: events_pb2.GetEventsRequest) -> None:
         self._allow = _compile_list("allow_list", request.allow_list)
         self._deny = _compile_list("deny_list", request.deny_list)
-        self.needs_expansion = any(
-            NEED_EXPANSION & {member.name for member, _ in one.ListFields()}
-            for one in (*request.allow_list, *request.deny_list)
-        )
-        """Whether the events must be expanded before they can be judged."""
+        members = {
+            member.name for one in (*request.allow_list, *request.deny_list) for member, _ in one.ListFields()
+        }
+        self.needs_details = not members.isdisjoint(NEED_DETAILS)
+        """Whether every event must be expanded before it can be judged."""
+        self.needs_family = not members.isdisjoint(NEED_FAMILY)
+        """Whether an event must be expanded when it lacks its parent or its ancestry."""
 
     @property
     def passes_all(self) -> bool:

@@ -44,7 +44,13 @@ class View(NamedTuple):
         """Pids of the process and of all its ancestors that the record knows."""
         pids = {self.process.get("pid", 0), (self.parent or _NOTHING).get("pid", 0)}
         pids.update(map(pid_of, self.ancestry))
+        pids.update(process.get("pid", 0) for process in self.ancestors)
         return pids
+
+    @property
+    def has_family(self) -> bool:
+        """Whether the record itself names parent and ancestors, as it does unless told otherwise."""
+        return self.parent is not None and bool(self.ancestry)
 
 
 def view(record: Json) -> View | None:

@@ -80,7 +80,9 @@ class Log:
     def event(self, kind: str, body: dict[str, Any], ancestry: tuple[int, ...] = (), **own: Any) -> None:
         """Any event."""
         self.sequence += 1
-        tracehound = {"sequence": self.sequence, "ancestry": [exec_id(pid) for pid in ancestry], **own}
+        tracehound: dict[str, Any] = {"sequence": self.sequence, **own}
+        if ancestry:
+            tracehound["ancestry"] = [exec_id(pid) for pid in ancestry]
         self._append({kind: body, "node_name": "n1", "time": TIME, "tracehound": tracehound})
 
     def exec(self, pid: int, parent: int = 1, ancestry: tuple[int, ...] = (1,), **fields: Any) -> None:

@@ -163,6 +163,24 @@ def test_a_filter_on_capabilities_works_without_the_expanded_form(log: Log, chan
     assert not event.process.HasField("cap")
 
 
+@pytest.mark.parametrize(
+    "wanted",
+    [{"parent_binary_regex": ["^/opt/a$"]}, {"pid_set": [39]}, {"parent_arguments_regex": ["^-x$"]}],
+)
+def test_an_event_that_was_written_without_its_family_is_judged_with_it(
+    log: Log, channel: grpc.Channel, wanted: dict[str, Any]
+) -> None:
+    log.exec(39, binary="/opt/z")
+    log.exec(40, parent=39, ancestry=(39, 1), binary="/opt/a", arguments="-x")
+    log.exec(41, parent=40, ancestry=(40, 39, 1))
+    events = get_events(channel, allow_list=[events_pb2.Filter(**wanted)])
+    log.event("process_exit", {"process": process(5)})
+    log.event("process_exit", {"process": process(41, 40)})
+    event = next(events).process_exit
+    assert event.process.pid.value == 41
+    assert not event.HasField("parent"), "what is sent stays as it was written"
+
+
 def test_metadata_that_is_neither_true_nor_false_is_refused(channel: grpc.Channel) -> None:
     stream = channel.unary_stream(
         "/tetragon.FineGuidanceSensors/GetEvents",

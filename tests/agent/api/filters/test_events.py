@@ -65,7 +65,7 @@ def test_each_member_is_evaluated(member: str, yes: Any, no: Any) -> None:
 def test_ancestors_are_looked_at_in_the_expanded_form() -> None:
     request = events_pb2.GetEventsRequest(allow_list=[events_pb2.Filter(ancestor_binary_regex=["sshd"])])
     compiled = EventFilter(request)
-    assert compiled.needs_expansion
+    assert compiled.needs_details
     assert compiled.wants(seen(expanded=True))
     assert not compiled.wants(seen())
 
@@ -114,7 +114,17 @@ def test_a_filter_without_members_matches_everything() -> None:
 def test_without_lists_everything_passes() -> None:
     compiled = EventFilter(events_pb2.GetEventsRequest())
     assert compiled.passes_all
-    assert not compiled.needs_expansion
+    assert not compiled.needs_details
+    assert not compiled.needs_family
+
+
+@pytest.mark.parametrize(
+    "member",
+    [{"pid_set": [1]}, {"parent_binary_regex": ["x"]}, {"parent_arguments_regex": ["x"]}],
+)
+def test_what_looks_at_the_family_needs_it(member: dict[str, Any]) -> None:
+    request = events_pb2.GetEventsRequest(deny_list=[events_pb2.Filter(**member)])
+    assert EventFilter(request).needs_family
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,13 @@ def test_an_event_is_seen_with_its_parts() -> None:
     assert seen.family_pids() == {5, 4, 3, 1}
 
 
+def test_ancestors_may_stand_in_the_record_or_in_the_expanded_form() -> None:
+    seen = view({"process_exit": {"process": process(5), "ancestors": [process(3), process(2)]}})
+    assert seen is not None
+    assert {2, 3, 5} <= seen.family_pids()
+    assert not seen.has_family
+
+
 def test_own_records_and_damaged_ones_are_not_seen() -> None:
     assert view({"tracehound": {"sequence": 1, "heartbeat": {}}}) is None
     assert view({"process_exec": 7}) is None
