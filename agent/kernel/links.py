@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from pathlib import Path
 from typing import NamedTuple
 
 from agent.kernel.libbpf import libbpf
@@ -56,3 +57,30 @@ def attached_program_ids() -> set[int]:
             found.add(int.from_bytes(info.raw[8:12], "little"))  # type, id, prog_id
         os.close(fd)
     return found
+
+
+def fd_facts(fd: int) -> dict[str, str]:
+    """What /proc/self/fdinfo says about a map, program or link, without capabilities. Empty: it is gone."""
+    try:
+        lines = Path(f"/proc/self/fdinfo/{fd}").read_text().splitlines()
+    except OSError:
+        return {}
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def program_on(link_fd: int) -> int:
+    """Number of the program that hangs on a link of ours, 0 when the link is gone. The list of all links
+    would need CAP_SYS_ADMIN, and lacks kprobes where they hang on perf events (before v5.15)."""
+    facts = fd_facts(link_fd)
+    if "link_type" in facts:
+        return int(facts["prog_id"])
+    return _program_on_perf_event(link_fd) if facts else 0
+
+
+def _program_on_perf_event(fd: int) -> int:
+    number = ctypes.c_uint32(0)
+    kind, length = ctypes.c_uint32(0), ctypes.c_uint32(0)
+    offset, address = ctypes.c_uint64(0), ctypes.c_uint64(0)
+    out = [ctypes.byref(value) for value in (length, number, kind, offset, address)]
+    failed = libbpf().bpf_task_fd_query(os.getpid(), fd, 0, None, *out)
+    return 0 if failed else number.value

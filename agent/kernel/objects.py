@@ -10,6 +10,7 @@ from pathlib import Path
 from agent.errors import KernelRefused, KernelUnsupported
 from agent.kernel.btf import Btf
 from agent.kernel.libbpf import check, libbpf
+from agent.kernel.links import fd_facts, program_on
 
 OBJECTS = Path(__file__).parent / "objects"
 
@@ -38,14 +39,16 @@ class BpfMap:
         return not libbpf().bpf_map_delete_elem(self.fd, key)
 
     def keys(self, key_size: int = 4) -> list[bytes]:
-        """All keys; the map may change meanwhile."""
-        found: list[bytes] = []
+        """All keys. The map may change meanwhile: the kernel starts again at the first key when the last one
+        that it gave is gone, so the walk is bounded."""
+        found: dict[bytes, None] = {}
         key = ctypes.create_string_buffer(key_size)
-        previous = None
-        while not libbpf().bpf_map_get_next_key(self.fd, previous, key):
-            found.append(key.raw)
+        previous, again = None, 0
+        while again <= len(found) + 1000 and not libbpf().bpf_map_get_next_key(self.fd, previous, key):
             previous = key.raw
-        return found
+            again += previous in found
+            found[previous] = None
+        return list(found)
 
 
 class BpfObject:
@@ -103,6 +106,21 @@ class BpfObject:
         if result:
             raise libbpf().refused(f"the kernel refuses {self.path.name}", -result)
 
+    def map_shape(self, name: str) -> dict[str, int]:
+        """Sizes and flags that a map has or will have, by their names in /proc/PID/fdinfo."""
+        handle = self._map(name)
+        return {
+            "map_type": libbpf().bpf_map__type(handle),
+            "key_size": libbpf().bpf_map__key_size(handle),
+            "value_size": libbpf().bpf_map__value_size(handle),
+            "max_entries": libbpf().bpf_map__max_entries(handle),
+            "map_flags": libbpf().bpf_map__map_flags(handle),
+        }
+
+    def pin(self, map_name: str, path: Path) -> None:
+        """Gives a loaded map a name on a bpffs."""
+        check(libbpf().bpf_map__pin(self._map(map_name), str(path).encode()), f"pin {path}")
+
     def map(self, name: str) -> BpfMap:
         """A loaded map."""
         handle = self._map(name)
@@ -123,8 +141,16 @@ class BpfObject:
     def detach(self, name: str) -> None:
         """Detaches one program; nothing to do when it is not attached."""
         link = self._links.pop(name, None)
-        if link:
-            libbpf().bpf_link__destroy(link)
+        if not link:
+            return
+        if not fd_facts(libbpf().bpf_link__fd(link)):
+            libbpf().bpf_link__disconnect(link)  # closed behind our back: the number may be another's soon
+        libbpf().bpf_link__destroy(link)
+
+    def attached_program(self, name: str) -> int:
+        """Number of the program that the kernel says hangs on our link; 0 when there is none."""
+        link = self._links.get(name)
+        return program_on(libbpf().bpf_link__fd(link)) if link else 0
 
     def run_iterator(self, name: str, chunk_bytes: int = 1 << 18) -> bytes:
         """Runs an iterator program to its end and returns all that it wrote."""
@@ -152,13 +178,17 @@ class BpfObject:
             self._handle = None
 
     def _map(self, name: str) -> int:
-        handle: int | None = libbpf().bpf_object__find_map_by_name(self._handle, name.encode())
+        handle: int | None = (
+            libbpf().bpf_object__find_map_by_name(self._handle, name.encode()) if self._handle else None
+        )
         if not handle:
             raise KernelRefused(f"{self.path.name} has no map {name}", 2, hint="run `make build` again")
         return handle
 
     def _program(self, name: str) -> int:
-        handle: int | None = libbpf().bpf_object__find_program_by_name(self._handle, name.encode())
+        handle: int | None = (
+            libbpf().bpf_object__find_program_by_name(self._handle, name.encode()) if self._handle else None
+        )
         if not handle:
             raise KernelRefused(f"{self.path.name} has no program {name}", 2, hint="run `make build` again")
         return handle

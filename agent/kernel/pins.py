@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pinned process map: `DIR/processes.v<layout>` on a bpffs. A map of another layout is never reused."""
+"""The pinned process map: `DIR/processes.v<layout>` on a bpffs. It keeps what processes inherited while no
+agent runs; a map of another layout or shape is never reused, and entries that are no longer true are removed.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.errors import KernelUnsupported
 from agent.kernel.libbpf import check, libbpf
+from agent.kernel.links import fd_facts
 
 if TYPE_CHECKING:
-    from agent.kernel.objects import BpfObject
+    from agent.kernel.objects import BpfMap
 
 LAYOUT_VERSION = 1
 """PROCESS_LAYOUT_VERSION of kprobes/include/wire.h."""
-_BPF_FS_MAGIC = 0xCAFE4A11  # linux/magic.h
+_BPFFS_HINT = "`mount -t bpf bpf /sys/fs/bpf` and use a directory below it, or set kernel.pin_dir to null"
 
 
 def pin_path(directory: Path) -> Path:
@@ -23,46 +27,63 @@ def pin_path(directory: Path) -> Path:
     return directory / f"processes.v{LAYOUT_VERSION}"
 
 
-def open_pinned_processes(directory: Path) -> tuple[int, str]:
-    """File descriptor of a pinned map of our layout (or -1), and a notice about what was found.
+def open_pinned_processes(directory: Path, shape: Mapping[str, int]) -> tuple[int, list[str]]:
+    """File descriptor of a pinned map of our layout and shape (or -1), and notices about what was found.
 
-    Maps of other layouts are unpinned: their content means something else to this version. Raises
-    KernelUnsupported when the directory is not on a bpffs.
+    Other maps of ours are unpinned: their content means something else to this version. Raises
+    KernelUnsupported when the directory is not on a bpffs or holds something else under our name.
     """
     _require_bpffs(directory)
-    notice = ""
-    for other in sorted(directory.glob("processes.v*")):
-        if other != pin_path(directory):
-            other.unlink()
-            notice = f"unpinned {other}: it has the layout of another version and starts empty here"
-    if not pin_path(directory).exists():
-        return -1, notice
-    fd = check(libbpf().bpf_obj_get(str(pin_path(directory)).encode()), f"open {pin_path(directory)}")
-    return fd, notice
-
-
-def pin_processes(loaded: BpfObject, directory: Path) -> None:
-    """Pins the loaded map unless it already is."""
+    notices = []
     path = pin_path(directory)
+    for other in sorted(directory.glob("processes.v*")):
+        if other != path:
+            other.unlink()
+            notices.append(f"unpinned {other}: it has the layout of another version; processes start afresh")
     if not path.exists():
-        handle = loaded._map("processes")
-        check(libbpf().bpf_map__pin(handle, str(path).encode()), f"pin {path}")
+        return -1, notices
+    fd = check(libbpf().bpf_obj_get(str(path).encode()), f"open {path}", f"remove {path}")
+    difference = _difference(fd, shape)
+    if not difference:
+        return fd, notices
+    os.close(fd)
+    if difference == "map_type":
+        raise KernelUnsupported(f"{path} is not a process map", "remove it, or set another kernel.pin_dir")
+    path.unlink()
+    return -1, [*notices, f"unpinned {path}: it has another {difference}; processes start afresh"]
+
+
+def drop_stale(processes: BpfMap, alive: Callable[[], Mapping[int, int]]) -> int:
+    """Removes entries of processes that ended, or became another image, while nobody watched; returns how
+    many.
+
+    `alive` gives the image stamp of every living process by tgid, asked after the entries were read. An entry
+    that changed since then was corrected by a program and stays.
+    """
+    entries = {key: processes.lookup(key) for key in processes.keys()}  # noqa: SIM118 (not a mapping)
+    living = alive()
+    dropped = 0
+    for key, value in entries.items():
+        if value is None or living.get(int.from_bytes(key, "little")) == int.from_bytes(value[:8], "little"):
+            continue
+        if processes.lookup(key) == value:
+            dropped += processes.delete(key)
+    return dropped
+
+
+def _difference(fd: int, shape: Mapping[str, int]) -> str:
+    facts = fd_facts(fd)
+    return next((name for name, wanted in shape.items() if int(facts.get(name, "-1"), 0) != wanted), "")
 
 
 def _require_bpffs(directory: Path) -> None:
+    there = next(place for place in (directory, *directory.absolute().parents) if place.exists())
+    if _filesystem_type(there) != "bpf":
+        raise KernelUnsupported(f"pin directory {directory} is not on a bpffs", _BPFFS_HINT)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        on_bpffs = _filesystem_type(directory) == "bpf"
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise KernelUnsupported(f"pin directory {directory}: {error.strerror}", _BPFFS_HINT) from error
-    if not on_bpffs:
-        raise KernelUnsupported(f"pin directory {directory} is not on a bpffs", _BPFFS_HINT)
-
-
-_BPFFS_HINT = (
-    "mount one with `mount -t bpf bpf /sys/fs/bpf` and use a directory below it, "
-    "or set kernel.pin_dir to null"
-)
 
 
 def _filesystem_type(path: Path) -> str:

@@ -45,6 +45,8 @@ class Ring:
     def drain(self) -> list[bytes]:
         """At most one batch of records, oldest first."""
         self._taken = []
+        if not self._handle:
+            return self._taken
         result = libbpf().ring_buffer__consume(self._handle)
         if result < 0 and result != _STOP:
             raise KernelRefused(f"reading the ring buffer: {os.strerror(-result)}", -result)

@@ -1,58 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The base sensor: chooses for each question the cheapest program that this kernel takes, loads and attaches
-them, and tells what it chose."""
+"""The base sensor: loads and attaches for each question the cheapest program that this kernel takes, and
+tells what it chose and why not something cheaper."""
 
 from __future__ import annotations
 
 import os
 import struct
-import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-from agent.errors import KernelRefused, KernelUnsupported, PermissionMissing
-from agent.kernel.btf import Btf
+from agent.errors import KernelRefused, PermissionMissing
 from agent.kernel.cgroups import container_hierarchy
+from agent.kernel.choices import (
+    QUESTIONS,
+    REQUIRED,
+    Candidates,
+    Choice,
+    Facts,
+    candidates,
+    needs_preallocation,
+    without_first,
+)
+from agent.kernel.host import effective_capabilities, may_load, read_host
 from agent.kernel.libbpf import libbpf
-from agent.kernel.links import attached_program_ids, program_id, program_info
+from agent.kernel.links import program_id, program_info
 from agent.kernel.objects import BpfObject
-from agent.kernel.pins import open_pinned_processes, pin_processes
+from agent.kernel.pins import drop_stale, open_pinned_processes, pin_path
+from agent.kernel.refusals import CAN_LOAD, explained, reason
 from agent.kernel.ring import Ring
 from agent.settings import KernelSettings
 
+__all__ = ["QUESTIONS", "REQUIRED", "Attached", "Choice", "Facts", "Sensor"]
+
 CONFIG = struct.Struct("=QQIIIBBBB")
 """struct config of kprobes/include/wire.h."""
-BPF_F_NO_PREALLOC = 1
 HOOKS = ("exec", "fork", "exit", "chunk", "privileges", "flood")
 CAUSES = ("ring_full", "map_full", "scratch_busy", "shed")
 _HOOK_COUNT = 8
 _SENT = len(CAUSES) * _HOOK_COUNT
 _COUNTERS = _SENT + _HOOK_COUNT
-
-
-class Choice(NamedTuple):
-    """One way to answer a question."""
-
-    program: str
-    kind: str
-    """How it is attached, in words."""
-
-
-QUESTIONS: dict[str, tuple[Choice, ...]] = {
-    # cheapest first; see DESIGN decision 3
-    "fork": (Choice("fork_btf", "tp_btf"), Choice("fork_raw", "raw_tp")),
-    "exec": (Choice("exec_btf", "tp_btf"), Choice("exec_btf_read", "tp_btf"), Choice("exec_raw", "raw_tp")),
-    "exit": (Choice("exit_btf", "tp_btf"), Choice("exit_raw", "raw_tp")),
-    "privileges": (
-        Choice("privileges_btf", "tp_btf"),
-        Choice("privileges_fentry", "fentry"),
-        Choice("privileges_lsm", "lsm"),
-        Choice("privileges_kprobe", "kprobe"),
-    ),
-    "tasks": (Choice("tasks", "iter"),),
-}
-REQUIRED = ("fork", "exec", "exit")
+_TASK_IDENTITY = struct.Struct("=16xI4xQ")
+"""Of struct record_header: tgid and image_ktime."""
+_ATTACH_ORDER = ("privileges", "fork", "exit", "exec")
+"""What may have no place left comes first, so that falling back costs little."""
 
 
 @dataclass(slots=True)
@@ -67,34 +57,6 @@ class Attached:
     """Why it is not attached."""
 
 
-@dataclass(slots=True)
-class Facts:
-    """What was asked of this kernel before loading."""
-
-    exit_has_group_dead: bool
-    has_rdonly_cast: bool
-    has_prepare_exec: bool
-    safe_without_prealloc: bool
-    """Map entries can be allocated in any context: Linux kernel commit 7c8199e24fa0 "bpf: Introduce any
-    context BPF specific memory allocator" (in v6.1); asked by the type's existence."""
-    pids_subsystem: int | None
-    memory_subsystem: int | None
-    host_ns: list[int] = field(default_factory=list)
-
-    @classmethod
-    def of_this_kernel(cls) -> Facts:
-        """Raises KernelUnsupported where there is no BTF."""
-        with Btf.of_kernel() as btf:
-            return cls(
-                exit_has_group_dead=btf.tracepoint_arguments("sched_process_exit") >= 2,
-                has_rdonly_cast=btf.has_function("bpf_rdonly_cast"),
-                has_prepare_exec=btf.has_tracepoint("sched_prepare_exec"),
-                safe_without_prealloc=btf.has_struct("bpf_mem_alloc"),
-                pids_subsystem=btf.enum_value("cgroup_subsys_id", "pids_cgrp_id"),
-                memory_subsystem=btf.enum_value("cgroup_subsys_id", "memory_cgrp_id"),
-            )
-
-
 class Sensor:
     """The loaded base sensor. `open` loads and attaches; `close` leaves nothing attached or pinned behind,
     unless a pin directory was set."""
@@ -105,120 +67,138 @@ class Sensor:
         self.notices: list[str] = []
         self.ring: Ring
         self._object: BpfObject
+        self._adopted = False
+        """Whether the process map was there before us."""
 
     def open(self) -> None:
-        """Raises PermissionMissing, KernelUnsupported or KernelRefused, each with cause and way out."""
+        """Raises PermissionMissing, KernelUnsupported or KernelRefused, each with cause and way out; nothing
+        is left behind then."""
         _require_capabilities()
         facts = Facts.of_this_kernel()
-        ways = _first_ways(facts)
-        while True:
-            try:
-                self._load(facts, ways)
-                break
-            except KernelRefused as error:
-                ways = self._next_ways(ways, error)
+        left = candidates(facts)
+        try:
+            while not self._ready(facts, left):
+                left = self._left_after_refusal(left)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, KernelRefused):
+                raise explained(error, read_host(), counts_memlock=facts.counts_memlock) from error
+            raise
+        self._report_missing()
+
+    def _ready(self, facts: Facts, left: Candidates) -> bool:
+        """One attempt with the first choice for every question."""
+        self._refused: tuple[str, KernelRefused] | None = None
+        try:
+            self._load(facts, {question: ways[0] for question, ways in left.items()})
+        except KernelRefused as error:
+            self._refused = _question_of(error, left), error
+            return False
         self.ring = Ring(self._object.map("events").fd, self._settings.ring_bytes)
         self._counters = self._object.map("counters")
         self._control = self._object.map("control")
         self._processes = self._object.map("processes")
-        for question in ("fork", "exit", "exec", "privileges"):
-            self._attach(question)
+        if self._adopted:
+            self._drop_stale()
+        for question in _ATTACH_ORDER:
+            entry = self.programs.get(question)
+            if entry and not self._attach(entry):
+                self.close()
+                return False
+        return True
 
-    def _load(self, facts: Facts, ways: dict[str, int]) -> None:
+    def _left_after_refusal(self, left: Candidates) -> Candidates:
+        """Without the choice that was refused; raises the refusal where none is left and one is needed."""
+        if self._refused is None:
+            raise AssertionError("nothing was refused")
+        question, error = self._refused
+        rest = without_first(left, question) if question else {}
+        if not question or (question in REQUIRED and question not in rest):
+            raise error
+        self._note(f"{question}: {left[question][0].kind} refused ({reason(error, left[question][0].kind)})")
+        return rest
+
+    def _note(self, notice: str) -> None:
+        if notice not in self.notices:
+            self.notices.append(notice)
+
+    def _report_missing(self) -> None:
+        for question in QUESTIONS:
+            if question not in self.programs:
+                self._note(f"{question}: not available on this kernel")
+
+    def _load(self, facts: Facts, chosen: dict[str, Choice]) -> None:
         settings = self._settings
-        self._object = BpfObject("base.bpf.o")
-        chosen = {question: QUESTIONS[question][way] for question, way in ways.items()}
-        self._object.select({choice.program for choice in chosen.values()})
-        self._object.set_constants(
-            ".rodata.config",
-            CONFIG.pack(
-                settings.ring_bytes,
-                0,
-                settings.arguments_bytes,
-                settings.environment_bytes,
-                container_hierarchy(facts.pids_subsystem, facts.memory_subsystem),
-                facts.exit_has_group_dead,
-                facts.has_rdonly_cast,
-                0,
-                0,
-            ),
-        )
-        self._object.set_entries("events", settings.ring_bytes)
-        self._object.set_entries("processes", settings.process_entries)
-        plain = any(choice.kind in ("raw_tp", "kprobe") for choice in chosen.values())
-        if plain and not facts.safe_without_prealloc:
-            self._object.set_map_flags("processes", 0)
-        if settings.pin_dir:
-            fd, notice = open_pinned_processes(Path(settings.pin_dir))
-            if fd >= 0:
-                self._object.reuse("processes", fd)
-                os.close(fd)
-            if notice:
-                self.notices.append(notice)
+        loading = self._object = BpfObject("base.bpf.o")
+        loading.select({choice.program for choice in chosen.values()})
+        loading.set_constants(".rodata.config", _config(settings, facts))
+        loading.set_entries("events", settings.ring_bytes)
+        loading.set_entries("processes", settings.process_entries)
+        if needs_preallocation(chosen, facts):
+            loading.set_map_flags("processes", 0)
+        pin_dir = Path(settings.pin_dir) if settings.pin_dir else None
+        if pin_dir:
+            self._adopt_pinned(pin_dir)
         try:
-            self._object.load()
+            loading.load()
         except KernelRefused:
-            self._object.close()
+            loading.close()
             raise
-        if settings.pin_dir:
-            pin_processes(self._object, Path(settings.pin_dir))
+        if pin_dir and not self._adopted:
+            loading.pin("processes", pin_path(pin_dir))
         self.programs = {
-            question: Attached(question, choice, program_id(self._object.program_fd(choice.program)))
+            question: Attached(question, choice, program_id(loading.program_fd(choice.program)))
             for question, choice in chosen.items()
         }
 
-    def _next_ways(self, ways: dict[str, int], error: KernelRefused) -> dict[str, int]:
-        """The next cheapest choice for the question whose program was refused, told by libbpf's message."""
-        text = "\n".join(libbpf().messages)
-        for question, way in ways.items():
-            program = QUESTIONS[question][way].program
-            if f"prog '{program}'" not in text:
-                continue
-            rest = dict(ways)
-            if way + 1 < len(QUESTIONS[question]):
-                rest[question] = way + 1
-                return rest
-            if question not in REQUIRED:
-                del rest[question]
-                self.notices.append(f"{question}: not available on this kernel ({os.strerror(error.errno)})")
-                return rest
-        raise error
+    def _adopt_pinned(self, directory: Path) -> None:
+        fd, notices = open_pinned_processes(directory, self._object.map_shape("processes"))
+        for notice in notices:
+            self._note(notice)
+        self._adopted = fd >= 0
+        if fd >= 0:
+            self._object.reuse("processes", fd)
+            os.close(fd)
 
-    def _attach(self, question: str) -> None:
-        entry = self.programs.get(question)
-        error = self._try_attach(entry) if entry else None
-        if error is None:
-            return
-        if question in REQUIRED:
-            self.close()
-            raise error
-        self.notices.append(f"{question}: {error.message.splitlines()[0]}")
+    def _drop_stale(self) -> int:
+        return drop_stale(self._processes, self._living)
 
-    def _try_attach(self, entry: Attached) -> KernelRefused | None:
+    def _living(self) -> dict[int, int]:
+        """Image stamp of every living process by tgid. Empty without a task iterator: nothing is believed."""
+        raw = self._run_iterator()
+        size = self._object.btf().size("task_record")
+        return dict(_TASK_IDENTITY.unpack_from(raw, at) for at in range(0, len(raw), size))
+
+    def _run_iterator(self) -> bytes:
+        return self._object.run_iterator("tasks") if "tasks" in self.programs else b""
+
+    def _attach(self, entry: Attached) -> bool:
         try:
             self._object.attach(entry.choice.program)
         except KernelRefused as error:
-            entry.attached, entry.refused = False, error.message
-            return error
+            entry.refused = error.message
+            self._refused = entry.question, error
+            return False
         entry.attached, entry.refused = True, ""
-        return None
+        return True
 
     def existing_tasks(self) -> bytes:
-        """Output of the task iterator, empty where it did not load."""
-        return self._object.run_iterator("tasks") if "tasks" in self.programs else b""
+        """Output of the task iterator, empty where it did not load. It also fills the process map."""
+        if self._adopted:
+            self._drop_stale()  # once more, now that nothing escapes the programs
+        return self._run_iterator()
 
     def verify_attached(self) -> list[Attached]:
-        """Asks the kernel which of our programs still hang on a hook; those found gone are attached again,
-        now and at every later call until it works. Returns the programs whose state changed."""
-        alive = attached_program_ids()
+        """Asks the kernel whether our programs still hang on their hooks; those found gone are attached
+        again, those that could not be are tried again. Returns the programs that changed their state."""
         changed = []
         for entry in self.programs.values():
-            if entry.choice.kind == "iter" or (entry.attached and entry.program_id in alive):
+            program = entry.choice.program
+            if entry.choice.kind == "iter" or self._object.attached_program(program) == entry.program_id:
                 continue
-            was = entry.attached
-            self._object.detach(entry.choice.program)
-            self._try_attach(entry)
-            if was or entry.attached:
+            was_attached, entry.attached = entry.attached, False
+            self._object.detach(program)
+            if self._attach(entry) or was_attached:
                 changed.append(entry)
         return changed
 
@@ -285,27 +265,31 @@ class Sensor:
         return found
 
 
-def _first_ways(facts: Facts) -> dict[str, int]:
-    """Index of the first choice for each question, skipping what the kernel's types rule out."""
-    return {
-        "fork": 0,
-        "exec": 0 if facts.has_rdonly_cast else 1,
-        "exit": 0,
-        "privileges": 0 if facts.has_prepare_exec else 1,
-        "tasks": 0,
-    }
+def _config(settings: KernelSettings, facts: Facts) -> bytes:
+    return CONFIG.pack(
+        settings.ring_bytes,
+        0,
+        settings.arguments_bytes,
+        settings.environment_bytes,
+        container_hierarchy(facts.pids_subsystem, facts.memory_subsystem),
+        facts.exit_has_group_dead,
+        facts.has_rdonly_cast,
+        0,
+        0,
+    )
+
+
+def _question_of(error: KernelRefused, left: Candidates) -> str:
+    """Whose program was refused, as libbpf's messages name it; empty when it was no program."""
+    text = "\n".join(libbpf().messages) + error.log_tail
+    return next((question for question, ways in left.items() if f"prog '{ways[0].program}'" in text), "")
 
 
 def _require_capabilities() -> None:
-    """CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN): bits 39, 38 and 21 of CapEff."""
-    if sys.platform != "linux":
-        raise KernelUnsupported("Tracehound needs Linux")
-    status = Path("/proc/self/status").read_text()
-    effective = int(status.split("CapEff:")[1].split()[0], 16)
-    if effective >> 21 & 1 or (effective >> 39 & 1 and effective >> 38 & 1):
+    if may_load(effective_capabilities()):
         return
     who = "root without these capabilities" if os.geteuid() == 0 else f"uid {os.geteuid()}"
     raise PermissionMissing(
-        f"loading BPF programs needs CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN); this is {who}",
+        f"loading BPF programs needs {CAN_LOAD}; this is {who}",
         "start it with sudo, or give the service AmbientCapabilities=CAP_BPF CAP_PERFMON CAP_SYS_PTRACE",
     )
