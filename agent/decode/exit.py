@@ -9,6 +9,7 @@ from agent.decode.header import HEAD_FORMAT
 from agent.events import Exit, Garbage, Head
 
 EXIT = Struct("=" + HEAD_FORMAT + "I4x")
+_new = tuple.__new__  # see agent.decode.fork
 
 
 def decode_exit(raw: bytes) -> Exit | Garbage:
@@ -16,4 +17,4 @@ def decode_exit(raw: bytes) -> Exit | Garbage:
     if len(raw) < EXIT.size:
         return Garbage("exit record too short", len(raw))
     values = EXIT.unpack_from(raw)
-    return Exit(Head._make(values[:9]), values[9])
+    return _new(Exit, (_new(Head, values[:9]), values[9]))

@@ -9,6 +9,7 @@ from agent.decode.header import HEAD_FORMAT
 from agent.events import Fork, Garbage, Head
 
 FORK = Struct("=" + HEAD_FORMAT + "QI4x")
+_new = tuple.__new__  # what a NamedTuple's own constructor ends in, without the frame before it
 
 
 def decode_fork(raw: bytes) -> Fork | Garbage:
@@ -16,4 +17,4 @@ def decode_fork(raw: bytes) -> Fork | Garbage:
     if len(raw) < FORK.size:
         return Garbage("fork record too short", len(raw))
     values = FORK.unpack_from(raw)
-    return Fork(Head._make(values[:9]), values[10], values[9])
+    return _new(Fork, (_new(Head, values[:9]), values[10], values[9]))

@@ -72,11 +72,11 @@ class Describer:
         exe = self._text(event.exe, "exe", raw)
         filename = self._text(event.filename, "binary", raw)
         argv = self._arguments(event, raw)
+        process.arguments = join_arguments(argv)
         process.uid = event.facts.credentials.euid
         process.auid = event.facts.auid
         process.cwd = cwd
         process.binary = filename if filename[:1] == "/" else self._absolute(filename, cwd, exe)
-        process.arguments = join_arguments(argv)
         process.words = self._flag_words(head.flags, cwd == "/", "arguments" in event.missing)
         cgroup = event.cgroup.decode(errors="replace")
         process.container = self._container(cgroup) or (process.parent.container if process.parent else "")

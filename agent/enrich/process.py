@@ -32,7 +32,6 @@ class Process:
     exited process goes when its last living descendant does."""
 
     __slots__ = (
-        "ancestry",
         "announced",
         "arguments",
         "auid",
@@ -45,7 +44,9 @@ class Process:
         "flags",
         "fragment",
         "image_ktime",
+        "lineage",
         "parent",
+        "parent_exec_id",
         "start_time",
         "tgid",
         "uid",
@@ -57,6 +58,9 @@ class Process:
         self.image_ktime = image_ktime
         self.exec_id = exec_id
         self.parent = parent
+        """None: not known, or the kernel itself."""
+        self.parent_exec_id = parent.exec_id if parent else ""
+        """Stays when a long chain of ancestors is cut, and `parent` leads past the cut."""
         self.depth: int = parent.depth + 1 if parent else 0
         self.flags = 0
         """Flags of events.py at the time of the image's first record."""
@@ -74,12 +78,25 @@ class Process:
         """Container id, empty on the host or when not known."""
         self.creator: str | None = None
         """exec_id of the process that called clone, where it is not the parent."""
-        self.ancestry: bytes | None = None
-        """JSON strings of the ancestors' exec_ids, parent first, joined by commas; made when first needed."""
-        self.fragment: bytes | None = None
+        self.lineage: str | None = None
+        """JSON strings of its own and its ancestors' exec_ids, nearest first, joined by commas: the ancestry
+        of its children, made when the first of them needs it."""
+        self.fragment: str | None = None
         """JSON of the default process fields; made when first needed."""
         self.announced = False
         """Whether the log has a record that describes this image in full."""
+
+    def born_of(self, parent: Process) -> None:
+        """Sets a parent that was not known when the image was met first."""
+        self.parent, self.parent_exec_id, self.depth = parent, parent.exec_id, parent.depth + 1
+        self.fragment = self.lineage = None
+
+    def cut_copy(self, parent: Process) -> Process:
+        """This image as the descendants behind a cut see it; the image itself keeps its parent."""
+        copy = Process(self.tgid, self.image_ktime, self.exec_id, parent)
+        for field in _DESCRIPTION:
+            setattr(copy, field, getattr(self, field))
+        return copy
 
     @property
     def has_execed(self) -> bool:
@@ -93,3 +110,6 @@ class Process:
             found.append(above)
             above = above.parent
         return found
+
+
+_DESCRIPTION = tuple(set(Process.__slots__) - {"lineage", "depth", "parent"})

@@ -18,6 +18,8 @@ DEPTH_MOST = 128
 """Longest chain of ancestors kept. A process that executes itself for ever, or a chain of daemons each forked
 by the one before, would otherwise grow without end."""
 _KEEP_NEAREST = 64
+_LOST_MOST = 8
+"""How many lost execs of one process are bridged."""
 
 
 class ProcessTree:
@@ -69,6 +71,8 @@ class ProcessTree:
                 parent = before
             elif before is not None and before.parent is not None and self._is(before.parent, head):
                 parent = before.parent
+            elif head.parent_tgid == head.tgid:  # the image before was not seen, and is over
+                parent = self._placeholder(head.tgid, head.parent_ktime)
             else:
                 parent = self.find(head.parent_tgid, head.parent_ktime)
         process = Process(head.tgid, head.image_ktime, self.exec_id(head), parent)
@@ -85,8 +89,8 @@ class ProcessTree:
         if process is None:
             process = self._placeholder(head.tgid, head.image_ktime)
             process.flags = head.flags
-            process.parent = self.find(head.parent_tgid, head.parent_ktime)
-            process.depth = process.parent.depth + 1
+        if process.parent is None:
+            process.born_of(self.find(head.parent_tgid, head.parent_ktime))
         return process
 
     def adopt(self, head: Head) -> Process:
@@ -104,9 +108,9 @@ class ProcessTree:
         for head in heads:
             process = self.living.get(image_key(head.tgid, head.image_ktime))
             if process is not None and process.parent is None and head.tgid != 0:
-                process.parent = self.find(head.parent_tgid, head.parent_ktime)
+                process.born_of(self.find(head.parent_tgid, head.parent_ktime))
         for process in self.living.values():
-            process.depth = len(process.ancestors())
+            process.depth = len(process.ancestors()) + 1
 
     def find(self, tgid: int, image_ktime: int) -> Process:
         """The image of this identity; a placeholder where nothing is known of it."""
@@ -115,12 +119,21 @@ class ProcessTree:
         process = self.living.get(image_key(tgid, image_ktime))
         if process is None:
             process = self._placeholder(tgid, image_ktime)
-            self._add(process)
+            if not self._is_over(tgid, image_ktime):
+                self._add(process)
         return process
 
     def sweep(self, alive: Callable[[Process], bool]) -> int:
-        """Drops images whose process is gone; needed only after exit records were lost. Returns how many."""
-        gone = [key for key, process in self.living.items() if not alive(process)]
+        """Drops images whose process is gone or runs a later image; needed only after records were lost.
+        Returns how many."""
+        newest: dict[int, int] = {}
+        for process in self.living.values():
+            newest[process.tgid] = max(newest.get(process.tgid, 0), process.image_ktime)
+        gone = [
+            key
+            for key, process in self.living.items()
+            if process.image_ktime < newest[process.tgid] or not alive(process)
+        ]
         for key in gone:
             del self.living[key]
         return len(gone)
@@ -132,31 +145,50 @@ class ProcessTree:
     def _add(self, process: Process) -> None:
         if process.depth > DEPTH_MOST:
             self._shorten(process)
-        if len(self.living) >= self._most:
+        key = image_key(process.tgid, process.image_ktime)
+        if len(self.living) >= self._most and key not in self.living:
             del self.living[next(iter(self.living))]
             self.evicted += 1
-        self.living[image_key(process.tgid, process.image_ktime)] = process
+        self.living[key] = process
 
     def _placeholder(self, tgid: int, image_ktime: int) -> Process:
+        """An image of which no record was seen. Its parent is known where an earlier image of the process is:
+        each exec adds 1 to the stamp."""
         self.unknown += 1
-        process = Process(tgid, image_ktime, make_exec_id(self._node, tgid, image_ktime), self.kernel)
-        process.words = "unknown"
-        process.flags = EXECED
+        process = self._unseen(tgid, image_ktime, None)
+        for back in range(1, _LOST_MOST + 1):
+            before = self.living.pop(image_key(tgid, image_ktime - back), None)
+            if before is not None:
+                parent = before if before.has_execed else before.parent
+                for behind in range(back - 1, -1, -1):
+                    parent = process = self._unseen(tgid, image_ktime - behind, parent)
+                    process.container = before.container
+                break
         if self._when_unknown:
             self._when_unknown(process)
         return process
 
+    def _unseen(self, tgid: int, image_ktime: int, parent: Process | None) -> Process:
+        process = Process(tgid, image_ktime, make_exec_id(self._node, tgid, image_ktime), parent)
+        process.words = "unknown"
+        process.flags = EXECED
+        return process
+
+    def _is_over(self, tgid: int, image_ktime: int) -> bool:
+        """Whether the process is known to run a later image."""
+        return any(image_key(tgid, image_ktime + ahead) in self.living for ahead in range(1, _LOST_MOST + 1))
+
     def _shorten(self, process: Process) -> None:
-        """Cuts the middle out of a chain that is too long: the nearest ancestors and the root stay."""
+        """Cuts the middle out of a chain that is too long: the nearest ancestors and the root stay. What is
+        cut off goes when nothing else needs it."""
         chain = process.ancestors()
-        last = chain[_KEEP_NEAREST - 1]
-        last.parent = chain[-1]
-        last.ancestry = None
-        for above in chain[: _KEEP_NEAREST - 1]:
-            above.ancestry = None
-        for distance, above in enumerate(chain[:_KEEP_NEAREST]):
-            above.depth = _KEEP_NEAREST + 1 - distance
-        process.depth = _KEEP_NEAREST + 2
+        if len(chain) > _KEEP_NEAREST + 1:
+            chain[_KEEP_NEAREST - 1 :] = [chain[_KEEP_NEAREST - 1].cut_copy(chain[-1]), chain[-1]]
+            chain[_KEEP_NEAREST - 2].parent = chain[_KEEP_NEAREST - 1]
+        for distance, above in enumerate(reversed(chain)):
+            above.depth = distance + 1
+            above.lineage = None
+        process.depth = len(chain) + 1
 
     @staticmethod
     def _is(process: Process, head: Head) -> bool:

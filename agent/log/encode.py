@@ -19,6 +19,7 @@ NAMESPACES = (
     "uts", "ipc", "mnt", "pid", "pid_for_children", "net", "time", "time_for_children", "cgroup", "user",
 )  # fmt: skip
 _MEMO_MOST = 4096
+_PRIVILEGES = SETUID | SETGID | FILECAPS
 _CAP_SETS = ("permitted", "effective", "inheritable", "ambient")
 _SIGNALS = {number: signal.name for number in range(1, 32) for signal in (Signals(number),)}
 
@@ -27,6 +28,7 @@ class ProcessLike(Protocol):
     """What is read of agent.enrich.process.Process (the log does not import enrich)."""
 
     exec_id: str
+    parent_exec_id: str
     tgid: int
     uid: int
     auid: int
@@ -38,8 +40,8 @@ class ProcessLike(Protocol):
     flags: int
     container: str
     creator: str | None
-    ancestry: bytes | None
-    fragment: bytes | None
+    lineage: str | None
+    fragment: str | None
     announced: bool
 
     @property
@@ -78,144 +80,139 @@ class Encoder:
         credentials: bool = True,
         user_name: Callable[[int], str | None] | None = None,
     ) -> None:
-        cluster = b',"cluster_name":%b' % dumps(cluster_name) if cluster_name else b""
-        self._middle = b'},"node_name":%b%b,"time":"' % (dumps(node_name), cluster)
-        self._own_end = b',"node_name":%b%b,"time":"' % (dumps(node_name), cluster)
+        cluster = f',"cluster_name":{dumps(cluster_name).decode()}' if cluster_name else ""
+        self._own_end = f',"node_name":{dumps(node_name).decode()}{cluster},"time":"'
+        self._middle = f"}}{self._own_end}"
         self._on_exec = ancestry in ("all", "exec")
         self._on_all = ancestry == "all"
         self._parents = parent == "full"
         self._host_ns = tuple(host_ns)
         self._credentials = credentials
         self._user_name = user_name
-        self._facts: dict[int, tuple[TaskFacts, bytes]] = {}
-        self._strings: dict[str, bytes] = {}
+        self._facts: dict[int, tuple[TaskFacts, str]] = {}
+        self._strings: dict[str, str] = {}
 
     def exec(self, process: ProcessLike, event: Exec, detail: Detail, stamp: str) -> Line:
         """A process_exec line."""
         process.announced = True
-        head = b'{"process_exec":{"process":%b%b%b%b","tracehound":{"sequence":' % (
-            self.fragment(process),
-            self._parent_field(process),
-            self._middle,
-            stamp.encode(),
+        head = (
+            f'{{"process_exec":{{"process":{process.fragment or self.fragment(process)}'
+            f'{self._parent_field(process)}{self._middle}{stamp}","tracehound":{{"sequence":'
         )
-        tail = [b""]
-        if self._on_exec:
-            tail.append(b'"ancestry":[%b]' % self.ancestry(process))
-        if detail.argv:
-            tail.append(b'"arguments":%b' % dumps(detail.argv))
-        if detail.exe != process.binary:
-            tail.append(b'"exe":%b' % self._string(detail.exe))
+        ancestry = f',"ancestry":[{self.ancestry(process)}]' if self._on_exec else ""
+        arguments = f',"arguments":{dumps(detail.argv).decode()}' if detail.argv else ""
+        exe = f',"exe":{self._string(detail.exe)}' if detail.exe != process.binary else ""
+        tail = f"{ancestry}{arguments}{exe}{self._facts_json(event.facts)}"
+        if detail.cgroup and event.facts.cgroup_id:
+            tail += f',"cgroup":{{"id":"{event.facts.cgroup_id}","name":{self._string(detail.cgroup)}}}'
+        if (
+            event.head.flags & _PRIVILEGES
+            or event.head.nspid
+            or not event.inode_links
+            or process.creator
+            or detail.environment
+            or detail.truncated
+            or detail.raw
+        ):
+            tail += self._unusual(process, event, detail)
+        return head.encode(), f"{tail}}}}}\n".encode()
+
+    def _unusual(self, process: ProcessLike, event: Exec, detail: Detail) -> str:
+        """What few execs have."""
+        content: dict[str, object] = {}
         if not event.inode_links:
-            tail.append(
-                b'"inode":{"number":"%d","links":0,"dev":"%d:%d"}'
-                % (event.inode_number, event.inode_device >> 20, event.inode_device & 0xFFFFF)
-            )
-        facts = self._facts_json(event.facts)
-        if facts:
-            tail.append(facts)
-        if event.head.flags & (SETUID | SETGID | FILECAPS):
-            tail.append(_binary_properties(event))
+            device = f"{event.inode_device >> 20}:{event.inode_device & 0xFFFFF}"
+            content["inode"] = {"number": str(event.inode_number), "links": 0, "dev": device}
+        if event.head.flags & _PRIVILEGES:
+            content["binary_properties"] = _binary_properties(event)
         if event.head.nspid:
-            tail.append(b'"nspid":%d' % event.head.nspid)
-        if event.facts.cgroup_id and detail.cgroup:
-            name = self._string(detail.cgroup)
-            tail.append(b'"cgroup":{"id":"%d","name":%b}' % (event.facts.cgroup_id, name))
+            content["nspid"] = event.head.nspid
         if process.creator:
-            tail.append(b'"creator":"%b"' % process.creator.encode())
-        if detail.environment:
-            tail.append(b'"environment":%b' % dumps(detail.environment))
-        if detail.truncated:
-            tail.append(b'"truncated":%b' % dumps(detail.truncated))
-        if detail.raw:
-            tail.append(b'"raw":%b' % dumps(detail.raw))
-        return head, b",".join(tail) + b"}}\n"
+            content["creator"] = process.creator
+        for name, value in (
+            ("environment", detail.environment),
+            ("truncated", detail.truncated),
+            ("raw", detail.raw),
+        ):
+            if value:
+                content[name] = value
+        return f",{dumps(content)[1:-1].decode()}"
 
     def exit(self, process: ProcessLike, code: int, stamp: str, *, detailed: bool = True) -> Line:
         """A process_exit line; without detail (overload) it has no parent and no ancestry."""
         signal, status = code & 0x7F, code >> 8 & 0xFF
-        when = stamp.encode()
-        head = b'{"process_exit":{"process":%b%b%b%b,"time":"%b"%b%b","tracehound":{"sequence":' % (
-            self.fragment(process),
-            self._parent_field(process) if detailed else b"",
-            b',"signal":"%b"' % signal_name(signal).encode() if signal else b"",
-            b',"status":%d' % status if status else b"",
-            when,
-            self._middle,
-            when,
+        how = f',"signal":"{signal_name(signal)}"' if signal else ""
+        if status:
+            how += f',"status":{status}'
+        head = (
+            f'{{"process_exit":{{"process":{process.fragment or self.fragment(process)}'
+            f'{self._parent_field(process) if detailed else ""}{how},"time":"{stamp}"'
+            f'{self._middle}{stamp}","tracehound":{{"sequence":'
         )
         if self._on_all and detailed:
-            return head, b',"ancestry":[%b]}}\n' % self.ancestry(process)
-        return head, b"}}\n"
+            return head.encode(), f',"ancestry":[{self.ancestry(process)}]}}}}\n'.encode()
+        return head.encode(), b"}}\n"
 
     def fork(self, process: ProcessLike, stamp: str) -> Line:
         """The own record `fork`: describes a process that has not executed anything."""
         process.announced = True
-        return OWN_HEAD, b',"fork":{"process":%b%b}}%b%b"}\n' % (
-            self.fragment(process),
-            self._parent_field(process),
-            self._own_end,
-            stamp.encode(),
-        )
+        content = f'{{"process":{self.fragment(process)}{self._parent_field(process)}}}'
+        return OWN_HEAD, f',"fork":{content}}}{self._own_end}{stamp}"}}\n'.encode()
 
-    def fragment(self, process: ProcessLike) -> bytes:
+    def fragment(self, process: ProcessLike) -> str:
         """The default process fields, encoded once per image."""
         known = process.fragment
         if known is None:
             known = process.fragment = self._process_json(process)
         return known
 
-    def ancestry(self, process: ProcessLike) -> bytes:
-        """exec_ids from the parent to pid 1, as JSON strings joined by commas; encoded once per image."""
-        if process.ancestry is None:
-            chain = []
-            above: ProcessLike | None = process
-            while above is not None and above.ancestry is None:
-                chain.append(above)
-                above = above.parent
-            for link in reversed(chain):
-                parent = link.parent
-                if parent is None or not parent.tgid:
-                    link.ancestry = b""
-                elif parent.ancestry:
-                    link.ancestry = b'"%b",%b' % (parent.exec_id.encode(), parent.ancestry)
-                else:
-                    link.ancestry = b'"%b"' % parent.exec_id.encode()
-        return process.ancestry or b""
-
-    def _parent_field(self, process: ProcessLike) -> bytes:
+    def ancestry(self, process: ProcessLike) -> str:
+        """exec_ids from the parent to pid 1, as JSON strings joined by commas; kept with the parent, so that
+        it is made once for all its children."""
         parent = process.parent
-        return b',"parent":%b' % self.fragment(parent) if self._parents and parent is not None else b""
+        if parent is None or not parent.tgid:
+            return ""
+        return parent.lineage or self._lineage(parent)
 
-    def _process_json(self, process: ProcessLike) -> bytes:
+    def _lineage(self, process: ProcessLike) -> str:
+        chain = []
+        above: ProcessLike | None = process
+        while above is not None and above.tgid and above.lineage is None:
+            chain.append(above)
+            above = above.parent
+        text = above.lineage or "" if above is not None else ""
+        for link in reversed(chain):
+            text = link.lineage = f'"{link.exec_id}",{text}' if text else f'"{link.exec_id}"'
+        return text
+
+    def _parent_field(self, process: ProcessLike) -> str:
         parent = process.parent
+        if parent is None or not self._parents:
+            return ""
+        return f',"parent":{parent.fragment or self.fragment(parent)}'
+
+    def _process_json(self, process: ProcessLike) -> str:
+        cwd = f',"cwd":{self._string(process.cwd)}' if process.cwd else ""
+        arguments = f',"arguments":{dumps(process.arguments).decode()}' if process.arguments else ""
+        start = f',"start_time":"{process.start_time}"' if process.start_time else ""
+        docker = f',"docker":"{process.container[:31]}"' if process.container else ""
+        parent = f',"parent_exec_id":"{process.parent_exec_id}"' if process.parent_exec_id else ""
         return (
-            b'{"exec_id":"%b","pid":%d,"uid":%d%b,"binary":%b%b,"flags":"%b"%b,"auid":%d%b%b,"tid":%d,%b}'
-        ) % (
-            process.exec_id.encode(),
-            process.tgid,
-            process.uid,
-            b',"cwd":%b' % self._string(process.cwd) if process.cwd else b"",
-            self._string(process.binary),
-            b',"arguments":%b' % dumps(process.arguments) if process.arguments else b"",
-            process.words.encode(),
-            b',"start_time":"%b"' % process.start_time.encode() if process.start_time else b"",
-            process.auid,
-            b',"docker":"%b"' % process.container[:31].encode() if process.container else b"",
-            b',"parent_exec_id":"%b"' % parent.exec_id.encode() if parent is not None else b"",
-            process.tgid,
-            b'"in_init_tree":true' if process.flags & 2 else b'"in_init_tree":false',
+            f'{{"exec_id":"{process.exec_id}","pid":{process.tgid},"uid":{process.uid}{cwd}'
+            f',"binary":{self._string(process.binary)}{arguments},"flags":"{process.words}"{start}'
+            f',"auid":{process.auid}{docker}{parent},"tid":{process.tgid}'
+            f',"in_init_tree":{"true" if process.flags & 2 else "false"}}}'
         )
 
-    def _string(self, text: str) -> bytes:
+    def _string(self, text: str) -> str:
         known = self._strings.get(text)
         if known is None:
             if len(self._strings) >= _MEMO_MOST:
                 self._strings.clear()
-            known = self._strings[text] = dumps(text)
+            known = self._strings[text] = dumps(text).decode()
         return known
 
-    def _facts_json(self, facts: TaskFacts) -> bytes:
+    def _facts_json(self, facts: TaskFacts) -> str:
         known = self._facts.get(id(facts))
         if known is None or known[0] is not facts:
             if len(self._facts) >= _MEMO_MOST:
@@ -223,7 +220,7 @@ class Encoder:
             known = self._facts[id(facts)] = (facts, self._encode_facts(facts))
         return known[1]
 
-    def _encode_facts(self, facts: TaskFacts) -> bytes:
+    def _encode_facts(self, facts: TaskFacts) -> str:
         content: dict[str, object] = {}
         credentials = facts.credentials
         if self._credentials:
@@ -249,7 +246,7 @@ class Encoder:
         content["sid"], content["pgid"] = facts.sid, facts.pgid
         if facts.tty:
             content["tty"] = facts.tty.decode(errors="replace")
-        return dumps(content)[1:-1]
+        return f",{dumps(content)[1:-1].decode()}"
 
 
 def signal_name(number: int) -> str:
@@ -260,7 +257,7 @@ def signal_name(number: int) -> str:
     return f"SIGRTMIN+{number - 34}" if number >= 34 else f"SIG{number}"
 
 
-def _binary_properties(event: Exec) -> bytes:
+def _binary_properties(event: Exec) -> dict[str, object]:
     flags, credentials = event.head.flags, event.facts.credentials
     content: dict[str, object] = {}
     changed = []
@@ -276,4 +273,4 @@ def _binary_properties(event: Exec) -> bytes:
         changed.append("PRIVILEGES_RAISED_EXEC_FILE_SETGID")
     if changed:
         content["privileges_changed"] = changed
-    return b'"binary_properties":%b' % dumps(content)
+    return content
