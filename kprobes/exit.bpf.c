@@ -30,7 +30,7 @@ inline_always int on_exit(struct task_struct *task, bool group_dead, bool typed)
 		identify(&last, task, typed);
 	if (bpf_map_delete_elem(&processes, &tgid) && !config.exit_has_group_dead)
 		return 0;
-	if (shed_step() >= SHED_EXIT) {
+	if (!exit_admitted()) {
 		count_loss(LOSS_SHED, HOOK_EXIT);
 		return 0;
 	}

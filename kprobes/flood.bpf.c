@@ -17,9 +17,9 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, COUNTERS);
+	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, u64);
+	__type(value, struct counters);
 } flood_counters SEC(".maps");
 
 struct flood_record {
@@ -29,9 +29,11 @@ struct flood_record {
 
 inline_always void flood_count(u32 slot)
 {
-	u64 *value = bpf_map_lookup_elem(&flood_counters, &slot);
-	if (value)
-		*value += 1;
+	u32 zero = 0;
+	struct counters *here = bpf_map_lookup_elem(&flood_counters, &zero);
+
+	if (here)
+		here->slots[slot] += 1;
 }
 
 SEC("raw_tp/sys_enter")

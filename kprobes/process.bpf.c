@@ -21,9 +21,9 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, COUNTERS);
-	__type(key, u32); /* see COUNTER_SENT */
-	__type(value, u64);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct counters); /* see COUNTER_SENT */
 } counters SEC(".maps");
 
 struct {

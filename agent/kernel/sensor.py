@@ -248,11 +248,9 @@ class Sensor:
 
     def _totals(self) -> list[int]:
         cpus = libbpf().libbpf_num_possible_cpus()
-        totals = []
-        for slot in range(_COUNTERS):
-            value = self._counters.lookup(struct.pack("=I", slot), 8 * cpus) or b""
-            totals.append(sum(struct.unpack(f"={cpus}Q", value)))
-        return totals
+        values = self._counters.lookup(struct.pack("=I", 0), 8 * _COUNTERS * cpus) or bytes(8 * _COUNTERS)
+        rows = list(struct.iter_unpack(f"={_COUNTERS}Q", values))
+        return [sum(column) for column in zip(*rows, strict=True)]
 
     def _missed(self) -> dict[tuple[str, str], int]:
         """Runs that the kernel skipped because the program was already running on that CPU."""

@@ -22,9 +22,9 @@ extern struct {
 
 extern struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, COUNTERS);
+	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, u64);
+	__type(value, struct counters);
 } counters SEC(".maps");
 
 extern struct {
@@ -36,9 +36,11 @@ extern struct {
 
 inline_always void count(u32 slot)
 {
-	u64 *value = bpf_map_lookup_elem(&counters, &slot);
-	if (value)
-		*value += 1;
+	u32 zero = 0;
+	struct counters *here = bpf_map_lookup_elem(&counters, &zero);
+
+	if (here)
+		here->slots[slot] += 1;
 }
 
 inline_always void count_loss(enum loss_cause cause, enum hook hook)
@@ -53,12 +55,25 @@ inline_always u32 shed_step(void)
 	return now ? now->shed_step : SHED_NOTHING;
 }
 
+inline_always u64 ring_waits(void)
+{
+	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+}
+
 /* Bulk records are refused when less than a quarter of the ring is free, so that life-cycle records always
- * find room behind a flood. */
+ * find room behind a flood; once bulk is shed, already when a sixteenth of it waits. */
 inline_always bool bulk_admitted(void)
 {
-	return shed_step() == SHED_NOTHING &&
-	       bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < config.ring_bytes - config.ring_bytes / 4;
+	u64 most = shed_step() == SHED_NOTHING ? config.ring_bytes - config.ring_bytes / 4 : config.ring_bytes / 16;
+
+	return ring_waits() < most;
+}
+
+/* Once exits are shed, they are refused while more than half of the ring waits: the rest is for execs, and a
+ * reader that has caught up again misses none although the step is taken back later. */
+inline_always bool exit_admitted(void)
+{
+	return shed_step() < SHED_EXIT || ring_waits() < config.ring_bytes / 2;
 }
 
 /* How the reader is woken: 0 lets the kernel wake it when it has caught up; with a watermark only the record
@@ -69,7 +84,7 @@ inline_always u64 wake_flags(u64 size)
 
 	if (!mark)
 		return 0;
-	waiting = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+	waiting = ring_waits();
 	return waiting >= mark && waiting < mark + 2 * size ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 

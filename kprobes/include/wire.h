@@ -150,6 +150,11 @@ enum loss_cause { LOSS_RING_FULL, LOSS_MAP_FULL, LOSS_SCRATCH_BUSY, LOSS_SHED, L
 #define COUNTER_SENT (LOSS_CAUSES * HOOK_COUNT)
 #define COUNTERS (COUNTER_SENT + HOOK_COUNT)
 
+/* One value per CPU, so that the reader takes all of them with one call. */
+struct counters {
+	u64 slots[COUNTERS];
+};
+
 enum shed_step { SHED_NOTHING, SHED_BULK, SHED_EXIT_DETAIL, SHED_EXIT };
 
 struct control {
