@@ -8,6 +8,7 @@ log, and no error of one part is swallowed: what cannot be mended ends the proce
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import select
 import signal
@@ -44,7 +45,7 @@ from agent.status import StatusFile
 if TYPE_CHECKING:
     from agent.api.activation import ApiSocket
 
-TICK_S = 0.5
+TICK_S = 1.0
 """How often the loop looks after log, losses, clock and status, in seconds."""
 NAP_S = 0.005
 """Pause after a drain, in seconds: at most 200 wake-ups a second, and a lone event still arrives at once
@@ -124,6 +125,9 @@ class Daemon:
         self.ledger = LossLedger(self.log, self.clock)
         self.status = StatusFile(Path(settings.log.dir))
         self._adopt()
+        gc.collect()
+        gc.freeze()  # what lives now lives for ever
+        gc.disable()  # the pipeline makes no cycles; a collection comes with each heartbeat
 
     def _redactor(self) -> Any:
         if not self.settings.redaction.enabled:
@@ -202,9 +206,11 @@ class Daemon:
         return total
 
     def _drain_batch(self) -> int:
-        self._watch_fill()  # before it is read: that is how far behind we are
-        records = self.sensor.ring.drain()
+        ring = self.sensor.ring
+        begin = ring.read()
+        records = ring.drain()
         if records:
+            self._watch_fill(ring.written() - begin)  # what was read just now waited, too
             self._watch_clock(_CLOCK_STEP_NS)
             self._append(self.pipeline.batch(records))
         return len(records)
@@ -226,8 +232,9 @@ class Daemon:
         if self._sink:
             self._sink(lines, first)
 
-    def _watch_fill(self) -> None:
-        fill, now = self.sensor.ring.fill(), time.monotonic()
+    def _watch_fill(self, waiting: int) -> None:
+        """`waiting`: bytes that were not read in time."""
+        fill, now = min(waiting / self.sensor.ring.size, 1.0), time.monotonic()
         self.fill_peak = max(self.fill_peak, fill)
         while change := self.overload.observe(fill, now):
             self.sensor.shed(change.step)
@@ -267,7 +274,7 @@ class Daemon:
         moved = self.clock.measure()
         if abs(moved) > _CLOCK_STEP_NS:
             self.log.record("clock_step", {"nanoseconds": str(moved)})
-        self._watch_fill()
+        self._watch_fill(self.sensor.ring.backlog())
         lost = self.ledger.collect(self.sensor.losses(), self.pipeline)
         if lost:
             self._sweep_at = min(getattr(self, "_sweep_at", now + _SWEEP_S), now + _SWEEP_S)
@@ -286,6 +293,7 @@ class Daemon:
         self.status.write(self.state())
 
     def _heartbeat(self) -> None:
+        gc.collect()
         for entry in self.sensor.verify_attached():
             program, attached = entry.choice.program, entry.attached
             self.log.record(

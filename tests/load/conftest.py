@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,15 +11,23 @@ from typing import Any
 
 import pytest
 
-from tests.load.support import Agent, Cgroup, Load, Record, StartAgent
-
-TRACEHOUND = Path(sys.executable).with_name("tracehound")
+from tests.load.support import TRACEHOUND, Agent, Cgroup, Load, Record, StartAgent
 
 
 @pytest.fixture
 def start_agent(tmp_path: Path) -> Iterator[StartAgent]:
     """Starts agents: `start_agent("name", prefix=[…], kernel={…}, …)`, sections of settings as keywords.
     What still runs at the end is killed."""
+    yield from starting(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def start_agent_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartAgent]:
+    """The same, for a story that several tests look at."""
+    yield from starting(tmp_path_factory.mktemp("agents"))
+
+
+def starting(place: Path) -> Iterator[StartAgent]:
     with ExitStack() as stack:
 
         def start(
@@ -29,7 +36,7 @@ def start_agent(tmp_path: Path) -> Iterator[StartAgent]:
             command: list[str] | None = None,
             **settings: Any,
         ) -> Agent:
-            directory = tmp_path / name
+            directory = place / name
             whole: Record = {"node_name": "n", "api": {"socket": ""}, "run_dir": str(directory), **settings}
             whole["log"] = {"dir": str(directory / "log"), **settings.get("log", {})}
             whole["redaction"] = {"key_file": str(directory / "key")}

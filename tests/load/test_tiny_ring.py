@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A ring that is much too small, and a reader that stands still: what is lost is told exactly.
+
+A second agent with room enough watches the same machine: what its log has more is what was lost.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from dataclasses import dataclass
+
+import pytest
+
+from agent.log.times import parse_time
+from tests.load.support import (
+    IN_VM,
+    TRACEHOUND,
+    Agent,
+    Load,
+    Record,
+    StartAgent,
+    assert_gapless,
+    own,
+    run_and_wait,
+)
+
+pytestmark = [pytest.mark.root, pytest.mark.kernel]
+
+COUNT = 400 if IN_VM else 4_000
+SLACK_NS = 1_000_000
+"""The two agents compare boot clock and wall clock each for itself."""
+HOOKS = {"process_exec": "exec", "process_exit": "exit"}
+
+Events = dict[tuple[str, str], Record]
+"""Events by type and exec_id, in the order of the log."""
+
+
+def between(records: list[Record], first: int, last: int) -> Events:
+    """The events from the exec of one pid to the exit of another."""
+    found: Events = {}
+    begun = False
+    for at, record in enumerate(records):
+        for kind in HOOKS.keys() & record.keys():
+            process = record[kind]["process"]
+            begun = begun or (kind == "process_exec" and process["pid"] == first and not is_old(process))
+            if begun:
+                found[kind, process["exec_id"]] = {**record, "at": at}
+            if kind == "process_exit" and process["pid"] == last:
+                return found
+    raise AssertionError("the last event is not in the log")
+
+
+def is_old(process: Record) -> bool:
+    return "procFS" in process["flags"]
+
+
+@dataclass
+class Gap:
+    """Two logs of one time, and what only the complete one has."""
+
+    tiny: Agent
+    status: Record
+    shown: Record
+    records: list[Record]
+    found: Events
+    whole: Events
+
+    @property
+    def missing(self) -> Events:
+        return {key: record for key, record in self.whole.items() if key not in self.found}
+
+    @property
+    def losses(self) -> list[Record]:
+        """The `loss` records of that time, with their place in the log."""
+        begin = next(iter(self.found.values()))["at"]
+        return [
+            {**record["tracehound"]["loss"], "at": at}
+            for at, record in enumerate(self.records)
+            if "loss" in record["tracehound"] and at > begin
+        ]
+
+
+@pytest.fixture(scope="module")
+def gap(load: Load, start_agent_once: StartAgent) -> Gap:
+    """A storm while the agent with the tiny ring is stopped."""
+    whole = start_agent_once("whole")
+    tiny = start_agent_once("tiny", kernel={"ring_bytes": 65536})
+    first = run_and_wait([load.tiny])
+    tiny.catch_up()
+    tiny.fresh_status()  # what was lost while it started is told before
+    tiny.tell(signal.SIGSTOP)
+    load.run(COUNT)
+    tiny.tell(signal.SIGCONT)
+    tiny.catch_up()
+    status = tiny.fresh_status()
+    subprocess.run(["sh", "-c", f"sh -c '{load.tiny}; :'; :"], check=True)
+    last = run_and_wait([load.tiny])
+    tiny.catch_up()
+    top = [str(TRACEHOUND), "top", "-o", "json", "--log-dir", str(tiny.log)]
+    shown: Record = json.loads(subprocess.run(top, capture_output=True, check=True).stdout)
+    records = tiny.stop()
+    return Gap(
+        tiny, status, shown, records, between(records, first, last), between(whole.stop(), first, last)
+    )
+
+
+def test_log_and_losses_together_are_what_happened(gap: Gap) -> None:
+    for kind, hook in HOOKS.items():
+        lost = sum(loss["count"] for loss in gap.losses if loss["hook"] == hook)
+        assert lost == sum(key[0] == kind for key in gap.missing)
+        assert lost > 0
+    assert not gap.found.keys() - gap.whole.keys()
+    assert_gapless(gap.records)
+
+
+def test_what_the_kernel_counted_as_sent_is_what_the_log_has(gap: Gap) -> None:
+    assert gap.status["sent"]["exec"] == gap.status["events"]["process_exec"] - sum(
+        "procFS" in record["process_exec"]["process"]["flags"]
+        for record in gap.records
+        if "process_exec" in record
+    )
+    assert gap.status["sent"]["exit"] == gap.status["events"]["process_exit"]
+
+
+def test_the_loss_record_stands_where_the_gap_is_and_names_it(gap: Gap) -> None:
+    times = sorted(parse_time(record["time"]) for record in gap.missing.values())
+    for loss in gap.losses:
+        assert loss["cause"] in ("ring_full", "shed")
+        assert loss["lane"] == "lifecycle"
+        begin, end = parse_time(loss["from"]), parse_time(loss["to"])
+        before = [parse_time(r["time"]) for r in gap.found.values() if r["at"] < loss["at"]]
+        after = [parse_time(r["time"]) for r in gap.found.values() if r["at"] > loss["at"]]
+        assert max(before) <= end + SLACK_NS
+        assert min(after) >= min(times) - SLACK_NS
+        assert begin - SLACK_NS <= times[-1]
+        assert times[0] <= end + SLACK_NS
+
+
+def test_status_and_top_show_the_loss(gap: Gap) -> None:
+    counted = sum(loss["count"] for loss in own(gap.records, "loss"))
+    assert sum(gap.status["lost"].values()) == counted
+    assert gap.status["health"]["state"] == "degraded"
+    assert gap.status["ring"]["peak"] > 0.9
+    assert sum(loss["count"] for loss in gap.shown["losses"]) == counted
+    assert gap.records[-1]["tracehound"]["stop"]["lost"] == counted
+
+
+def test_what_the_log_has_has_the_right_ancestors(gap: Gap) -> None:
+    for key, record in gap.found.items():
+        complete = gap.whole[key]
+        mine, other = record[key[0]]["process"], complete[key[0]]["process"]
+        assert mine["parent_exec_id"] == other["parent_exec_id"]
+        if "parent" in record[key[0]]:  # left out of exits while their detail is shed
+            assert record["tracehound"]["ancestry"] == complete["tracehound"]["ancestry"]
