@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
+from agent.enrich.containers import read_process_cgroup
 from agent.enrich.describe import Describer, ExecDetail, flag_words
 from agent.enrich.process import Process
-from agent.enrich.procfs import ProcEntry, read_process
+from agent.enrich.procfs import Inode, ProcEntry, read_inode, read_process, started_at
+from agent.enrich.text import to_text
 from agent.enrich.tree import ProcessTree
 from agent.events import CWD_UNREACHABLE, IN_INIT_TREE, KERNEL_THREAD, Exec, Task
 from agent.log.clock import WallClock
@@ -45,25 +48,29 @@ def lines_of(
 
 
 def describe_unknown(process: Process) -> None:
-    """Best effort for an image whose exec record was lost: what /proc says now, if it still lives."""
+    """Best effort for an image whose exec record was lost: what /proc says now, if it still lives. Another
+    process of the same pid is told apart by its start."""
+    if not started_at(process.tgid, process.image_ktime):
+        return
     entry = read_process(process.tgid)
-    if entry.exe or entry.comm:
-        process.binary = (entry.exe or entry.comm).decode(errors="replace")
-        process.cwd = entry.cwd.decode(errors="replace")
+    process.binary = to_text(entry.exe or entry.comm)[0]
+    process.cwd = to_text(entry.cwd)[0]
 
 
 def _as_exec(task: Task, entry: ProcEntry) -> Exec:
     """/proc's knowledge in the shape of an exec record."""
     name = entry.exe or entry.cmdline.split(b"\0")[0] or entry.comm
+    inode = read_inode(task.head.tgid) if entry.deleted else Inode(0, 0, 1)
+    cgroup = read_process_cgroup(task.head.tgid)
     return Exec(
         head=task.head,
         facts=task.facts,
-        inode_number=0,
-        inode_device=0,
-        inode_links=1,
+        inode_number=inode.number,
+        inode_device=inode.device,
+        inode_links=inode.links,
         argc=0,
         filename=name,
-        cgroup=_cgroup_name(task.head.tgid),
+        cgroup=os.fsencode(cgroup.name) if cgroup else b"",
         exe=name,
         cwd=entry.cwd,
         arguments=entry.cmdline,
@@ -77,20 +84,8 @@ def _finish(process: Process, entry: ProcEntry, event: Exec) -> None:
     parent = process.parent
     if parent is not None and parent.flags & IN_INIT_TREE and process.tgid:
         process.flags |= IN_INIT_TREE
-    process.binary = event.filename.decode(errors="replace")
+    process.binary = to_text(event.filename)[0]
     flags = process.flags & IN_INIT_TREE
     if not entry.cwd and not event.head.flags & KERNEL_THREAD:
         flags |= CWD_UNREACHABLE
     process.words = flag_words(flags, process.cwd == "/", "procFS")
-
-
-def _cgroup_name(pid: int) -> bytes:
-    """Last component of the cgroup that names a container; see agent.enrich.containers."""
-    try:
-        with open(f"/proc/{pid}/cgroup", "rb") as file:
-            lines = file.read().splitlines()
-    except OSError:
-        return b""
-    paths = [line.split(b":", 2)[2] for line in lines if line.count(b":") >= 2]
-    best = max(paths, key=len, default=b"")
-    return best.rstrip(b"/").rpartition(b"/")[2]

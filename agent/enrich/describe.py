@@ -26,6 +26,8 @@ from agent.events import (
 )
 
 _MEMO_MOST = 4096
+_MEMO_BYTES = 512
+"""Longer texts are not remembered: 4096 of them would be 16 MiB and more."""
 _WORD_FLAGS = (
     FORKED | IN_INIT_TREE | PARENT_MISSED | ARGUMENTS_CUT | ARGUMENTS_FAULT | CWD_UNREACHABLE | CWD_CUT
 )
@@ -70,28 +72,31 @@ class Describer:
         raw: dict[str, object] = {}
         cwd = self._text(event.cwd, "cwd", raw)
         exe = self._text(event.exe, "exe", raw)
-        filename = self._text(event.filename, "binary", raw)
+        name = event.filename
+        binary = self._text(name if name[:1] == b"/" else _absolute(event), "binary", raw)
         argv = self._arguments(event, raw)
         process.arguments = join_arguments(argv)
         process.uid = event.facts.credentials.euid
         process.auid = event.facts.auid
         process.cwd = cwd
-        process.binary = filename if filename[:1] == "/" else self._absolute(filename, cwd, exe)
+        process.binary = binary
         process.words = self._flag_words(head.flags, cwd == "/", "arguments" in event.missing)
-        cgroup = event.cgroup.decode(errors="replace")
+        cgroup = self._text(event.cgroup, "cgroup", raw)
         process.container = self._container(cgroup) or (process.parent.container if process.parent else "")
         truncated = event.missing
         if head.flags & (EXE_CUT | CWD_CUT | FILENAME_CUT):
             truncated += _cut_parts(head.flags)
-        environment = self._environment(event.environment) if self._wanted else {}
+        environment = self._environment(event.environment, raw) if self._wanted else {}
         return ExecDetail(argv, exe, cgroup, environment, truncated, raw)
 
     def _text(self, value: bytes, field: str, raw: dict[str, object]) -> str:
         known = self._texts.get(value)
         if known is None:
+            known = to_text(value)
             if len(self._texts) >= _MEMO_MOST:
                 self._texts.clear()
-            known = self._texts[value] = to_text(value)
+            if len(value) <= _MEMO_BYTES:
+                self._texts[value] = known
         if known[1]:
             raw[field] = b64encode(value).decode()
         return known[0]
@@ -116,18 +121,27 @@ class Describer:
                 raw["arguments"] = kept
         return redacted
 
-    def _environment(self, area: bytes) -> Mapping[str, str]:
-        pairs = (to_text(piece)[0].partition("=") for piece in area.split(b"\0") if piece)
-        found = {
-            name: value
-            for name, _, value in pairs
-            if any(fnmatchcase(name, pattern) for pattern in self._wanted)
+    def _environment(self, area: bytes, raw: dict[str, object]) -> Mapping[str, str]:
+        found: dict[str, str] = {}
+        entries: dict[str, bytes] = {}
+        for entry in area.split(b"\0"):
+            text, bad = to_text(entry)
+            name, _, value = text.partition("=")
+            if not entry or not any(fnmatchcase(name, pattern) for pattern in self._wanted):
+                continue
+            found[name] = value
+            entries.pop(name, None)
+            if bad:
+                entries[name] = entry
+        redacted = self._redactor.redact_environment(found) if self._redactor else found
+        kept = {
+            name: b64encode(entry).decode()
+            for name, entry in entries.items()
+            if redacted[name] == found[name]
         }
-        return self._redactor.redact_environment(found) if self._redactor else found
-
-    def _absolute(self, filename: str, cwd: str, exe: str) -> str:
-        """A relative name as Tetragon shows it: joined with the working directory and cleaned."""
-        return posixpath.normpath(posixpath.join(cwd, filename)) if filename else exe
+        if kept:
+            raw["environment"] = kept
+        return redacted
 
     def _flag_words(self, flags: int, at_root: bool, incomplete: bool) -> str:
         key = (flags & _WORD_FLAGS | (ARGUMENTS_CUT if incomplete else 0), at_root)
@@ -150,7 +164,7 @@ def flag_words(flags: int, at_root: bool, first: str = "execve") -> str:
     """Tetragon's flag words, in the order of its bits (tetragon.md A4)."""
     words = [first]
     table: tuple[tuple[Callable[[], int | bool], str], ...] = (
-        (lambda: flags & ARGUMENTS_CUT, "truncArgs"),
+        (lambda: flags & ARGUMENTS_CUT and not flags & ARGUMENTS_FAULT, "truncArgs"),
         (lambda: flags & PARENT_MISSED, "miss"),
         (lambda: flags & ARGUMENTS_FAULT, "errorArgs"),
         (lambda: flags & CWD_UNREACHABLE, "nocwd"),
@@ -161,6 +175,11 @@ def flag_words(flags: int, at_root: bool, first: str = "execve") -> str:
     )
     words.extend(word for applies, word in table if applies())
     return " ".join(words)
+
+
+def _absolute(event: Exec) -> bytes:
+    """A relative name as Tetragon shows it: joined with the working directory and cleaned."""
+    return posixpath.normpath(posixpath.join(event.cwd, event.filename)) if event.filename else event.exe
 
 
 def _cut_parts(flags: int) -> tuple[str, ...]:

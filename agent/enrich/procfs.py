@@ -7,6 +7,9 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+_TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+"""Unit of the start time in /proc/PID/stat, field 22."""
+
 
 class ProcEntry(NamedTuple):
     """Parts of /proc/PID that could be read; empty where the process is gone, a kernel thread or closed."""
@@ -18,6 +21,15 @@ class ProcEntry(NamedTuple):
     cmdline: bytes
     comm: bytes
     environ: bytes
+
+
+class Inode(NamedTuple):
+    """Which file it is."""
+
+    number: int
+    device: int
+    """As the kernel has it: major << 20 | minor."""
+    links: int
 
 
 def read_process(pid: int, *, environment: bool = False, root: str = "/proc") -> ProcEntry:
@@ -35,14 +47,35 @@ def read_process(pid: int, *, environment: bool = False, root: str = "/proc") ->
     )
 
 
+def read_inode(pid: int, root: str = "/proc") -> Inode:
+    """The executable itself, also when it has no name any more; one link where it cannot be asked."""
+    try:
+        found = os.stat(f"{root}/{pid}/exe")  # noqa: PTH116 (follows the magic link, which has no real path)
+    except OSError:
+        return Inode(0, 0, 1)
+    return Inode(found.st_ino, os.major(found.st_dev) << 20 | os.minor(found.st_dev), found.st_nlink)
+
+
+def started_at(pid: int, image_ktime: int, root: str = "/proc") -> bool:
+    """Whether the process that has this pid now is the one of this image, as exactly as /proc tells."""
+    fields = _content(f"{root}/{pid}/stat").rpartition(b") ")[2].split()
+    if len(fields) < 20:
+        return False
+    return abs(int(fields[19]) - image_ktime // _TICK_NS) <= 1
+
+
 def is_alive(pid: int, root: str = "/proc") -> bool:
     """Whether a process of this pid exists (its identity is not looked at)."""
     return os.access(f"{root}/{pid}", os.F_OK)
 
 
 def host_namespaces(names: tuple[str, ...], root: str = "/proc") -> list[int]:
-    """Inums of pid 1's namespaces in the order of `names` (Tetragon's); 0 where the kernel has none."""
-    return [_inum(f"{root}/1/ns/{name}") for name in names]
+    """Inums of the host's namespaces in the order of `names` (Tetragon's); 0 where the kernel has none.
+
+    They are pid 1's. One that holds capabilities that we lack keeps its own to itself (ptrace(2), access
+    mode checking); then kthreadd's, pid 2, which never leaves those in which the kernel began.
+    """
+    return [_inum(f"{root}/1/ns/{name}") or _inum(f"{root}/2/ns/{name}") for name in names]
 
 
 def _inum(path: str) -> int:

@@ -20,6 +20,8 @@ NAMESPACES = (
 )  # fmt: skip
 _MEMO_MOST = 4096
 _PRIVILEGES = SETUID | SETGID | FILECAPS
+_USER_NAMESPACES = ("mnt", "user")
+"""A process in others has other users, or another /etc/passwd."""
 _CAP_SETS = ("permitted", "effective", "inheritable", "ambient")
 _SIGNALS = {number: signal.name for number in range(1, 32) for signal in (Signals(number),)}
 
@@ -195,11 +197,12 @@ class Encoder:
         cwd = f',"cwd":{self._string(process.cwd)}' if process.cwd else ""
         arguments = f',"arguments":{dumps(process.arguments).decode()}' if process.arguments else ""
         start = f',"start_time":"{process.start_time}"' if process.start_time else ""
-        docker = f',"docker":"{process.container[:31]}"' if process.container else ""
+        binary = f',"binary":{self._string(process.binary)}' if process.binary else ""
+        docker = f',"docker":{self._string(process.container[:31])}' if process.container else ""
         parent = f',"parent_exec_id":"{process.parent_exec_id}"' if process.parent_exec_id else ""
         return (
             f'{{"exec_id":"{process.exec_id}","pid":{process.tgid},"uid":{process.uid}{cwd}'
-            f',"binary":{self._string(process.binary)}{arguments},"flags":"{process.words}"{start}'
+            f'{binary}{arguments},"flags":"{process.words}"{start}'
             f',"auid":{process.auid}{docker}{parent},"tid":{process.tgid}'
             f',"in_init_tree":{"true" if process.flags & 2 else "false"}}}'
         )
@@ -240,9 +243,10 @@ class Encoder:
         }
         if ns:
             content["ns"] = ns
-        name = self._user_name(credentials.euid) if self._user_name else None
-        if name:
-            content["user"] = name
+        if self._user_name and ns.keys().isdisjoint(_USER_NAMESPACES):
+            name = self._user_name(credentials.euid)
+            if name:
+                content["user"] = name
         content["sid"], content["pgid"] = facts.sid, facts.pgid
         if facts.tty:
             content["tty"] = facts.tty.decode(errors="replace")
@@ -254,7 +258,9 @@ def signal_name(number: int) -> str:
     known = _SIGNALS.get(number)
     if known:
         return known
-    return f"SIGRTMIN+{number - 34}" if number >= 34 else f"SIG{number}"
+    if 34 <= number <= 64:
+        return f"SIGRTMIN+{number - 34}" if number > 34 else "SIGRTMIN"
+    return f"SIG{number}"
 
 
 def _binary_properties(event: Exec) -> dict[str, object]:
