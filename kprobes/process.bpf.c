@@ -33,4 +33,26 @@ struct {
 	__type(value, struct control);
 } control SEC(".maps");
 
+/* The wire format as one type. The function is never called, so it is never loaded: it keeps the types in the
+ * object's BTF, with which the reader's tables are compared. */
+struct wire_format {
+	struct exec_record exec;
+	struct fork_record fork;
+	struct exit_record exit;
+	struct chunk_record chunk;
+	struct task_record task;
+	enum record_kind kinds;
+	enum record_flags flags;
+	enum namespace_slot namespaces;
+	enum hook hooks;
+	enum loss_cause causes;
+	enum shed_step steps;
+	enum chunk_stream streams;
+};
+
+__attribute__((noinline)) int keep_wire_format(struct wire_format *format)
+{
+	return 0;
+}
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
