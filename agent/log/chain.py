@@ -129,6 +129,8 @@ class SegmentChain:
 
     def missing(self) -> list[ClosedSegment]:
         """Closed segments that somebody else removed; each is told once. Raises OSError."""
+        if not self.closed:
+            return []
         present = set(list_segments(self.directory))
         names = [segment.name for segment in self.closed]
         following = [*names[1:], self.name]

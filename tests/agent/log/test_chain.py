@@ -90,6 +90,11 @@ def test_a_segment_has_its_name_when_its_first_line_stands_in_it(
     assert seen == [0, 1]
 
 
+def test_a_log_of_one_segment_misses_none(chain: SegmentChain) -> None:
+    chain.begin(1, NOW_NS)
+    assert chain.missing() == []
+
+
 def test_removed_closed_segments_are_told_once(chain: SegmentChain, log_dir: Path) -> None:
     for sequence in (1, 11, 21):
         chain.begin(sequence, NOW_NS)
