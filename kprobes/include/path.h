@@ -18,8 +18,8 @@
 #define WALK_COMPONENTS 32
 #define WALK_ROUNDS 16
 
-/* Tail of an exec record: filename, cgroup, exe, cwd, arguments, environment. Every part is at most
- * PATH_BYTES and is written at a position below TAIL_MASK, so TAIL_SPACE holds all. */
+/* Tail of an exec record: filename, cgroup, exe, cwd, arguments, environment. A part is at most PATH_BYTES (a path:
+ * and one name more, with which it passes its limit) and begins at or before TAIL_MASK, so TAIL_SPACE holds all. */
 #define TAIL_MASK 16383
 #define TAIL_SPACE (TAIL_MASK + 1 + PATH_BYTES)
 
@@ -34,7 +34,7 @@ enum walk_end { WALK_GOING, WALK_ROOT, WALK_UNREACHABLE, WALK_CUT };
 /* A block of user memory that is sent in chunks. */
 struct chunks {
 	u64 from, length;
-	u32 next; /* index of the chunk that comes next */
+	u32 next;   /* index of the chunk that comes next */
 	u32 stream; /* enum chunk_stream */
 };
 

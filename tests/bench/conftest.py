@@ -16,7 +16,7 @@ _SHELLS = 6
 
 @pytest.fixture(scope="session")
 def capture() -> list[bytes]:
-    """Records of at least PROCESSES fork+exec+exit of /bin/true with two arguments, below a chain of shells."""
+    """Records of at least PROCESSES fork+exec+exit of /bin/true with arguments, below a chain of shells."""
     if os.geteuid() != 0:
         pytest.skip("capturing ring-buffer bytes needs root")
     from agent.kernel.sensor import Sensor

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""User-space stages on captured bytes: decode, enrich, encode, append. Run by `make bench`, never timed in CI."""
+"""User-space stages on captured bytes: decode, enrich, encode, append. Run by `make bench` only."""
 
 from __future__ import annotations
-
 
 from pathlib import Path
 from typing import Any
 
 import pytest
+
 from agent.decode.record import Decoder
 from agent.enrich.describe import Describer
 from agent.enrich.redaction import Redactor, load_rules
@@ -85,5 +85,3 @@ def check_complete(log_dir: Path, lines: int) -> None:
             assert len(entry.record["tracehound"]["ancestry"]) >= 1
     assert execs >= 4096 * 8
     assert seen >= lines * 8
-
-
