@@ -17,7 +17,8 @@ import pytest
 
 from agent.cli.run import Sink
 
-pytestmark = [pytest.mark.root, pytest.mark.kernel]
+pytestmark = pytest.mark.root
+ON_EVERY_KERNEL = pytest.mark.kernel
 RUN = [sys.executable, "-m", "agent.cli.main", "run"]
 PATIENCE_S = 60
 
@@ -81,6 +82,7 @@ def run_marked(name: str) -> None:
     subprocess.run(["/bin/true", name], check=True)
 
 
+@ON_EVERY_KERNEL
 def test_it_greets_watches_and_ends_with_a_summary(start: StartAgent) -> None:
     agent = start()
     run_marked("marked-for-compact")
@@ -95,6 +97,7 @@ def test_it_greets_watches_and_ends_with_a_summary(start: StartAgent) -> None:
     assert farewell.endswith("nothing left attached\n")
 
 
+@ON_EVERY_KERNEL
 def test_a_compact_line_has_arguments_outcome_and_ancestors(start: StartAgent) -> None:
     agent = start()
     subprocess.run(["/bin/sh", "-c", "/bin/false marked 'two words'; exit 0"], check=True)
