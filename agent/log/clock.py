@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 
 SECOND_NS = 1_000_000_000
+_TRIES = 3
 
 
 class WallClock:
@@ -24,11 +25,10 @@ class WallClock:
     def measure(self, least_ns: int = 0) -> int:
         """Takes the offset anew, unless it moved by less than `least_ns`; returns by how many nanoseconds it
         moved (a clock step when large)."""
-        before = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        wall = time.time_ns()
-        after = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        offset = wall - (before + after) // 2
+        offset, doubt_ns = min((_look() for _ in range(_TRIES)), key=lambda look: look[1])
         moved = offset - self.offset_ns
+        if abs(moved) <= doubt_ns:  # as far as can be told it stands still, and so do the times of events
+            return 0
         if abs(moved) >= least_ns:
             self.offset_ns = offset
         return moved
@@ -44,3 +44,11 @@ class WallClock:
             self._second = second
             self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
         return f"{self._prefix}{fraction:09d}Z"
+
+
+def _look() -> tuple[int, int]:
+    """The offset between the clocks, and how wrong it may be: we can be put aside between two readings."""
+    before = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    wall = time.time_ns()
+    after = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return wall - (before + after) // 2, after - before
