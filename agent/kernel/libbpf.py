@@ -69,6 +69,7 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "bpf_map_delete_elem": (_I, _I, _P),
     "bpf_map_get_next_key": (_I, _I, _P, _P),
     "bpf_obj_get": (_I, _S),
+    "bpf_obj_pin": (_I, _I, _S),
     "bpf_obj_get_info_by_fd": (_I, _I, _P, ctypes.POINTER(_U32)),
     "bpf_link_get_next_id": (_I, _U32, ctypes.POINTER(_U32)),
     "bpf_link_get_fd_by_id": (_I, _U32),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pinned process map: `DIR/processes.v<layout>` on a bpffs. It keeps what processes inherited while no
+"""The pinned process map: `DIR/processes_v<layout>` on a bpffs. It keeps what processes inherited while no
 agent runs; a map of another layout or shape is never reused, and entries that are no longer true are removed.
 """
 
@@ -23,8 +23,8 @@ _BPFFS_HINT = "`mount -t bpf bpf /sys/fs/bpf` and use a directory below it, or s
 
 
 def pin_path(directory: Path) -> Path:
-    """Where the map of this layout is pinned."""
-    return directory / f"processes.v{LAYOUT_VERSION}"
+    """Where the map of this layout is pinned. A bpffs takes no dots in names (Linux kernel/bpf/inode.c)."""
+    return directory / f"processes_v{LAYOUT_VERSION}"
 
 
 def open_pinned_processes(directory: Path, shape: Mapping[str, int]) -> tuple[int, list[str]]:
@@ -36,7 +36,7 @@ def open_pinned_processes(directory: Path, shape: Mapping[str, int]) -> tuple[in
     _require_bpffs(directory)
     notices = []
     path = pin_path(directory)
-    for other in sorted(directory.glob("processes.v*")):
+    for other in sorted(directory.glob("processes_v*")):
         if other != path:
             other.unlink()
             notices.append(f"unpinned {other}: it has the layout of another version; processes start afresh")

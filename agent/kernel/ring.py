@@ -53,7 +53,9 @@ class Ring:
         return self._taken
 
     def backlog(self) -> int:
-        """Bytes that wait to be read."""
+        """Bytes that wait to be read; none after `close`."""
+        if not self._handle:
+            return 0
         read = self.read()  # first: it never passes what is written
         return self.written() - read
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wire format is described once, in kprobes/include/wire.h: the tables of agent/decode and agent/kernel agree
-with what the object's own BTF says."""
+"""The wire format is described once, in kprobes/include/wire.h: the tables of agent/decode and agent/kernel
+agree with what the object's own BTF says."""
 
 from __future__ import annotations
 
