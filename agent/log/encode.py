@@ -19,6 +19,8 @@ NAMESPACES = (
     "uts", "ipc", "mnt", "pid", "pid_for_children", "net", "time", "time_for_children", "cgroup", "user",
 )  # fmt: skip
 _MEMO_MOST = 4096
+_MEMO_CHARACTERS = 512
+"""Longer texts are not remembered."""
 _PRIVILEGES = SETUID | SETGID | FILECAPS
 _USER_NAMESPACES = ("mnt", "user")
 """A process in others has other users, or another /etc/passwd."""
@@ -198,11 +200,12 @@ class Encoder:
         arguments = f',"arguments":{dumps(process.arguments).decode()}' if process.arguments else ""
         start = f',"start_time":"{process.start_time}"' if process.start_time else ""
         binary = f',"binary":{self._string(process.binary)}' if process.binary else ""
+        flags = f',"flags":"{process.words}"' if process.words else ""
         docker = f',"docker":{self._string(process.container[:31])}' if process.container else ""
         parent = f',"parent_exec_id":"{process.parent_exec_id}"' if process.parent_exec_id else ""
         return (
             f'{{"exec_id":"{process.exec_id}","pid":{process.tgid},"uid":{process.uid}{cwd}'
-            f'{binary}{arguments},"flags":"{process.words}"{start}'
+            f"{binary}{arguments}{flags}{start}"
             f',"auid":{process.auid}{docker}{parent},"tid":{process.tgid}'
             f',"in_init_tree":{"true" if process.flags & 2 else "false"}}}'
         )
@@ -210,9 +213,11 @@ class Encoder:
     def _string(self, text: str) -> str:
         known = self._strings.get(text)
         if known is None:
+            known = dumps(text).decode()
             if len(self._strings) >= _MEMO_MOST:
                 self._strings.clear()
-            known = self._strings[text] = dumps(text).decode()
+            if len(text) <= _MEMO_CHARACTERS:
+                self._strings[text] = known
         return known
 
     def _facts_json(self, facts: TaskFacts) -> str:
