@@ -26,6 +26,18 @@ REFUSED = """
 SEC("raw_tp/sched_process_exec") int reads_anywhere(void *ctx) { return *(int *)0x1234; }
 char LICENSE[] SEC("license") = "GPL";
 """
+UNKNOWN_KERNEL = """
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+struct task_struct { int tracehound_was_here; } __attribute__((preserve_access_index));
+SEC("raw_tp/sched_process_exec") int reads_unknown(struct bpf_raw_tracepoint_args *ctx)
+{
+    struct task_struct *task = (void *)ctx->args[0];
+    return BPF_CORE_READ(task, tracehound_was_here);
+}
+char LICENSE[] SEC("license") = "GPL";
+"""
 
 
 @pytest.fixture
@@ -77,19 +89,34 @@ def test_a_program_that_was_not_selected_is_not_loaded(flood: BpfObject) -> None
     assert flood.program_fd("flood_enter") < 0
 
 
-def test_a_refused_program_shows_the_verifiers_last_lines(tmp_path: Path) -> None:
-    source, built = tmp_path / "refused.bpf.c", tmp_path / "refused.bpf.o"
-    source.write_text(REFUSED)
+def compiled(source: str, directory: Path) -> BpfObject:
+    """An object built here and now from C."""
+    (directory / "own.bpf.c").write_text(source)
     include = f"/usr/include/{os.uname().machine}-linux-gnu"
     clang = [shutil.which("clang") or "clang", "-O2", "-g", "-target", "bpf", "-idirafter", include]
-    subprocess.run([*clang, "-c", str(source), "-o", str(built)], check=True)
-    refused = BpfObject(str(built))
+    built = directory / "own.bpf.o"
+    subprocess.run([*clang, "-c", str(directory / "own.bpf.c"), "-o", str(built)], check=True)
+    return BpfObject(str(built))
+
+
+def refusal_of(refused: BpfObject) -> KernelRefused:
     with pytest.raises(KernelRefused) as caught:
         refused.load()
-    assert "R1 invalid mem access" in caught.value.log_tail
-    assert caught.value.log_tail in caught.value.message
-    assert "prog 'reads_anywhere'" in caught.value.log_tail
     refused.close()
+    return caught.value
+
+
+def test_a_refused_program_shows_the_verifiers_last_lines(tmp_path: Path) -> None:
+    error = refusal_of(compiled(REFUSED, tmp_path))
+    assert "R1 invalid mem access" in error.log_tail
+    assert error.log_tail in error.message
+    assert "prog 'reads_anywhere'" in error.log_tail
+
+
+def test_a_kernel_whose_types_lack_a_member_is_told_which(tmp_path: Path) -> None:
+    error = refusal_of(compiled(UNKNOWN_KERNEL, tmp_path))
+    assert "task_struct.tracehound_was_here" in error.message
+    assert "prog 'reads_unknown'" in error.log_tail
 
 
 def test_constants_of_the_wrong_size_are_refused(flood: BpfObject) -> None:
