@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Protocol
 
 from agent.log.clock import WallClock
 
+RECENT_S = 60.0
 LANES = {"chunk": "bulk", "flood": "bulk"}
 """Lane by hook; everything else is life cycle."""
 
@@ -39,8 +40,9 @@ class LossLedger:
         self._seen: Counter[tuple[str, str]] = Counter()
         self._looked_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         self.recent: dict[str, int] = {}
-        """Losses by cause of the last minute or so: decays when nothing more is lost."""
-        self._recent_until_s = 0.0
+        """Losses by cause of the last minute."""
+        self._noted: deque[tuple[float, str, int]] = deque()
+        """When (monotonic seconds), why and how much, of the last minute."""
 
     def collect(
         self, kernel: Mapping[tuple[str, str], int], pipeline: PipelineCounters, now_ns: int | None = None
@@ -74,8 +76,7 @@ class LossLedger:
                 },
             )
         self._looked_ns = now_ns
-        if self.recent and time.monotonic() > self._recent_until_s:
-            self.recent = {}
+        self._forget()
         return lost
 
     def by_cause(self) -> dict[str, int]:
@@ -91,4 +92,12 @@ class LossLedger:
 
     def _note(self, cause: str, count: int) -> None:
         self.recent[cause] = self.recent.get(cause, 0) + count
-        self._recent_until_s = time.monotonic() + 60
+        self._noted.append((time.monotonic(), cause, count))
+
+    def _forget(self) -> None:
+        long_ago = time.monotonic() - RECENT_S
+        while self._noted and self._noted[0][0] <= long_ago:
+            _, cause, count = self._noted.popleft()
+            self.recent[cause] -= count
+            if not self.recent[cause]:
+                del self.recent[cause]
