@@ -24,7 +24,7 @@ from agent import __version__
 from agent.decode.task import decode_tasks
 from agent.enrich.containers import container_id_from_cgroup as _container  # noqa: F401  (loaded before the ring fills)
 from agent.enrich.describe import Describer
-from agent.enrich.process import is_same
+from agent.enrich.process import Process, is_same
 from agent.enrich.procfs import host_namespaces, is_alive
 from agent.enrich.tree import ProcessTree
 from agent.enrich.users import UserNames
@@ -39,7 +39,7 @@ from agent.losses import LossLedger
 from agent.overload import STEP_NAMES, Overload
 from agent.pipeline import Pipeline
 from agent.settings import KernelSettings, Settings
-from agent.startup import adopt_existing, describe_unknown, lines_of
+from agent.startup import KernelsWord, adopt_existing, describe_unknown, lines_of
 from agent.status import StatusFile
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class Daemon:
         self.settings = settings
         self.node_name = settings.node_name or os.environ.get("NODE_NAME") or socket.gethostname()
         self.sensor = Sensor(_kernel_settings(settings))
+        self.kernels_word = KernelsWord(self.sensor.existing_tasks)
         self.clock = WallClock()
         self.started_s = time.monotonic()
         self._sink = sink
@@ -90,7 +91,7 @@ class Daemon:
         host_ns = host_namespaces(NAMESPACES) if settings.enrich.namespaces else []
         redactor = self._redactor()
         users = UserNames() if settings.enrich.user_names else None
-        self.tree = ProcessTree(self.node_name, settings.enrich.max_processes, describe_unknown)
+        self.tree = ProcessTree(self.node_name, settings.enrich.max_processes, self._meet_unknown)
         self.describe = Describer(redactor, settings.enrich.environment)
         self.encoder = Encoder(
             self.node_name,
@@ -166,6 +167,13 @@ class Daemon:
         self.pipeline.events["process_exec"] += len(lines)
         self._append(lines)
         self.tree.unknown = 0
+
+    def _meet_unknown(self, process: Process) -> None:
+        """A process whose records were lost."""
+        describe_unknown(process)
+        if process.parent in (None, self.tree.kernel) and (parent := self.kernels_word.parent_of(process)):
+            process.parent = self.tree.find(*parent)
+            process.depth = process.parent.depth + 1
 
     # Loop
 
@@ -364,6 +372,8 @@ class Daemon:
 
     def close(self) -> dict[str, int]:
         """Stops in order: detach, drain what is left, close the log. Returns events by type."""
+        gc.enable()
+        gc.unfreeze()
         with contextlib.ExitStack() as steps:
             steps.callback(self._close_signals)
             if self._api:

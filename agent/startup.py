@@ -4,18 +4,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
+from agent.decode.task import decode_tasks
 from agent.enrich.containers import read_process_cgroup
 from agent.enrich.describe import Describer, ExecDetail, flag_words
-from agent.enrich.process import Process
+from agent.enrich.process import Process, is_same
 from agent.enrich.procfs import Inode, ProcEntry, read_inode, read_process, started_at
 from agent.enrich.text import to_text
 from agent.enrich.tree import ProcessTree
-from agent.events import CWD_UNREACHABLE, IN_INIT_TREE, KERNEL_THREAD, Exec, Task
+from agent.events import CWD_UNREACHABLE, IN_INIT_TREE, KERNEL_THREAD, Exec, Head, Task
 from agent.log.clock import WallClock
 from agent.log.encode import Encoder
 from agent.log.records import Line
+
+ASK_PAUSE_S = 0.05
+"""The kernel lists all processes for an answer; after losses there may be many questions, in seconds."""
 
 
 def adopt_existing(
@@ -55,6 +60,26 @@ def describe_unknown(process: Process) -> None:
     entry = read_process(process.tgid)
     process.binary = to_text(entry.exe or entry.comm)[0]
     process.cwd = to_text(entry.cwd)[0]
+
+
+class KernelsWord:
+    """Parents of processes whose fork or exec record was lost, for as long as they live: the task iterator's
+    answer, asked for at most once in ASK_PAUSE_S."""
+
+    def __init__(self, existing_tasks: Callable[[], bytes]) -> None:
+        self._existing_tasks = existing_tasks
+        self._heads: dict[int, Head] = {}
+        self._asked_s = float("-inf")
+
+    def parent_of(self, process: Process) -> tuple[int, int] | None:
+        """Identity of the parent's image; None when the process is gone."""
+        if time.monotonic() - self._asked_s >= ASK_PAUSE_S:
+            self._heads = {task.head.tgid: task.head for task in decode_tasks(self._existing_tasks())}
+            self._asked_s = time.monotonic()
+        head = self._heads.get(process.tgid)
+        if head is None or not is_same(head.image_ktime, process.image_ktime):
+            return None
+        return head.parent_tgid, head.parent_ktime
 
 
 def _as_exec(task: Task, entry: ProcEntry) -> Exec:
