@@ -87,16 +87,18 @@ class Seen:
         return base_name(binary)
 
     def breadcrumb(self, parent: Mapping[str, Any] | None, ancestry: Sequence[str] | None) -> str:
-        """`systemd › sshd › bash` down to `parent`; empty when there is none. Cached per parent."""
-        if parent is None or "exec_id" not in parent:
+        """`systemd › sshd › bash` down to `parent`, which a log may leave out; empty without ancestors. Cached
+        per parent."""
+        nearest = parent.get("exec_id") if parent else ancestry[0] if ancestry else None
+        if not nearest:
             return ""
-        crumb = self._crumbs.get(parent["exec_id"])
+        crumb = self._crumbs.get(nearest)
         if crumb is None:
-            if "binary" in parent and self._known.get(parent["exec_id"]) is None:
+            if parent and "binary" in parent and self._known.get(nearest) is None:
                 self.note(parent)
-            names = [self.name(exec_id) for exec_id in _ends(ancestry or self._chain(parent["exec_id"]))]
+            names = [self.name(exec_id) for exec_id in _ends(ancestry or self._chain(nearest))]
             crumb = SEPARATOR.join(_collapsed(names))
-            self._crumbs.put(parent["exec_id"], crumb)
+            self._crumbs.put(nearest, crumb)
         return crumb
 
     def _chain(self, exec_id: str) -> list[str]:

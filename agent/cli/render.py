@@ -91,7 +91,7 @@ def _exec(event: Record, own: Record, context: RenderContext) -> str:
 
 def _exit(event: Record, own: Record, time: str, context: RenderContext) -> str:
     process, color = event["process"], context.color
-    head = _head(process, context.seen.user(process["exec_id"]), f"{color.dim}exit{color.end}", context)
+    head = _head(process, _user_at_exit(event, context), f"{color.dim}exit{color.end}", context)
     signal, status = event.get("signal"), event.get("status", 0)
     if signal:
         outcome = f"{color.bad}{clean(signal)}{color.end}"
@@ -101,6 +101,15 @@ def _exit(event: Record, own: Record, time: str, context: RenderContext) -> str:
     after = f" after {human_duration(lived)}" if lived is not None else ""
     arguments = argument_text(process, own, True) if context.wide else ""
     return f"{head}{binary_text(process, own, context.wide)}{arguments and ' '}{arguments} {outcome}{after}"
+
+
+def _user_at_exit(event: Record, context: RenderContext) -> str:
+    """The name from the process's exec; one that never called exec is whoever its parent is."""
+    process, parent = event["process"], event.get("parent") or {}
+    known = context.seen.user(process["exec_id"])
+    if not known and parent.get("uid", 0) == process.get("uid", 0):
+        known = context.seen.user(process.get("parent_exec_id", ""))
+    return known
 
 
 def _hook(kind: str, event: Record, own: Record, context: RenderContext) -> str:

@@ -47,9 +47,18 @@ def test_a_circle_of_parents_ends() -> None:
     assert seen.breadcrumb(process("2", "/b", "1"), None) == "a › b"
 
 
-def test_no_parent_means_no_breadcrumb() -> None:
-    assert Seen().breadcrumb(None, ["1"]) == ""
-    assert Seen().breadcrumb({}, None) == ""
+def test_no_ancestors_mean_no_breadcrumb() -> None:
+    seen = Seen()
+    assert seen.breadcrumb(None, None) == ""
+    assert seen.breadcrumb(None, []) == ""
+    assert seen.breadcrumb({}, ["1"]) == "…"
+
+
+def test_the_ancestry_does_where_the_log_leaves_the_parent_out() -> None:
+    seen = Seen()
+    seen.note(process("1", "/sbin/init"))
+    seen.note(process("2", "/bin/bash"))
+    assert seen.breadcrumb(None, ["2", "1"]) == "init › bash"
 
 
 def test_a_resolver_knows_what_was_not_seen() -> None:

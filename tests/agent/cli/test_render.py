@@ -44,6 +44,16 @@ def test_colours_change_no_text() -> None:
         assert re.sub(r"\x1b\[[0-9;]*m", "", line) == render_event(record, plain)
 
 
+@pytest.mark.parametrize(("parent_uid", "shown"), [(5, "alice"), (0, "5")])
+def test_who_never_called_exec_is_whoever_its_parent_is(parent_uid: int, shown: str) -> None:
+    context = RenderContext()
+    learn({"process_exec": {"process": process()}, "tracehound": {"user": "alice"}}, context)
+    forked = process(exec_id="Zg==", parent_exec_id="ZQ==")
+    event = {"process": forked, "parent": process(uid=parent_uid), "time": stamp(2)}
+    line = render_event({"process_exit": event, "time": stamp(2)}, context)
+    assert line.split("host")[1].split()[0] == shown
+
+
 @pytest.mark.parametrize("wide", [False, True])
 def test_hostile_text_in_every_field_stays_on_one_line(wide: bool) -> None:
     nasty = process(
