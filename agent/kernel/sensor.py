@@ -79,6 +79,8 @@ class Sensor:
         try:
             while not self._ready(facts, left):
                 left = self._left_after_refusal(left)
+            if self._settings.pin_dir and not self._adopted:
+                self._object.pin("processes", pin_path(Path(self._settings.pin_dir)))
         except BaseException as error:
             self.close()
             if isinstance(error, KernelRefused):
@@ -136,16 +138,13 @@ class Sensor:
         loading.set_entries("processes", settings.process_entries)
         if needs_preallocation(chosen, facts):
             loading.set_map_flags("processes", 0)
-        pin_dir = Path(settings.pin_dir) if settings.pin_dir else None
-        if pin_dir:
-            self._adopt_pinned(pin_dir)
+        if settings.pin_dir:
+            self._adopt_pinned(Path(settings.pin_dir))
         try:
             loading.load()
         except KernelRefused:
             loading.close()
             raise
-        if pin_dir and not self._adopted:
-            loading.pin("processes", pin_path(pin_dir))
         self.programs = {
             question: Attached(question, choice, program_id(loading.program_fd(choice.program)))
             for question, choice in chosen.items()

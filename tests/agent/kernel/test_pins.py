@@ -17,6 +17,7 @@ from agent.kernel import pins, tiny
 from agent.kernel.btf import Btf
 from agent.kernel.libbpf import libbpf
 from agent.kernel.links import fd_facts
+from agent.kernel.objects import BpfObject
 from agent.kernel.pins import open_pinned_processes, pin_path
 from agent.kernel.sensor import Sensor
 from agent.settings import KernelSettings
@@ -74,6 +75,16 @@ def test_only_the_map_stays_pinned(pinned: KernelSettings) -> None:
 def test_without_a_pin_directory_nothing_is_pinned(pinned: KernelSettings) -> None:
     opened(replace(pinned, pin_dir=None)).close()
     assert not path_of(pinned).parent.exists()
+
+
+def test_a_failed_start_pins_nothing(pinned: KernelSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_self: object, name: str) -> int:
+        raise KernelRefused(f"cannot attach {name}", 1)
+
+    monkeypatch.setattr(BpfObject, "attach", refuse)
+    with pytest.raises(KernelRefused):
+        opened(pinned)
+    assert not path_of(pinned).exists()
 
 
 def test_a_process_that_ended_meanwhile_is_not_adopted(pinned: KernelSettings) -> None:
