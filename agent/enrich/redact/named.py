@@ -8,7 +8,7 @@ for what separates a name from a value; so every part of the text is looked at a
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from agent.enrich.redact.rules import NameRule, Rules, small_letters
@@ -26,6 +26,9 @@ from agent.enrich.redact.values import (
 )
 
 _NAME_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-[]"
+_JOINTS = str.maketrans("", "", "-_.")
+"""What may stand between the parts of a word."""
+
 _LONGEST_NAME = 128
 _LONGEST_OPTION = 64
 
@@ -64,22 +67,19 @@ class NamedValues:
     """Finds the values of secrets' names."""
 
     def __init__(self, rules: Rules) -> None:
-        self._rules = rules.names
+        self._rules = {word.translate(_JOINTS): rule for rule in rules.names for word in rule.words}
         self._ignored_names = rules.ignore_names
         self._ignored_value = re.compile(
             "|".join(f"(?:{pattern.pattern})" for pattern in rules.ignore_values) or "(?!)",
             re.ASCII | re.DOTALL | re.IGNORECASE,
         )
-        self._find = _finder(rules.names)
+        self._find = _finder(word for rule in rules.names for word in rule.words)
 
     def find(self, text: str, claimed: Collection[int]) -> Iterator[Span]:
         """The secrets in the joined arguments; `claimed` are starts of values that others have judged."""
-        lowered = small_letters(text)
-        if self._find.search(lowered) is None:
-            return
         quotes = Quotes(text)
         done = 0
-        for match in self._find.finditer(lowered):
+        for match in self._find.finditer(small_letters(text)):
             name = self._name(text, match) if match.start() >= done else None
             if name is None:
                 continue
@@ -97,7 +97,7 @@ class NamedValues:
         return False
 
     def _name(self, text: str, match: re.Match[str]) -> _Name | None:
-        rule = self._rules[(match.lastindex or 1) - 1]
+        rule = self._rules[match[0].translate(_JOINTS)]
         end = _DIGITS.match(text, match.end()).end()  # type: ignore[union-attr]  # matches the empty text
         window = text[max(0, match.start() - _LONGEST_NAME) : match.start()]
         start = match.start() - len(window) + len(window.rstrip(_NAME_CHARACTERS))
@@ -113,14 +113,10 @@ class NamedValues:
         return rule.unless is None or not rule.unless.fullmatch(text, start, end)
 
 
-def _finder(rules: tuple[NameRule, ...]) -> re.Pattern[str]:
-    """One expression with a group for each rule, for text in small letters."""
-    groups = []
-    for rule in rules:
-        words = sorted(rule.words, key=len, reverse=True)
-        spellings = (re.escape(word).replace("\\-", "[-_.]?") for word in words)
-        groups.append(f"({'|'.join(spellings)})")
-    return re.compile(f"(?:{'|'.join(groups)}){_FOLLOWS}" if groups else "(?!)", re.ASCII)
+def _finder(words: Iterable[str]) -> re.Pattern[str]:
+    """An expression for the words, each alternative of which begins with a letter: so `re` can skip ahead."""
+    spellings = [re.escape(word).replace("\\-", "[-_.]?") for word in sorted(words, key=len, reverse=True)]
+    return re.compile("|".join(spelling + _FOLLOWS for spelling in spellings) or "(?!)", re.ASCII)
 
 
 def _stands_alone(text: str, start: int) -> bool:

@@ -72,6 +72,14 @@ def test_further_rules_are_added_to_the_built_in_ones(file: Path) -> None:
     assert redactor.redact_arguments(["--password=x"]) == [f"--password={secret}"]
 
 
+def test_a_later_rule_for_a_word_replaces_an_earlier_one(file: Path) -> None:
+    file.write_text("format: 1\nnames:\n  - {words: [password], unless: 'public'}\n")
+    redactor = Redactor(load_rules([file]), bytes(32))
+    clean = ["--password=public"]
+    assert redactor.redact_arguments(clean) is clean
+    assert redactor.redact_arguments(["--password=x"]) != ["--password=x"]
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
