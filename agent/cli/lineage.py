@@ -87,8 +87,8 @@ class Seen:
         return base_name(binary)
 
     def breadcrumb(self, parent: Mapping[str, Any] | None, ancestry: Sequence[str] | None) -> str:
-        """`systemd › sshd › bash` down to `parent`, which a log may leave out; empty without ancestors. Cached
-        per parent."""
+        """`systemd › sshd › bash` down to `parent`, which a log may leave out. Empty without ancestors;
+        cached per parent."""
         nearest = parent.get("exec_id") if parent else ancestry[0] if ancestry else None
         if not nearest:
             return ""
