@@ -171,9 +171,8 @@ class Daemon:
     def _meet_unknown(self, process: Process) -> None:
         """A process whose records were lost."""
         describe_unknown(process)
-        if process.parent in (None, self.tree.kernel) and (parent := self.kernels_word.parent_of(process)):
-            process.parent = self.tree.find(*parent)
-            process.depth = process.parent.depth + 1
+        if process.parent is None and (parent := self.kernels_word.parent_of(process)):
+            process.born_of(self.tree.find(*parent))
 
     # Loop
 
@@ -271,24 +270,29 @@ class Daemon:
 
     def _sweep(self) -> None:
         """Forgets processes whose exit record was lost; the kernel says who lives."""
+        began_ns = _boot_ns()
         tasks = decode_tasks(self.sensor.existing_tasks())
+        self._drain_to(self.sensor.ring.written())  # who ended meanwhile has an exit record
         newest = {task.head.tgid: task.head.image_ktime for task in tasks}
+
+        def lives(process: Process) -> bool:
+            seen, known = newest.get(process.tgid, 0), process.image_ktime
+            return known >= began_ns or is_same(seen, known) or is_same(known, seen)
+
         if newest:
-            self.tree.sweep(lambda process: is_same(newest.get(process.tgid, 0), process.image_ktime))
+            self.tree.sweep(lives)
         else:
             self.tree.sweep(lambda process: is_alive(process.tgid))
 
     def _tick(self, now: float) -> None:
-        moved = self.clock.measure()
-        if abs(moved) > _CLOCK_STEP_NS:
-            self.log.record("clock_step", {"nanoseconds": str(moved)})
+        self._watch_clock(0)
         self._watch_fill(self.sensor.ring.backlog())
-        lost = self.ledger.collect(self.sensor.losses(), self.pipeline)
-        if lost:
+        unknown, self.tree.unknown = self.tree.unknown, 0
+        if self._account() or unknown:
             self._sweep_at = min(getattr(self, "_sweep_at", now + _SWEEP_S), now + _SWEEP_S)
         if now >= getattr(self, "_sweep_at", float("inf")):
             self._sweep_at = float("inf")
-            self.tree.sweep(lambda process: is_alive(process.tgid))
+            self._sweep()
         self.log.tick()
         if self._api:
             self._api.tick()
@@ -366,7 +370,8 @@ class Daemon:
     def _apply(self, settings: Settings) -> None:
         """Swaps what can change while running; the rest is named by the loader as needing a restart."""
         self.settings = settings
-        self.overload = Overload(settings.overload) if self.overload.step == 0 else self.overload
+        step, self.overload = self.overload.step, Overload(settings.overload)
+        self.overload.step = step
 
     # Stop
 

@@ -89,7 +89,8 @@ class ProcessTree:
         if process is None:
             process = self._placeholder(head.tgid, head.image_ktime)
             process.flags = head.flags
-        if process.parent is None:
+        # What was found of an unknown process may be who adopted it; the record says who made it.
+        if process.parent is None or (process.words == "unknown" and not self._is(process.parent, head)):
             process.born_of(self.find(head.parent_tgid, head.parent_ktime))
         return process
 
