@@ -276,8 +276,9 @@ class Daemon:
         newest = {task.head.tgid: task.head.image_ktime for task in tasks}
 
         def lives(process: Process) -> bool:
-            seen, known = newest.get(process.tgid, 0), process.image_ktime
-            return known >= began_ns or is_same(seen, known) or is_same(known, seen)
+            known = process.image_ktime
+            seen = newest.get(process.tgid, -1)
+            return known >= began_ns or (seen >= 0 and (is_same(seen, known) or is_same(known, seen)))
 
         if newest:
             self.tree.sweep(lives)

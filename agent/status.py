@@ -6,8 +6,9 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from agent.daemon import Daemon
 
 FILE = "status.json"
+COSTLY_S = 10
+"""How long figures that are costly to take are shown, in seconds."""
 
 
 class StatusFile:
@@ -34,11 +37,14 @@ class StatusFile:
             fd = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
             try:
                 parent = self._path.parent.stat()
-                os.fchown(fd, -1, parent.st_gid)
-                os.write(fd, orjson.dumps(state))
+                with contextlib.suppress(PermissionError):  # the readers' group need not be one of ours
+                    os.fchown(fd, -1, parent.st_gid)
+                whole = orjson.dumps(state)
+                written = os.write(fd, whole)
             finally:
                 os.close(fd)
-            self._partial.rename(self._path)
+            if written == len(whole):  # less when the disk became full
+                self._partial.rename(self._path)
         except OSError:
             return
 
@@ -54,7 +60,7 @@ def build_state(daemon: Daemon) -> dict[str, Any]:
     log = daemon.log.health()
     ring = daemon.sensor.ring
     reasons = list(_reasons(daemon))
-    rss, pss = _memory()
+    costly = _costly(Path(daemon.settings.log.dir), int(time.monotonic() // COSTLY_S))
     uptime = max(time.monotonic() - daemon.started_s, 1e-9)
     return {
         "pid": os.getpid(),
@@ -76,15 +82,15 @@ def build_state(daemon: Daemon) -> dict[str, Any]:
         "log": {
             "dir": daemon.settings.log.dir,
             "last_sequence": daemon.log.last_sequence,
-            "bytes": _directory_bytes(Path(daemon.settings.log.dir)),
+            "bytes": costly.log_bytes,
             "state": str(log.state),
             "queued_bytes": log.queued_bytes,
             "dropped": log.dropped,
             "error": log.error,
         },
         "cpu_percent": round(100 * time.process_time() / uptime, 2),
-        "rss_bytes": rss,
-        "pss_bytes": pss,
+        "rss_bytes": costly.rss_bytes,
+        "pss_bytes": costly.pss_bytes,
         "reload": daemon.last_reload,
         "updated": format_time(time.time_ns()),
     }
@@ -100,6 +106,19 @@ def _reasons(daemon: Daemon) -> list[str]:
         cause = log.error or log.state
         found.append(f"the log is not written: {cause}; {log.queued_bytes} bytes wait in memory")
     return found
+
+
+class _Costly(NamedTuple):
+    rss_bytes: int
+    pss_bytes: int
+    log_bytes: int
+
+
+@lru_cache(maxsize=1)
+def _costly(directory: Path, _period: int) -> _Costly:
+    """What takes the kernel long to tell (walking page tables, a directory), once per period."""
+    rss, pss = _memory()
+    return _Costly(rss, pss, _directory_bytes(directory))
 
 
 def _memory() -> tuple[int, int]:

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of the daemon that need no kernel; tests/e2e and tests/load run it whole."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from agent.daemon import Daemon
+from agent.decode.task import decode_tasks
+from agent.enrich.tree import ProcessTree
+from agent.errors import SettingsError, StageDied
+from agent.log.records import Line
+from agent.losses import LossLedger
+from agent.overload import SHED_BULK, SHED_EXIT, Overload
+from agent.settings import EnrichSettings, KernelSettings, OverloadSettings, Settings
+from tests.agent.wire import Image, fork_record, task_record
+
+INIT, SHELL, CHILD = (1, 10), (50, 500), (60, 600)
+
+
+class Log:
+    """A log in memory."""
+
+    def __init__(self) -> None:
+        self.last_sequence = 7
+        self.records: list[tuple[str, dict[str, Any]]] = []
+        self.lines: list[Line] = []
+
+    def record(self, kind: str, content: Mapping[str, object]) -> None:
+        self.records.append((kind, dict(content)))
+
+    def append(self, lines: list[Line]) -> int:
+        self.lines += lines
+        self.last_sequence += len(lines)
+        return len(lines)
+
+
+class Kernel:
+    """A sensor without a kernel: batches that wait in a ring of 100 bytes, one byte each."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[bytes]] = []
+        self.tasks: list[tuple[Image, Image]] = []
+        self.lost: dict[tuple[str, str], int] = {}
+        self.steps: list[int] = []
+        self.ring = self
+        self.size = 100
+        self._read = 0
+
+    def drain(self) -> list[bytes]:
+        self._read += bool(self.batches)
+        return self.batches.pop(0) if self.batches else []
+
+    def read(self) -> int:
+        return self._read
+
+    def written(self) -> int:
+        return self._read + len(self.batches)
+
+    def existing_tasks(self) -> bytes:
+        return b"".join(task_record(image, parent) for image, parent in self.tasks)
+
+    def losses(self) -> dict[tuple[str, str], int]:
+        return self.lost
+
+    def shed(self, step: int) -> None:
+        self.steps.append(step)
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+@pytest.fixture
+def kernel() -> Kernel:
+    return Kernel()
+
+
+def make(settings: Settings | None = None, **more: Any) -> Daemon:
+    return Daemon(settings or Settings(node_name="n1"), **more)
+
+
+@pytest.fixture
+def daemon(log: Log, kernel: Kernel) -> Any:
+    made: Any = make()
+    made.log, made.sensor = log, kernel
+    made.overload = Overload(OverloadSettings())
+    made.tree = ProcessTree("n1", 100)
+    made.pipeline = SimpleNamespace(
+        shed_step=0, bad_records=0, chunks_missing=0, batch=lambda raw: [(b"h", b"t\n") for _ in raw]
+    )
+    made.ledger = LossLedger(made.log, made.clock)
+    return made
+
+
+# Settings
+
+
+def test_the_node_is_named_by_settings_environment_or_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NODE_NAME", raising=False)
+    assert make(Settings()).node_name == socket.gethostname()
+    monkeypatch.setenv("NODE_NAME", "n2")
+    assert [make(Settings()).node_name, make(Settings(node_name="n1")).node_name] == ["n2", "n1"]
+
+
+@pytest.mark.parametrize(("wanted", "most"), [((), 0), (("LANG",), 999)])
+def test_the_environment_is_read_only_where_some_of_it_is_wanted(wanted: tuple[str, ...], most: int) -> None:
+    settings = Settings(
+        enrich=EnrichSettings(environment=wanted), kernel=KernelSettings(environment_bytes=999)
+    )
+    assert make(settings).sensor._settings.environment_bytes == most
+
+
+# Reading the ring
+
+
+def test_lines_are_appended_and_shown_with_their_sequence(daemon: Any, kernel: Kernel, log: Log) -> None:
+    shown = []
+    daemon._sink = lambda lines, first: shown.append((len(lines), first))
+    kernel.batches = [[b"1"] * 512, [b"2"]]
+    assert daemon.drain() == 513
+    assert (len(log.lines), shown) == (513, [(512, 8), (1, 520)])
+
+
+def test_one_drain_is_bounded(daemon: Any, kernel: Kernel) -> None:
+    kernel.batches = [[b"1"] * 512] * 100
+    assert daemon.drain(batches_most=3) == 3 * 512
+
+
+def test_losses_stand_behind_the_events_before_them(daemon: Any, kernel: Kernel, log: Log) -> None:
+    kernel.batches, kernel.lost = [[b"1"], [b"2"]], {("ring_full", "exec"): 3}
+    assert daemon._account() == 3
+    assert (len(log.lines), [kind for kind, _ in log.records]) == (2, ["loss"])
+
+
+# Shedding
+
+
+def test_each_step_of_shedding_is_told_to_kernel_pipeline_and_log(
+    daemon: Any, kernel: Kernel, log: Log
+) -> None:
+    daemon._watch_fill(90)
+    assert (kernel.steps, daemon.pipeline.shed_step, daemon.fill_peak) == ([1, 2, 3], SHED_EXIT, 0.9)
+    assert [(kind, content["from_step"], content["step"]) for kind, content in log.records] == [
+        ("degraded", "nothing", "bulk"),
+        ("degraded", "bulk", "exit_detail"),
+        ("degraded", "exit_detail", "exit"),
+    ]
+
+
+def test_a_clock_step_is_recorded(daemon: Any, log: Log) -> None:
+    daemon.clock.offset_ns -= 3600 * 10**9
+    daemon._watch_clock(0)
+    ((kind, content),) = log.records
+    assert (kind, round(int(content["nanoseconds"]) / 10**9)) == ("clock_step", 3600)
+
+
+# Forgetting what ended unseen
+
+
+def adopt(daemon: Any, *images: Image) -> None:
+    for task in decode_tasks(b"".join(task_record(image) for image in images)):
+        daemon.tree.adopt(task.head)
+
+
+def test_a_sweep_keeps_whom_the_kernel_knows(daemon: Any, kernel: Kernel) -> None:
+    adopt(daemon, INIT, SHELL, CHILD)
+    kernel.tasks = [(INIT, (0, 0)), ((50, 501), INIT)]
+    daemon._sweep()
+    assert sorted(process.tgid for process in daemon.tree.living.values()) == [1, 50]
+
+
+def test_a_sweep_waits_for_exits_that_are_in_the_ring(daemon: Any, kernel: Kernel) -> None:
+    adopt(daemon, INIT, CHILD)
+    kernel.tasks, kernel.batches = [(INIT, (0, 0))], [[fork_record(CHILD, INIT)]]
+    found = []
+    daemon.pipeline.batch = lambda raw: found.append(daemon.tree.find(*CHILD).words) or []
+    daemon._sweep()
+    assert (found, len(daemon.tree.living)) == ([""], 1)
+
+
+def test_a_sweep_keeps_who_began_since(daemon: Any, kernel: Kernel) -> None:
+    adopt(daemon, INIT, (60, 2**63))
+    kernel.tasks = [(INIT, (0, 0))]
+    daemon._sweep()
+    assert len(daemon.tree.living) == 2
+
+
+# Reload and requests
+
+
+def test_a_reload_takes_the_new_settings(daemon: Any, log: Log) -> None:
+    new = Settings(node_name="n1", heartbeat_seconds=5)
+    daemon._reload = lambda: (new, ["kernel.ring_bytes needs a restart"])
+    answer = daemon._answer({"request": "reload"})
+    assert (answer["ok"], answer["problems"]) == (True, ["kernel.ring_bytes needs a restart"])
+    assert daemon.settings is new
+    assert log.records == [("reload", {"ok": True, "problems": answer["problems"]})]
+
+
+def test_a_reload_that_fails_keeps_the_old_settings(daemon: Any) -> None:
+    def fail() -> tuple[Settings, list[str]]:
+        raise SettingsError(["a.yaml:3: unknown key", "a.yaml:4: not a number"])
+
+    before, daemon._reload = daemon.settings, fail
+    answer = daemon._answer({"request": "reload"})
+    assert (answer["ok"], len(answer["problems"]), daemon.settings is before) == (False, 2, True)
+
+
+def test_new_limits_hold_while_shedding(daemon: Any) -> None:
+    daemon.overload.step = SHED_BULK
+    daemon._apply(Settings(overload=OverloadSettings(shed_exit_detail_fraction=0.3)))
+    assert daemon.overload.step == SHED_BULK
+    assert daemon.overload.observe(0.4, 0).step == SHED_BULK + 1
+
+
+def test_a_run_without_files_has_nothing_to_reload(daemon: Any) -> None:
+    assert daemon._answer({"request": "reload"})["ok"] is False
+
+
+def test_a_request_that_is_none_is_answered(daemon: Any) -> None:
+    assert "version" in daemon._answer({"request": "version"})
+    assert daemon._answer({"request": "dance"}) == {"error": "unknown request 'dance'"}
+    assert "error" in daemon._answer({})
+
+
+# Ends
+
+
+def test_the_first_reason_to_stop_counts(daemon: Any) -> None:
+    daemon.stop("interrupted")
+    daemon.stop("terminated")
+    assert daemon._stop_reason == "interrupted"
+
+
+def test_a_stage_that_dies_is_named(daemon: Any) -> None:
+    with pytest.raises(StageDied, match="the stage pipeline stopped: ZeroDivisionError"):
+        daemon._guarded("pipeline", lambda: 1 / 0)
+    assert daemon._stop_reason == "the stage pipeline stopped"
+
+
+def test_an_error_with_a_way_out_passes_as_it_is(daemon: Any) -> None:
+    def fail() -> None:
+        raise SettingsError(["a.yaml:3: unknown key"])
+
+    with pytest.raises(SettingsError):
+        daemon._guarded("tick", fail)
