@@ -8,6 +8,8 @@
 #define CHUNKS_ROUND 16
 #define CHUNK_ROUNDS 17 /* 2 MiB and a little: more than the kernel's own limit of an argument list */
 #define CGROUP_NAME_BYTES 128
+/* execveat(2) puts "/dev/fd/N/" before a name */
+#define FILENAME_BYTES (PATH_BYTES + 32)
 
 enum path_way { WAY_CAST, WAY_READ };
 
@@ -30,7 +32,7 @@ inline_always u32 append_path(struct scratch *scratch, struct path *path, struct
 {
 	u32 start = scratch->position;
 
-	scratch->walk.limit = start + PATH_BYTES - NAME_BYTES;
+	scratch->walk.limit = start + PATH_BYTES;
 	scratch->walk.done = WALK_GOING;
 	scratch->walk.root_dentry = (u64)READ(typed, root, dentry);
 	scratch->walk.root_mount = (u64)READ(typed, root, mnt);
@@ -148,7 +150,8 @@ inline_always void add_environment(struct scratch *scratch, struct mm_struct *mm
 		length = config.environment_bytes;
 		record->header.flags |= FLAG_ENVIRONMENT_CUT;
 	}
-	if (length <= INLINE_BYTES)
+	/* behind the longest possible paths and arguments there is no room in the record */
+	if (length <= INLINE_BYTES && scratch->position <= TAIL_MASK)
 		record->environment_length = append_user(scratch, from, length);
 	else
 		record->environment_chunks = send_chunks(scratch, from, length, STREAM_ENVIRONMENT);
@@ -257,8 +260,8 @@ inline_always int on_exec(struct task_struct *task, struct linux_binprm *binprm,
 	record->arguments_bytes = record->environment_bytes = 0;
 	record->arguments_length = record->environment_length = 0;
 	record->arguments_chunks = record->environment_chunks = 0;
-	record->filename_length = append_string(scratch, READ(typed, binprm, filename), PATH_BYTES);
-	if (record->filename_length == PATH_BYTES - 1)
+	record->filename_length = append_string(scratch, READ(typed, binprm, filename), FILENAME_BYTES);
+	if (record->filename_length == FILENAME_BYTES - 1)
 		record->header.flags |= FLAG_FILENAME_CUT;
 	record->cgroup_length = append_string(scratch, BPF_CORE_READ(cgroup, kn, name), CGROUP_NAME_BYTES);
 	add_paths(scratch, task, file, way, typed);

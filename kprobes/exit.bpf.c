@@ -13,6 +13,16 @@ inline_always u32 wait_status(struct task_struct *task, struct signal_struct *si
 	return READ(typed, leader, exit_code);
 }
 
+/* Without group_dead a thread can pass here while the leader, counted as dead, has yet to store its exit code. It
+ * does so before it gives up its memory, then passes here itself: that record is the one with the right status.
+ * Since "signal: Guarantee that SIGNAL_GROUP_EXIT is set on process exit" (in v6.0) the group has its code by now. */
+inline_always bool leader_follows(struct task_struct *task, struct signal_struct *signal, bool typed)
+{
+	struct task_struct *leader = READ(typed, task, group_leader);
+
+	return !(READ(typed, signal, flags) & SIGNAL_GROUP_EXIT) && leader != task && READ(typed, leader, mm);
+}
+
 inline_always int on_exit(struct task_struct *task, bool group_dead, bool typed)
 {
 	struct signal_struct *signal = READ(typed, task, signal);
@@ -21,6 +31,8 @@ inline_always int on_exit(struct task_struct *task, bool group_dead, bool typed)
 	u32 tgid;
 
 	if (config.exit_has_group_dead ? !group_dead : READ(typed, signal, live.counter) != 0)
+		return 0;
+	if (!config.exit_has_group_dead && leader_follows(task, signal, typed))
 		return 0;
 	tgid = READ(typed, task, tgid);
 	process = bpf_map_lookup_elem(&processes, &tgid);

@@ -18,10 +18,10 @@
 #define WALK_COMPONENTS 32
 #define WALK_ROUNDS 16
 
-/* Tail of an exec record: filename, cgroup, exe, cwd, arguments, environment. A part is at most PATH_BYTES (a path:
- * and one name more, with which it passes its limit) and begins at or before TAIL_MASK, so TAIL_SPACE holds all. */
+/* Tail of an exec record: filename, cgroup, exe, cwd, arguments, environment. A part is at most PATH_BYTES (and a
+ * name more, with which a path passes its limit) and begins at or before TAIL_MASK, so TAIL_SPACE holds all. */
 #define TAIL_MASK 16383
-#define TAIL_SPACE (TAIL_MASK + 1 + PATH_BYTES)
+#define TAIL_SPACE (TAIL_MASK + 1 + PATH_BYTES + NAME_BYTES)
 
 struct walk {
 	u64 dentry, mount; /* where the walk stands; mount is the vfsmount */
