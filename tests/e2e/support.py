@@ -132,10 +132,21 @@ class Agent:
         self.process.send_signal(signal.SIGINT)
         assert self.process.wait(60) == 0, self.words
         self.read()
-        stop = self.records[-1]["tracehound"]["stop"]
-        assert (stop["reason"], stop["lost"]) == ("interrupted", 0), self.own_records("loss")
+        assert self.records[-1]["tracehound"]["stop"]["reason"] == "interrupted"
+        assert not self.losses(), self.losses()
         assert not programs & attached_program_ids()
         assert not self.status()
+
+    def losses(self) -> list[Event]:
+        """What it reported as lost, but for runs of a program that the kernel skipped.
+
+        Since Linux kernel commit a46023d5616e "tracing: Guard __DECLARE_TRACE() use of __DO_TRACE_CALL() with
+        SRCU-fast" (in v7.0) a task can be preempted inside our program; another one that comes by on that
+        CPU meanwhile is skipped and counted, which no agent can prevent. An event that a test needs and
+        that is skipped fails that test.
+        """
+        losses = [record["tracehound"]["loss"] for record in self.own_records("loss")]
+        return [loss for loss in losses if loss["cause"] != "recursion"]
 
     def programs(self) -> set[int]:
         """Numbers of the programs that it holds, from its descriptors (proc(5), fdinfo)."""

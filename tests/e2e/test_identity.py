@@ -39,7 +39,7 @@ def privileged(bench: Path, tiny: Path) -> Iterator[Path]:
 
 
 def needs_privileges(agent: Agent) -> None:
-    """Privileges are told where a program answers that question; where none does, the agent has said so."""
+    """Only where a program answers that question; no kernel that we name as supported may skip this."""
     if not agent.attached("privileges"):
         pytest.skip("no program tells about privileges on this kernel")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.support import Agent, begin, end, run, start_agent
+from tests.e2e.support import Agent, Event, begin, end, run, start_agent
 
 pytestmark = [pytest.mark.kernel, pytest.mark.root]
 
@@ -30,44 +30,53 @@ def sleeper(bench: Path) -> Iterator[int]:
     end(pid)
 
 
-def test_a_living_process_keeps_its_identity(sleeper: int, tiny: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def watched() -> Iterator[list[int]]:
+    """The pid of a process that begins and executes while the first agent watches."""
+    pids: list[int] = []
+    yield pids
+    for pid in pids:
+        os.kill(pid, signal.SIGTERM)
+        end(pid)
+
+
+def test_living_processes_keep_their_identity(
+    sleeper: int, watched: list[int], tiny: Path, tmp_path: Path
+) -> None:
     first = start_agent(tmp_path)
-    before = first.executed(sleeper)
+    watched.append(begin(lambda: os.execv("/bin/sh", ["sh", "-c", "exec sleep 1000"])))
+    first.wait(lambda: len(first.lives[watched[0]].execs) == 2, "no second exec")
+    before = {pid: first.executed(pid).own["ancestry"] for pid in (sleeper, *watched)}
+    ids = {pid: first.lives[pid].last["exec_id"] for pid in before}
     mine = first.ended(run([tiny])).last["parent_exec_id"]
     first.stop()
     second = start_agent(tmp_path)
-    second.wait(lambda: len(second.lives[sleeper].execs) == 2, "not found again")
-    again = second.lives[sleeper]
-    assert again.last["exec_id"] == before.last["exec_id"]
-    assert again.own["ancestry"] == before.own["ancestry"]
+    second.wait(lambda: second.lives[sleeper].execs[1:] and second.lives[watched[0]].execs[2:], "not found")
+    assert {pid: second.lives[pid].last["exec_id"] for pid in ids} == ids
+    assert second.lives[sleeper].own["ancestry"] == before[sleeper]
+    assert second.lives[watched[0]].own["ancestry"] == before[watched[0]][1:]
     assert second.ended(run([tiny])).last["parent_exec_id"] == mine
-    check_found(again.last, sleeper)
-    assert again.own["inode"]["links"] == 0
+    check_found(second.lives[sleeper].last, sleeper)
+    assert second.lives[sleeper].own["inode"]["links"] == 0
+    check_end(second, watched.pop())
     second.stop()
     sequences = [record["tracehound"]["sequence"] for record in second.records]
     assert sequences == list(range(1, len(sequences) + 1))
 
 
-def check_found(process: dict[str, object], pid: int) -> None:
+def check_found(process: Event, pid: int) -> None:
     """A process that was there before the agent looks like one."""
     assert process["pid"] == process["tid"] == pid
-    assert str(process["flags"]).split()[0] == "procFS"
+    assert process["flags"].split()[0] == "procFS"
     assert process["arguments"] == "1000"
-    assert str(process["binary"]).endswith("/sleeper")
+    assert process["binary"].endswith("/sleeper")
     assert process["cwd"] == str(Path.cwd())
 
 
-def test_the_identity_seen_at_exec_is_the_one_found_later(tiny: Path, tmp_path: Path) -> None:
-    first = start_agent(tmp_path)
-    pid = begin(lambda: os.execv("/bin/sh", ["sh", "-c", "exec sleep 1000"]))
-    first.wait(lambda: len(first.lives[pid].execs) == 2, "no second exec")
-    seen = first.lives[pid].last["exec_id"]
-    first.stop()
-    second: Agent = start_agent(tmp_path)
-    second.wait(lambda: len(second.lives[pid].execs) == 3, "not found again")
+def check_end(agent: Agent, pid: int) -> None:
+    """The end of a process that was found has the identity under which it was found."""
     os.kill(pid, signal.SIGTERM)
     end(pid)
-    life = second.ended(pid)
-    assert life.last["exec_id"] == life.end["process"]["exec_id"] == seen
+    life = agent.ended(pid)
+    assert life.end["process"]["exec_id"] == life.last["exec_id"]
     assert life.end["signal"] == "SIGTERM"
-    second.stop()
