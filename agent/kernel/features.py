@@ -35,11 +35,14 @@ class Features:
     """Whether maps count against RLIMIT_MEMLOCK."""
 
     def answer(self, name: str) -> Answer:
-        """By name of a program kind or helper, `btf`, `cgroups`, `host pids`, or of a file system (`bpf`,
-        `tracefs`), which is asked whether it is mounted."""
+        """By name of a program kind or helper, `btf`, `cgroups`, `kernel memory`, `host pids`, or of a file
+        system (`bpf`, `tracefs`), which is asked whether it is mounted."""
         host = self.host
         if name == "cgroups":
             return Answer(host.cgroups != "none", "" if host.cgroups != "none" else "none is mounted")
+        if name == "kernel memory":
+            locked = host.lockdown == "confidentiality"
+            return Answer(not locked, "lockdown is `confidentiality`" if locked else "")
         if name == "host pids":
             return Answer(host.host_pids, "" if host.host_pids else "this is another pid namespace")
         if name == "btf":

@@ -64,6 +64,8 @@ class BpfObject:
                 f"cannot open {self.path.name}", ctypes.get_errno(), "run `make build` again"
             )
         self._links: dict[str, int] = {}
+        self._renewed: dict[str, BpfObject] = {}
+        """By program: the object that holds its copy."""
 
     def btf(self) -> Btf:
         """The object's own types: the wire format."""
@@ -75,6 +77,14 @@ class BpfObject:
         while handle:
             names.append(libbpf().bpf_program__name(handle).decode())
             handle = libbpf().bpf_object__next_program(self._handle, handle)
+        return names
+
+    def maps(self) -> list[str]:
+        """Names of all maps of the file, those of its data sections included."""
+        names, handle = [], libbpf().bpf_object__next_map(self._handle, None)
+        while handle:
+            names.append(libbpf().bpf_map__name(handle).decode())
+            handle = libbpf().bpf_object__next_map(self._handle, handle)
         return names
 
     def select(self, wanted: set[str]) -> None:
@@ -138,6 +148,23 @@ class BpfObject:
         self._links[name] = handle
         return int(libbpf().bpf_link__fd(handle))
 
+    def renew(self, name: str) -> None:
+        """Loads a program once more, on the same maps. Kernels before Linux kernel commit f3a95075549e "bpf:
+        Allow trampoline re-attach for tracing and lsm programs" (in v5.13) attach an fentry or LSM program
+        only once."""
+        copy = BpfObject(str(self.path))
+        try:
+            copy.select({name})
+            for map_name in self.maps():
+                copy.reuse(map_name, self.map(map_name).fd)
+            copy.load()
+        except KernelRefused:
+            copy.close()
+            raise
+        before, self._renewed[name] = self._renewed.get(name), copy
+        if before:
+            before.close()
+
     def detach(self, name: str) -> None:
         """Detaches one program; nothing to do when it is not attached."""
         link = self._links.pop(name, None)
@@ -173,6 +200,9 @@ class BpfObject:
         """Detaches everything and frees programs and maps that are not pinned."""
         for name in list(self._links):
             self.detach(name)
+        for copy in self._renewed.values():
+            copy.close()
+        self._renewed.clear()
         if self._handle:
             libbpf().bpf_object__close(self._handle)
             self._handle = None
@@ -186,6 +216,8 @@ class BpfObject:
         return handle
 
     def _program(self, name: str) -> int:
+        if name in self._renewed:
+            return self._renewed[name]._program(name)
         handle: int | None = (
             libbpf().bpf_object__find_program_by_name(self._handle, name.encode()) if self._handle else None
         )

@@ -49,14 +49,14 @@ FEATURES = (
     Feature(
         "process events",
         (
-            Way(("btf", "ring buffer", "tp_btf"), _TP),
+            Way(("btf", "kernel memory", "ring buffer", "tp_btf"), _TP),
             Way(
-                ("btf", "ring buffer", "raw_tp"),
+                ("btf", "kernel memory", "ring buffer", "raw_tp"),
                 "dearer reads by helpers; process map preallocated on old kernels",
             ),
         ),
         "the base sensor cannot run",
-        f"{_CONFIG_BTF} and CONFIG_BPF_EVENTS=y (5.10 or newer)",
+        f"{_CONFIG_BTF} and CONFIG_BPF_EVENTS=y (5.10 or newer), without lockdown=confidentiality",
     ),
     Feature(
         "privilege changes at exec",

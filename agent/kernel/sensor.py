@@ -197,9 +197,19 @@ class Sensor:
                 continue
             was_attached, entry.attached = entry.attached, False
             self._object.detach(program)
-            if self._attach(entry) or was_attached:
+            if self._attach(entry) or self._attach_copy(entry) or was_attached:
                 changed.append(entry)
         return changed
+
+    def _attach_copy(self, entry: Attached) -> bool:
+        """Attaches the program loaded anew, for kernels that attach one only once."""
+        try:
+            self._object.renew(entry.choice.program)
+        except KernelRefused as error:
+            entry.refused = error.message
+            return False
+        entry.program_id = program_id(self._object.program_fd(entry.choice.program))
+        return self._attach(entry)
 
     def losses(self) -> dict[tuple[str, str], int]:
         """What was not sent since start, by (cause, hook), from the kernel's counters."""

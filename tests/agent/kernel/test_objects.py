@@ -172,6 +172,19 @@ def test_an_attached_program_is_known_and_detached(flood: BpfObject) -> None:
     flood.detach("flood_enter")  # nothing to do
 
 
+def test_a_program_can_be_loaded_anew_on_the_same_maps(flood: BpfObject) -> None:
+    flood.load()
+    before = fd_facts(flood.program_fd("flood_enter"))["prog_id"]
+    maps = {name: fd_facts(flood.map(name).fd)["map_id"] for name in flood.maps()}
+    for _ in range(2):
+        flood.renew("flood_enter")
+        flood.attach("flood_enter")
+        assert fd_facts(flood.program_fd("flood_enter"))["prog_id"] != before
+        flood.detach("flood_enter")
+    assert {name: fd_facts(flood.map(name).fd)["map_id"] for name in flood.maps()} == maps
+    assert ".rodata.flood" in maps
+
+
 def test_a_link_that_was_closed_behind_our_back_is_noticed_and_its_number_left_alone(
     flood: BpfObject,
 ) -> None:

@@ -76,5 +76,11 @@ def test_every_feature_says_what_is_lost_and_how_to_get_it() -> None:
     assert [feature.name for feature in FEATURES if not feature.without or not feature.remedy] == []
 
 
+def test_lockdown_confidentiality_allows_no_process_events() -> None:
+    locked = replace(found(), host=replace(HOST, lockdown="confidentiality"))
+    assert offers(locked)[0].state == "no"
+    assert offers(locked)[0].missing == ("kernel memory (lockdown is `confidentiality`)",)
+
+
 def test_without_btf_there_are_no_process_events() -> None:
     assert offers(Features(HOST, Answer(False, "no BTF"), True))[0].state == "no"
