@@ -371,6 +371,7 @@ class Daemon:
     def _apply(self, settings: Settings) -> None:
         """Swaps what can change while running; the rest is named by the loader as needing a restart."""
         self.settings = settings
+        self._heartbeat_at = time.monotonic() + settings.heartbeat_seconds
         step, self.overload = self.overload.step, Overload(settings.overload)
         self.overload.step = step
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import time
 from functools import lru_cache
@@ -20,39 +21,54 @@ if TYPE_CHECKING:
     from agent.daemon import Daemon
 
 FILE = "status.json"
+_BLOCK_BYTES = 4096
 COSTLY_S = 10
 """How long figures that are costly to take are shown, in seconds."""
 
 
 class StatusFile:
-    """Writes the state so that a reader sees the old one or the new one, never a part."""
+    """Writes the state so that a reader sees the old one or the new one, never a part.
+
+    Two files of whole blocks change places, so that the state can still be told when the disk is full."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / FILE
-        self._partial = directory / f".{FILE}.{os.getpid()}"
+        self._spare = directory / f".{FILE}.spare"
 
     def write(self, state: dict[str, Any]) -> None:
         """A directory that is full or gone is the log's business to report; here it is only not written."""
+        with contextlib.suppress(OSError):
+            self._write(orjson.dumps(state))
+            if not self._spare.exists():  # the first time: takes its room while there is some
+                self._write(orjson.dumps(state))
+
+    def _write(self, whole: bytes) -> None:
+        whole = whole.ljust(len(whole) + -len(whole) % _BLOCK_BYTES)
+        fd = os.open(self._spare, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
         try:
-            fd = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
-            try:
-                parent = self._path.parent.stat()
-                with contextlib.suppress(PermissionError):  # the readers' group need not be one of ours
-                    os.fchown(fd, -1, parent.st_gid)
-                whole = orjson.dumps(state)
-                written = os.write(fd, whole)
-            finally:
-                os.close(fd)
-            if written == len(whole):  # less when the disk became full
-                self._partial.rename(self._path)
-        except OSError:
-            return
+            parent = self._path.parent.stat()
+            with contextlib.suppress(PermissionError):  # the readers' group need not be one of ours
+                os.fchown(fd, -1, parent.st_gid)
+            written = os.write(fd, whole)
+            os.ftruncate(fd, len(whole))
+        finally:
+            os.close(fd)
+        if written == len(whole):  # less when the disk became full
+            _change_places(self._spare, self._path)
 
     def remove(self) -> None:
         """After an orderly stop there is no state."""
-        for path in (self._path, self._partial):
+        for path in (self._path, self._spare):
             with contextlib.suppress(OSError):  # a directory that is read-only by now
                 path.unlink()
+
+
+def _change_places(new: Path, old: Path) -> None:
+    """renameat2(2) with RENAME_EXCHANGE; rename(2) the first time, and where the file system lacks that."""
+    here = -100  # AT_FDCWD
+    exchange = ctypes.CDLL(None).renameat2
+    if exchange(here, os.fsencode(new), here, os.fsencode(old), 2):
+        new.rename(old)
 
 
 def build_state(daemon: Daemon) -> dict[str, Any]:

@@ -22,7 +22,8 @@ def test_the_state_is_replaced_whole(tmp_path: Path) -> None:
     status.write({"events": 1, "long": "x" * 10_000})
     status.write({"events": 2})
     assert orjson.loads((tmp_path / FILE).read_bytes()) == {"events": 2}
-    assert os.listdir(tmp_path) == [FILE]
+    status.write({"events": 3})
+    assert orjson.loads((tmp_path / FILE).read_bytes()) == {"events": 3}
 
 
 def test_the_state_is_readable_for_the_directorys_group_only(tmp_path: Path) -> None:

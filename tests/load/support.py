@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -233,13 +234,18 @@ class Cgroup:
     def members(self) -> list[int]:
         return [int(pid) for pid in (self.directory / "cgroup.procs").read_text().split()]
 
-    def remove(self) -> None:
-        """Ends what runs inside and removes it."""
+    def kill(self) -> None:
+        """Ends what runs inside."""
 
         def emptied() -> bool:
             for pid in self.members():
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             return not self.members()
 
         wait_until(emptied, "the cgroup is empty")
+
+    def remove(self) -> None:
+        """Ends what runs inside and removes it."""
+        self.kill()
         self.directory.rmdir()
