@@ -185,36 +185,48 @@ inline_always void add_file(struct exec_record *record, struct file *file, bool 
 	record->inode_device = READ(typed, super, s_dev);
 }
 
-/* The image that begins: a first exec keeps the parent that fork gave; an exec without a fork between has the
- * image before as its parent, as Tetragon defines it. */
-inline_always void begin_image(struct process *now, struct task_struct *task, u32 tgid, bool typed)
-{
-	struct process *known = bpf_map_lookup_elem(&processes, &tgid);
-	struct task_struct *leader = READ(typed, task, group_leader);
-	u64 ktime = image_ktime(leader, typed);
+#define EXEC_ONLY_FLAGS (FLAG_SETUID | FLAG_SETGID | FLAG_FILECAPS | FLAG_PRIVILEGES_KNOWN | FLAG_PARENT_MISSED)
 
-	if (known) {
-		*now = *known;
-		if (known->flags & FLAG_EXECED) {
-			now->parent_tgid = tgid;
-			now->parent_ktime = known->image_ktime;
-			now->flags &= ~FLAG_FORKED;
-		}
-	} else {
-		identify(now, task, typed);
+/* The image that begins: a first exec keeps the parent that fork gave; an exec without a fork between has the
+ * image before as its parent, as Tetragon defines it. The entry is changed in place: of an executing process
+ * only one thread is left. */
+inline_always void renew_image(struct process *known, u32 tgid, u64 ktime)
+{
+	if (known->flags & FLAG_EXECED) {
+		known->parent_tgid = tgid;
+		known->parent_ktime = known->image_ktime;
+		known->flags &= ~FLAG_FORKED;
 	}
-	now->image_ktime = ktime;
-	now->flags |= FLAG_EXECED;
-	now->policy_generation = 0;
+	known->image_ktime = ktime;
+	known->flags |= FLAG_EXECED;
+	known->policy_generation = 0;
 }
 
-inline_always void keep_image(struct process *now, struct exec_record *record, u32 tgid)
+inline_always void add_unknown_image(struct exec_record *record, struct task_struct *task, u32 tgid, bool typed)
 {
-	now->binary_inode = record->inode_number;
-	now->binary_device = record->inode_device;
-	now->flags &= ~(FLAG_SETUID | FLAG_SETGID | FLAG_FILECAPS | FLAG_PRIVILEGES_KNOWN | FLAG_PARENT_MISSED);
-	if (bpf_map_update_elem(&processes, &tgid, now, BPF_ANY))
+	struct process fresh = {};
+
+	identify(&fresh, task, typed);
+	fresh.flags |= FLAG_EXECED;
+	fresh.binary_inode = record->inode_number;
+	fresh.binary_device = record->inode_device;
+	fill_header(&record->header, RECORD_EXEC, &fresh);
+	fresh.flags &= ~EXEC_ONLY_FLAGS;
+	if (bpf_map_update_elem(&processes, &tgid, &fresh, BPF_ANY))
 		count_loss(LOSS_MAP_FULL, HOOK_EXEC);
+}
+
+inline_always void begin_image(struct exec_record *record, struct process *known, struct task_struct *task, u32 tgid,
+			       bool typed)
+{
+	if (!known) {
+		add_unknown_image(record, task, tgid, typed);
+		return;
+	}
+	fill_header(&record->header, RECORD_EXEC, known);
+	known->binary_inode = record->inode_number;
+	known->binary_device = record->inode_device;
+	known->flags &= ~EXEC_ONLY_FLAGS;
 }
 
 inline_always void send_exec(struct scratch *scratch)
@@ -238,9 +250,10 @@ inline_always int on_exec(struct task_struct *task, struct linux_binprm *binprm,
 	struct exec_record *record;
 	struct mm_struct *mm;
 	struct cgroup *cgroup;
-	struct process now = {};
+	struct process *known = bpf_map_lookup_elem(&processes, &tgid);
 
-	begin_image(&now, task, tgid, typed);
+	if (known)
+		renew_image(known, tgid, image_ktime(READ(typed, task, group_leader), typed));
 	if (!scratch || scratch->busy) {
 		count_loss(LOSS_SCRATCH_BUSY, HOOK_EXEC);
 		return 0;
@@ -248,14 +261,13 @@ inline_always int on_exec(struct task_struct *task, struct linux_binprm *binprm,
 	scratch->busy = 1;
 	scratch->position = 0;
 	record = &scratch->record;
-	fill_header(&record->header, RECORD_EXEC, &now);
+	add_file(record, file, typed);
+	begin_image(record, known, task, tgid, typed);
 	record->header.ktime_ns = bpf_ktime_get_boot_ns();
 	record->header.tgid = tgid;
 	record->header.tid = tgid;
 	cgroup = container_cgroup(task, typed);
 	read_facts(&record->facts, task, cgroup, typed);
-	add_file(record, file, typed);
-	keep_image(&now, record, tgid);
 	record->argc = READ(typed, binprm, argc);
 	record->arguments_bytes = record->environment_bytes = 0;
 	record->arguments_length = record->environment_length = 0;
@@ -263,7 +275,7 @@ inline_always int on_exec(struct task_struct *task, struct linux_binprm *binprm,
 	record->filename_length = append_string(scratch, READ(typed, binprm, filename), FILENAME_BYTES);
 	if (record->filename_length == FILENAME_BYTES - 1)
 		record->header.flags |= FLAG_FILENAME_CUT;
-	record->cgroup_length = append_string(scratch, BPF_CORE_READ(cgroup, kn, name), CGROUP_NAME_BYTES);
+	record->cgroup_length = append_string(scratch, cgroup_name(cgroup, typed), CGROUP_NAME_BYTES);
 	add_paths(scratch, task, file, way, typed);
 	mm = READ(typed, task, mm);
 	if (mm) {

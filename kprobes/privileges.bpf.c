@@ -21,8 +21,8 @@ inline_always int on_new_credentials(struct task_struct *task, struct linux_binp
 		flags |= FLAG_SETUID;
 	if (mode & S_ISGID && READ(typed, new, egid.val) != READ(typed, old, egid.val))
 		flags |= FLAG_SETGID;
-	bpf_core_read(&had, sizeof(had), &old->cap_permitted);
-	bpf_core_read(&has, sizeof(has), &new->cap_permitted);
+	had = CAPABILITIES(typed, old, cap_permitted);
+	has = CAPABILITIES(typed, new, cap_permitted);
 	/* a uid 0 that appears brings all capabilities by itself; that is setuid's effect, not the file's */
 	if (has & ~had && !(flags & FLAG_SETUID) && READ(typed, new, euid.val) != 0)
 		flags |= FLAG_FILECAPS;

@@ -29,21 +29,22 @@ inline_always u64 cgroup_id(struct cgroup *cgroup, bool typed)
 	return id;
 }
 
+inline_always const char *cgroup_name(struct cgroup *cgroup, bool typed)
+{
+	if (typed && !config.cgroup_subsystem)
+		return cgroup->kn->name;
+	return BPF_CORE_READ(cgroup, kn, name);
+}
+
 inline_always u32 group_pid(struct signal_struct *signal, u32 type, bool typed)
 {
 	struct pid *pid = NULL;
-	u32 nr = 0;
 
 	if (typed)
 		pid = signal->pids[type];
 	else
 		bpf_core_read(&pid, sizeof(pid), &signal->pids[type]);
-	if (!pid)
-		return 0;
-	bpf_probe_read_kernel(&nr, sizeof(nr),
-			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-				      bpf_core_field_offset(struct upid, nr));
-	return nr;
+	return pid ? READ(typed, pid, numbers[0].nr) : 0;
 }
 
 #define INUM(typed, space)                                 \
@@ -52,23 +53,29 @@ inline_always u32 group_pid(struct signal_struct *signal, u32 type, bool typed)
 		space_ ? READ(typed, space_, ns.inum) : 0; \
 	})
 
+/* The innermost pid namespace of a pid; that of the host can be read directly. */
+inline_always u32 own_pid_namespace(struct pid *pid, bool typed)
+{
+	u32 level = READ(typed, pid, level);
+	struct pid_namespace *own = NULL;
+
+	if (!level)
+		return INUM(typed, READ(typed, pid, numbers[0].ns));
+	if (level <= 32)
+		bpf_probe_read_kernel(&own, sizeof(own),
+				      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+					      level * bpf_core_type_size(struct upid) +
+					      bpf_core_field_offset(struct upid, ns));
+	return own ? BPF_CORE_READ(own, ns.inum) : 0;
+}
+
 inline_always void read_namespaces(struct task_facts *facts, struct task_struct *task, struct cred *cred, bool typed)
 {
 	struct nsproxy *spaces = READ(typed, task, nsproxy);
 	struct pid *pid = READ(typed, task, thread_pid);
-	struct pid_namespace *own = NULL;
-	u32 level;
-
 	facts->ns[NS_USER] = INUM(typed, READ(typed, cred, user_ns));
-	if (pid) {
-		level = READ(typed, pid, level);
-		if (level <= 32)
-			bpf_probe_read_kernel(&own, sizeof(own),
-					      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-						      level * bpf_core_type_size(struct upid) +
-						      bpf_core_field_offset(struct upid, ns));
-	}
-	facts->ns[NS_PID] = own ? BPF_CORE_READ(own, ns.inum) : 0;
+	if (pid)
+		facts->ns[NS_PID] = own_pid_namespace(pid, typed);
 	if (!spaces)
 		return;
 	facts->ns[NS_UTS] = INUM(typed, READ(typed, spaces, uts_ns));
@@ -80,17 +87,6 @@ inline_always void read_namespaces(struct task_facts *facts, struct task_struct 
 	facts->ns[NS_TIME_CHILDREN] = INUM(typed, READ(typed, spaces, time_ns_for_children));
 	facts->ns[NS_CGROUP] = INUM(typed, READ(typed, spaces, cgroup_ns));
 }
-
-/* A set is read as its eight bytes, whatever its type is called in this kernel. */
-#define CAPABILITIES(typed, cred, member)                                      \
-	({                                                                     \
-		u64 bits_ = 0;                                                 \
-		if (typed)                                                     \
-			bits_ = *(const u64 *)&(cred)->member;                 \
-		else                                                           \
-			bpf_core_read(&bits_, sizeof(bits_), &(cred)->member); \
-		bits_;                                                         \
-	})
 
 inline_always void read_credentials(struct task_facts *facts, struct cred *cred, bool typed)
 {

@@ -34,6 +34,17 @@ extern struct {
 	__type(value, struct control);
 } control SEC(".maps");
 
+/* A set is read as its eight bytes, whatever its type is called in this kernel. */
+#define CAPABILITIES(typed, cred, member)                                      \
+	({                                                                     \
+		u64 bits_ = 0;                                                 \
+		if (typed)                                                     \
+			bits_ = *(const u64 *)&(cred)->member;                 \
+		else                                                           \
+			bpf_core_read(&bits_, sizeof(bits_), &(cred)->member); \
+		bits_;                                                         \
+	})
+
 inline_always void count(u32 slot)
 {
 	u32 zero = 0;
