@@ -134,14 +134,15 @@ def report(result: dict[str, Any]) -> Iterator[str]:
     """The result as a table; all times are instructions."""
     yield f"kernel {result['kernel']}, agent: {result['agent'] or 'none'}"
     yield ""
-    yield f"{'instructions per operation':30} {'alone':>10} {'added':>10} {'of it BPF':>10} {'drift':>7}"
+    yield f"{'instructions per operation':30} {'alone':>10} {'added':>10} {'stopped':>10} {'BPF alone':>10} {'drift':>7}"
     for name, alone in result["alone"].items():
         base = per_operation(alone, "system")
         line = f"{name:30} {base:10,.0f}"
         if "with_agent" in result:
             added = per_operation(result["with_agent"][name], "system") - base
             drift = per_operation(result["alone_after"][name], "system") / base - 1
-            line += f" {added:+10,.0f} {result['program_time'][name]['ns']:10,.0f} {drift:+7.1%}"
+            still = per_operation(result["with_stopped"][name], "system") - base
+            line += f" {added:+10,.0f} {still:+10,.0f} {result['program_time'][name]['ns']:10,.0f} {drift:+7.1%}"
         yield line
     if "events" in result:
         yield ""

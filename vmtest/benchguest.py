@@ -147,6 +147,20 @@ def first_event_ns(plan: dict[str, Any], agent: Agent, begin_ns: int) -> int:
     raise SystemExit(f"no event in {plan['log']} after {START_TIMEOUT_S:.0f} s")
 
 
+def run_stopped(plan: dict[str, Any], agent: Agent) -> dict[str, list[Sample]]:
+    """Run every load while the agent is stopped: what is added then is the programs' and the ring's alone."""
+    samples: dict[str, list[Sample]] = {load["name"]: [] for load in plan["loads"]}
+    for load in plan["loads"]:
+        for _ in range(plan["repeat"]):
+            agent.process.send_signal(signal.SIGSTOP)
+            try:
+                samples[load["name"]].append(run_load(plan, load, None))
+            finally:
+                agent.process.send_signal(signal.SIGCONT)
+            agent.settle()
+    return samples
+
+
 def start_and_wait(plan: dict[str, Any], agent: Agent) -> Sample:
     """Time from the start to the first event, and what the agent itself used."""
     first = first_event_ns(plan, agent, time.monotonic_ns())
@@ -213,6 +227,7 @@ def measure(plan: dict[str, Any]) -> dict[str, Any]:
             result["idle_ns_per_s"] = measure_idle(agent)
             result["memory_idle"] = procfs.memory_kb(agent.pid)
             result["with_agent"] = run_loads(plan, agent)
+            result["with_stopped"] = run_stopped(plan, agent)
             result["events"] = measure_events(plan, agent)
             result["memory_after"] = procfs.memory_kb(agent.pid)
             maps, programs = procfs.bpf_maps(agent.pid), procfs.bpf_programs(agent.pid)

@@ -12,6 +12,7 @@ RESULT = {
     "agent": "a",
     "alone": {"open+close": ALONE},
     "with_agent": {"open+close": WITH},
+    "with_stopped": {"open+close": [{**sample, "agent_ns": 0, "wall_ns": 1120} for sample in ALONE]},
     "alone_after": {"open+close": ALONE},
     "program_time": {"open+close": {"ns": 12.0, "runs": 1.0}},
     "events": {
@@ -44,6 +45,7 @@ def test_the_table_shows_what_was_added_lost_and_complained_about() -> None:
     text = "\n".join(bench.report(RESULT))
     assert "101" in text
     assert "+29" in text
+    assert "+11" in text
     assert "1 / 0" in text
     assert "the kernel says: BUG: x" in text
 
