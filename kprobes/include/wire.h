@@ -171,6 +171,5 @@ struct config {
 	u32 cgroup_subsystem;     /* index + 1 of the v1 controller that names containers; 0: the v2 hierarchy */
 	u8 exit_has_group_dead;   /* the exit tracepoint has the group_dead argument */
 	u8 has_rdonly_cast;       /* kfunc bpf_rdonly_cast exists */
-	u8 two_rings;             /* bulk records go to a ring of their own (measured, see docs/adr) */
-	u8 reserved;
+	u8 reserved[2];
 };
