@@ -37,6 +37,8 @@ FEW = replace(ROOT, capabilities=frozenset({"bpf", "perfmon"}))
         (errno.EPERM, FEW, True, "65,536 bytes"),
         (errno.EPERM, replace(FEW, memlock_bytes=None), True, "its hard limit"),
         (errno.EPERM, FEW, False, "CAP_SYS_ADMIN"),
+        (errno.EINVAL, FEW, False, "CAP_SYS_ADMIN"),
+        (errno.ENOMEM, FEW, False, "kernel.ring_bytes"),
         (errno.ENOMEM, ROOT, False, "kernel.ring_bytes"),
         (errno.EINVAL, ROOT, False, "tracehound doctor"),
         (errno.EPERM, replace(ROOT, lockdown="integrity"), False, "tracehound doctor"),
