@@ -35,8 +35,8 @@ def hint_for(number: int, host: Host, *, counts_memlock: bool) -> str:
     if number == errno.ENOMEM:
         return "not enough memory: lower kernel.ring_bytes or kernel.process_entries"
     if "sys_admin" not in host.capabilities:
-        # libbpf lists the modules' BTF for kernel functions that the kernel itself lacks; that asks for it, and
-        # the errno that comes out of it is not always EPERM (libbpf 1.1, load_module_btfs)
+        # libbpf lists the modules' BTF for kernel functions that the kernel itself lacks, which asks for it,
+        # and the errno that comes out of that is not always EPERM (libbpf 1.1, load_module_btfs)
         return "without CAP_SYS_ADMIN this kernel may refuse what it takes with it: start it with sudo"
     return _DOCTOR
 
