@@ -32,7 +32,7 @@ from agent.settings import KernelSettings
 
 __all__ = ["QUESTIONS", "REQUIRED", "Attached", "Choice", "Facts", "Sensor"]
 
-CONFIG = struct.Struct("=QQIIIBBBB")
+CONFIG = struct.Struct("=QQIIIBB2x")
 """struct config of kprobes/include/wire.h."""
 HOOKS = ("exec", "fork", "exit", "chunk", "privileges", "flood")
 CAUSES = ("ring_full", "map_full", "scratch_busy", "shed")
@@ -281,8 +281,6 @@ def _config(settings: KernelSettings, facts: Facts) -> bytes:
         container_hierarchy(facts.pids_subsystem, facts.memory_subsystem),
         facts.exit_has_group_dead,
         facts.has_rdonly_cast,
-        0,
-        0,
     )
 
 

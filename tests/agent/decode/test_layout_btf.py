@@ -62,7 +62,7 @@ def leaves(btf: Btf, name: str, base: int = 0) -> Iterator[tuple[int, int]]:
     for member in btf.members(name):
         kind = btf._type(member.type_id).info >> 24 & 0x1F
         at = base + member.offset
-        if "reserved" in member.name and name != "config":
+        if "reserved" in member.name:
             continue
         if kind == KIND_STRUCT:
             yield from leaves(btf, btf._name(btf._type(member.type_id).name_off), at)
