@@ -134,7 +134,8 @@ def report(result: dict[str, Any]) -> Iterator[str]:
     """The result as a table; all times are instructions."""
     yield f"kernel {result['kernel']}, agent: {result['agent'] or 'none'}"
     yield ""
-    yield f"{'instructions per operation':30} {'alone':>10} {'added':>10} {'stopped':>10} {'BPF alone':>10} {'drift':>7}"
+    columns = " ".join(f"{title:>10}" for title in ("alone", "added", "stopped", "BPF alone"))
+    yield f"{'instructions per operation':30} {columns} {'drift':>7}"
     for name, alone in result["alone"].items():
         base = per_operation(alone, "system")
         line = f"{name:30} {base:10,.0f}"
@@ -142,7 +143,8 @@ def report(result: dict[str, Any]) -> Iterator[str]:
             added = per_operation(result["with_agent"][name], "system") - base
             drift = per_operation(result["alone_after"][name], "system") / base - 1
             still = per_operation(result["with_stopped"][name], "system") - base
-            line += f" {added:+10,.0f} {still:+10,.0f} {result['program_time'][name]['ns']:10,.0f} {drift:+7.1%}"
+            inside = result["program_time"][name]["ns"]
+            line += f" {added:+10,.0f} {still:+10,.0f} {inside:10,.0f} {drift:+7.1%}"
         yield line
     if "events" in result:
         yield ""
