@@ -182,7 +182,7 @@ class Expander:
             details["user"] = {"name": own["user"]}
         if "environment" in own:
             pairs = own["environment"].items()
-            details["environment_variables"] = [{"key": key, "value": value} for key, value in pairs]
+            details["environment_variables"] = [{"Key": key, "Value": value} for key, value in pairs]
         return details
 
     def _namespaces(self, inums: dict[str, int]) -> Fields:

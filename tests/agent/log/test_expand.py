@@ -118,7 +118,7 @@ def test_without_credentials_in_the_log_none_are_made_up() -> None:
 def test_user_and_environment_have_tetragons_shape(expander: Expander) -> None:
     p = expanded_process(expander, user="root", environment={"PATH": "/bin", "A": ""})
     assert p["user"] == {"name": "root"}
-    assert p["environment_variables"] == [{"key": "PATH", "value": "/bin"}, {"key": "A", "value": ""}]
+    assert p["environment_variables"] == [{"Key": "PATH", "Value": "/bin"}, {"Key": "A", "Value": ""}]
     assert list(p)[-3:] == ["user", "in_init_tree", "environment_variables"]
 
 
