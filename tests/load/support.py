@@ -30,13 +30,15 @@ PATIENCE_S = 120.0
 Record = dict[str, Any]
 
 
-def wait_until(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
+def wait_until(
+    condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S, pause_s: float = 0.02
+) -> Any:
     """The first true value of `condition`; fails the test when there is none."""
     deadline = time.monotonic() + patience_s
     while not (value := condition()):
         if time.monotonic() > deadline:
             pytest.fail(f"still not so after {patience_s:g} s: {what}")
-        time.sleep(0.02)
+        time.sleep(pause_s)
     return value
 
 
