@@ -39,12 +39,21 @@ def mount(*arguments: str) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one megabyte."""
+    """A file system of a few megabytes."""
     directory = tmp_path / "disk"
     directory.mkdir()
-    mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", str(directory))
+    mount("-t", "tmpfs", "-o", "size=16m", "tmpfs", str(directory))
     yield directory
     subprocess.run(["umount", "-l", str(directory)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Leaves no room; returns the file that takes it."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        while True:
+            file.write(bytes(1 << 14))
+    return filler
 
 
 def assert_told_exactly_once(agent: Agent, load: Load, count: int) -> None:
@@ -60,10 +69,7 @@ def test_a_full_disk_is_survived_and_nothing_is_lost(
     start_agent: StartAgent, load: Load, small_disk: Path
 ) -> None:
     agent = start_agent(log={"dir": str(small_disk / "log")})
-    filler = small_disk / "filler"
-    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
-        while True:
-            file.write(bytes(1 << 14))
+    filler = fill(small_disk)
     load.run(200)
     wait_until(lambda: agent.status()["log"]["state"] == "disk_full", "the agent says that the disk is full")
     health = agent.status()["health"]
@@ -81,9 +87,10 @@ def test_what_does_not_fit_into_memory_is_told_when_there_is_room(
     agent = start_agent(
         log={"dir": str(small_disk / "log"), "queue_bytes": 1 << 16, "segment_bytes": 1 << 18}
     )
+    filler = fill(small_disk)
     load.run(COUNT)
     wait_until(lambda: agent.status()["log"]["dropped"] > 0, "lines were dropped")
-    mount("-o", "remount,size=64m", str(small_disk))
+    filler.unlink()
     agent.catch_up()
     dropped = agent.fresh_status()["log"]["dropped"]
     records = agent.stop()
