@@ -43,7 +43,7 @@ inline_always u32 append_path(struct scratch *scratch, struct path *path, struct
 		scratch->walk.mount = (u64)READ(typed, path, mnt);
 	}
 	for (int i = 0; i < WALK_ROUNDS && !scratch->walk.done; i++)
-		walk_more(0);
+		walk_more(scratch->slot);
 	return scratch->position - start;
 }
 
@@ -113,7 +113,7 @@ inline_always u32 send_chunks(struct scratch *scratch, u64 from, u64 length, enu
 	scratch->chunks.next = 0;
 	scratch->chunks.stream = stream;
 	for (int i = 0; i < CHUNK_ROUNDS && (u64)scratch->chunks.next * CHUNK_BYTES < length; i++)
-		send_more(0);
+		send_more(scratch->slot);
 	return scratch->chunks.next;
 }
 
@@ -242,23 +242,28 @@ inline_always void send_exec(struct scratch *scratch)
 		count(COUNTER_SENT + HOOK_EXEC);
 }
 
-inline_always int on_exec(struct task_struct *task, struct linux_binprm *binprm, enum path_way way, bool typed)
+inline_always int on_exec(struct task_struct *task, struct linux_binprm *binprm, enum path_way way, enum turn turn,
+			  bool typed)
 {
-	u32 tgid = READ(typed, task, tgid), zero = 0;
-	struct scratch *scratch = bpf_map_lookup_elem(&exec_scratch, &zero);
+	u32 tgid = READ(typed, task, tgid), slot = turn;
+	struct scratch *scratch = bpf_map_lookup_elem(&exec_scratch, &slot);
 	struct file *file = READ(typed, binprm, file);
 	struct exec_record *record;
 	struct mm_struct *mm;
 	struct cgroup *cgroup;
 	struct process *known = bpf_map_lookup_elem(&processes, &tgid);
+	u64 ktime = image_ktime(READ(typed, task, group_leader), typed);
 
+	if (turn == TURN_AGAIN && (!known || known->image_ktime == ktime))
+		return 0;
 	if (known)
-		renew_image(known, tgid, image_ktime(READ(typed, task, group_leader), typed));
+		renew_image(known, tgid, ktime);
 	if (!scratch || scratch->busy) {
 		count_loss(LOSS_SCRATCH_BUSY, HOOK_EXEC);
 		return 0;
 	}
 	scratch->busy = 1;
+	scratch->slot = slot;
 	scratch->position = 0;
 	record = &scratch->record;
 	add_file(record, file, typed);
@@ -290,19 +295,25 @@ inline_always int on_exec(struct task_struct *task, struct linux_binprm *binprm,
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(exec_btf, struct task_struct *task, int old_pid, struct linux_binprm *binprm)
 {
-	return on_exec(task, binprm, WAY_CAST, true);
+	return on_exec(task, binprm, WAY_CAST, TURN_FIRST, true);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(exec_again, struct task_struct *task, int old_pid, struct linux_binprm *binprm)
+{
+	return on_exec(task, binprm, WAY_CAST, TURN_AGAIN, true);
 }
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(exec_btf_read, struct task_struct *task, int old_pid, struct linux_binprm *binprm)
 {
-	return on_exec(task, binprm, WAY_READ, true);
+	return on_exec(task, binprm, WAY_READ, TURN_FIRST, true);
 }
 
 SEC("raw_tp/sched_process_exec")
 int exec_raw(struct bpf_raw_tracepoint_args *ctx)
 {
-	return on_exec((void *)ctx->args[0], (void *)ctx->args[2], WAY_READ, false);
+	return on_exec((void *)ctx->args[0], (void *)ctx->args[2], WAY_READ, TURN_FIRST, false);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -23,7 +23,7 @@ inline_always bool leader_follows(struct task_struct *task, struct signal_struct
 	return !(READ(typed, signal, flags) & SIGNAL_GROUP_EXIT) && leader != task && READ(typed, leader, mm);
 }
 
-inline_always int on_exit(struct task_struct *task, bool group_dead, bool typed)
+inline_always int on_exit(struct task_struct *task, bool group_dead, enum turn turn, bool typed)
 {
 	struct signal_struct *signal = READ(typed, task, signal);
 	struct process last = {}, *process;
@@ -36,6 +36,8 @@ inline_always int on_exit(struct task_struct *task, bool group_dead, bool typed)
 		return 0;
 	tgid = READ(typed, task, tgid);
 	process = bpf_map_lookup_elem(&processes, &tgid);
+	if (turn == TURN_AGAIN && !process)
+		return 0;
 	if (process)
 		last = *process;
 	else
@@ -66,13 +68,19 @@ inline_always int on_exit(struct task_struct *task, bool group_dead, bool typed)
 SEC("tp_btf/sched_process_exit")
 int exit_btf(u64 *ctx)
 {
-	return on_exit((struct task_struct *)ctx[0], config.exit_has_group_dead ? ctx[1] : false, true);
+	return on_exit((struct task_struct *)ctx[0], config.exit_has_group_dead ? ctx[1] : false, TURN_FIRST, true);
+}
+
+SEC("tp_btf/sched_process_exit")
+int exit_again(u64 *ctx)
+{
+	return on_exit((struct task_struct *)ctx[0], config.exit_has_group_dead ? ctx[1] : false, TURN_AGAIN, true);
 }
 
 SEC("raw_tp/sched_process_exit")
 int exit_raw(struct bpf_raw_tracepoint_args *ctx)
 {
-	return on_exit((void *)ctx->args[0], config.exit_has_group_dead ? ctx->args[1] : false, false);
+	return on_exit((void *)ctx->args[0], config.exit_has_group_dead ? ctx->args[1] : false, TURN_FIRST, false);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

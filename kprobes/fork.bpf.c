@@ -2,9 +2,9 @@
 /* Who was created by whom? One record per new thread group; threads are not processes. */
 #include "include/shared.h"
 
-inline_always int on_fork(struct task_struct *creator, struct task_struct *child, bool typed)
+inline_always int on_fork(struct task_struct *creator, struct task_struct *child, enum turn turn, bool typed)
 {
-	struct process fresh = {}, *maker;
+	struct process fresh = {}, *maker, *known;
 	struct task_struct *parent, *leader;
 	u32 tgid = READ(typed, child, tgid), maker_tgid;
 	struct fork_record *record;
@@ -12,6 +12,12 @@ inline_always int on_fork(struct task_struct *creator, struct task_struct *child
 
 	if ((u32)READ(typed, child, pid) != tgid)
 		return 0;
+	fresh.image_ktime = image_ktime(child, typed);
+	if (turn == TURN_AGAIN) {
+		known = bpf_map_lookup_elem(&processes, &tgid);
+		if (known && known->image_ktime == fresh.image_ktime)
+			return 0;
+	}
 	maker_tgid = READ(typed, creator, tgid);
 	maker = bpf_map_lookup_elem(&processes, &maker_tgid);
 	if (maker) {
@@ -27,7 +33,6 @@ inline_always int on_fork(struct task_struct *creator, struct task_struct *child
 		fresh.flags = FLAG_PARENT_MISSED;
 	}
 	fresh.flags |= FLAG_FORKED;
-	fresh.image_ktime = image_ktime(child, typed);
 	fresh.nspid = nested_pid(child, typed);
 	if (fresh.nspid == 1)
 		fresh.flags |= FLAG_IN_INIT_TREE;
@@ -62,13 +67,19 @@ inline_always int on_fork(struct task_struct *creator, struct task_struct *child
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(fork_btf, struct task_struct *creator, struct task_struct *child)
 {
-	return on_fork(creator, child, true);
+	return on_fork(creator, child, TURN_FIRST, true);
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(fork_again, struct task_struct *creator, struct task_struct *child)
+{
+	return on_fork(creator, child, TURN_AGAIN, true);
 }
 
 SEC("raw_tp/sched_process_fork")
 int fork_raw(struct bpf_raw_tracepoint_args *ctx)
 {
-	return on_fork((void *)ctx->args[0], (void *)ctx->args[1], false);
+	return on_fork((void *)ctx->args[0], (void *)ctx->args[1], TURN_FIRST, false);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

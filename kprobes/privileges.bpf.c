@@ -38,6 +38,12 @@ int BPF_PROG(privileges_btf, struct task_struct *task, struct linux_binprm *binp
 	return on_new_credentials(task, binprm, true);
 }
 
+SEC("tp_btf/sched_prepare_exec") /* finds the same once more */
+int BPF_PROG(privileges_again, struct task_struct *task, struct linux_binprm *binprm)
+{
+	return on_new_credentials(task, binprm, true);
+}
+
 SEC("fentry/security_bprm_committing_creds")
 int BPF_PROG(privileges_fentry, struct linux_binprm *binprm)
 {

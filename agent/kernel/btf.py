@@ -78,6 +78,10 @@ class Btf:
         """Whether this struct exists."""
         return self.find(name, KIND_STRUCT) > 0
 
+    def has_type(self, name: str) -> bool:
+        """Whether this typedef exists."""
+        return self.find(name, KIND_TYPEDEF) > 0
+
     def has_tracepoint(self, name: str) -> bool:
         """Whether a raw tracepoint of this name can be attached with BTF."""
         return self.find(f"btf_trace_{name}", KIND_TYPEDEF) > 0

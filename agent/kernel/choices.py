@@ -57,6 +57,10 @@ class Facts:
     stay silent. Unknown counts as no."""
     counts_memlock: bool
     """Whether maps count against RLIMIT_MEMLOCK (before v5.11)."""
+    preempts_tracepoints: bool = False
+    """Whether a task can be preempted inside a tracepoint's program, which is then skipped for others: Linux
+    kernel commit a46023d5616e "tracing: Guard __DECLARE_TRACE() use of __DO_TRACE_CALL() with SRCU-fast" (in
+    v7.0); asked by the type of that guard."""
 
     @classmethod
     def of_this_kernel(cls) -> Facts:
@@ -71,6 +75,7 @@ class Facts:
                 memory_subsystem=btf.enum_value("cgroup_subsys_id", "memory_cgrp_id"),
                 lsm_runs="bpf" in (active_security_modules(read_mounts()) or ()),
                 counts_memlock=btf.has_struct("bpf_map_memory"),
+                preempts_tracepoints=btf.has_type("class_srcu_fast_notrace_t"),
             )
 
 
@@ -92,6 +97,18 @@ def without_first(left: Candidates, question: str) -> Candidates:
     rest = left[question][1:]
     others = {name: ways for name, ways in left.items() if name != question}
     return others | ({question: rest} if rest else {})
+
+
+def seconds(chosen: dict[str, Choice], facts: Facts) -> dict[str, str]:
+    """For each question the program that hangs behind the chosen one and does what the kernel skipped there
+    (`enum turn` in kprobes/include/shared.h)."""
+    if not facts.preempts_tracepoints:
+        return {}
+    return {
+        question: f"{question}_again"
+        for question, choice in chosen.items()
+        if choice.program == f"{question}_btf"
+    }
 
 
 def needs_preallocation(chosen: dict[str, Choice], facts: Facts) -> bool:

@@ -19,6 +19,7 @@ from agent.kernel.choices import (
     Facts,
     candidates,
     needs_preallocation,
+    seconds,
     without_first,
 )
 from agent.kernel.host import effective_capabilities, may_load, read_host
@@ -67,6 +68,8 @@ class Sensor:
         self.notices: list[str] = []
         self.ring: Ring
         self._object: BpfObject
+        self._seconds: dict[str, str] = {}
+        """Programs that stand in where the kernel skips the one that answers a question."""
         self._adopted = False
         """Whether the process map was there before us."""
 
@@ -132,10 +135,12 @@ class Sensor:
     def _load(self, facts: Facts, chosen: dict[str, Choice]) -> None:
         settings = self._settings
         loading = self._object = BpfObject("base.bpf.o")
-        loading.select({choice.program for choice in chosen.values()})
+        self._seconds = seconds(chosen, facts)
+        loading.select({choice.program for choice in chosen.values()} | set(self._seconds.values()))
         loading.set_constants(".rodata.config", _config(settings, facts))
         loading.set_entries("events", settings.ring_bytes)
         loading.set_entries("processes", settings.process_entries)
+        loading.set_entries("exec_scratch", 2 if self._seconds else 1)
         if needs_preallocation(chosen, facts):
             loading.set_map_flags("processes", 0)
         if settings.pin_dir:
@@ -173,7 +178,8 @@ class Sensor:
 
     def _attach(self, entry: Attached) -> bool:
         try:
-            self._object.attach(entry.choice.program)
+            for program in self._programs_of(entry):
+                self._object.attach(program)
         except KernelRefused as error:
             entry.refused = error.message
             self._refused = entry.question, error
@@ -192,11 +198,10 @@ class Sensor:
         again, those that could not be are tried again. Returns the programs that changed their state."""
         changed = []
         for entry in self.programs.values():
-            program = entry.choice.program
-            if entry.choice.kind == "iter" or self._object.attached_program(program) == entry.program_id:
+            if entry.choice.kind == "iter" or self._is_attached(entry):
                 continue
             was_attached, entry.attached = entry.attached, False
-            self._object.detach(program)
+            self._detach(entry)
             if self._attach(entry) or self._attach_copy(entry) or was_attached:
                 changed.append(entry)
         return changed
@@ -240,12 +245,12 @@ class Sensor:
 
     def forget(self, question: str) -> None:
         """Detaches one program, as somebody else might (used to try the repair)."""
-        self._object.detach(self.programs[question].choice.program)
+        self._detach(self.programs[question])
 
     def detach(self) -> None:
         """Detaches everything; what was sent can still be read."""
         for entry in self.programs.values():
-            self._object.detach(entry.choice.program)
+            self._detach(entry)
             entry.attached = False
 
     def close(self) -> None:
@@ -255,6 +260,18 @@ class Sensor:
         if hasattr(self, "_object"):
             self._object.close()
 
+    def _programs_of(self, entry: Attached) -> list[str]:
+        second = self._seconds.get(entry.question)
+        return [entry.choice.program, second] if second else [entry.choice.program]
+
+    def _is_attached(self, entry: Attached) -> bool:
+        numbers = [self._object.attached_program(program) for program in self._programs_of(entry)]
+        return numbers[0] == entry.program_id and all(numbers)
+
+    def _detach(self, entry: Attached) -> None:
+        for program in self._programs_of(entry):
+            self._object.detach(program)
+
     def _totals(self) -> list[int]:
         cpus = libbpf().libbpf_num_possible_cpus()
         values = self._counters.lookup(struct.pack("=I", 0), 8 * _COUNTERS * cpus) or bytes(8 * _COUNTERS)
@@ -262,11 +279,13 @@ class Sensor:
         return [sum(column) for column in zip(*rows, strict=True)]
 
     def _missed(self) -> dict[tuple[str, str], int]:
-        """Runs that the kernel skipped because the program was already running on that CPU."""
+        """Runs that the kernel skipped because the program was already running on that CPU; of two programs
+        that stand in for each other, those that both can have missed."""
         found = {}
         for question, entry in self.programs.items():
             if entry.choice.kind != "iter":
-                misses = program_info(self._object.program_fd(entry.choice.program)).recursion_misses
+                programs = self._programs_of(entry)
+                misses = min(program_info(self._object.program_fd(p)).recursion_misses for p in programs)
                 if misses:
                     found["recursion", question] = misses
         return found
@@ -287,7 +306,10 @@ def _config(settings: KernelSettings, facts: Facts) -> bytes:
 def _question_of(error: KernelRefused, left: Candidates) -> str:
     """Whose program was refused, as libbpf's messages name it; empty when it was no program."""
     text = "\n".join(libbpf().messages) + error.log_tail
-    return next((question for question, ways in left.items() if f"prog '{ways[0].program}'" in text), "")
+    names = {question: (ways[0].program, f"{question}_again") for question, ways in left.items()}
+    return next(
+        (question for question, both in names.items() if any(f"prog '{p}'" in text for p in both)), ""
+    )
 
 
 def _require_capabilities() -> None:

@@ -40,6 +40,7 @@ struct chunks {
 
 struct scratch {
 	u32 busy;
+	u32 slot;     /* its key in exec_scratch: enum turn */
 	u32 position; /* in tail */
 	struct walk walk;
 	struct chunks chunks;

@@ -45,13 +45,19 @@ extern struct {
 		bits_;                                                         \
 	})
 
+/* Since Linux kernel commit a46023d5616e "tracing: Guard __DECLARE_TRACE() use of __DO_TRACE_CALL() with SRCU-fast"
+ * (in v7.0) tracepoints call programs with preemption on; when a task is preempted inside one, the kernel skips the
+ * program for every other task that comes by on that CPU meanwhile. So on such kernels each program hangs there
+ * twice: the second finds in the process map what the first has done, and does what it was not called for. */
+enum turn { TURN_FIRST, TURN_AGAIN };
+
 inline_always void count(u32 slot)
 {
 	u32 zero = 0;
 	struct counters *here = bpf_map_lookup_elem(&counters, &zero);
 
 	if (here)
-		here->slots[slot] += 1;
+		__sync_fetch_and_add(&here->slots[slot], 1); /* a task can be preempted here, see enum turn */
 }
 
 inline_always void count_loss(enum loss_cause cause, enum hook hook)

@@ -138,11 +138,9 @@ class Agent:
         assert not self.status()
 
     def losses(self) -> list[Event]:
-        """What it reported as lost, but for runs of a program that the kernel skipped.
-
-        Since Linux kernel commit a46023d5616e "tracing: Guard __DECLARE_TRACE() use of __DO_TRACE_CALL() with
-        SRCU-fast" (in v7.0) a task can be preempted inside our program; the run of another one that comes by
-        on that CPU meanwhile is skipped by the kernel, and counted. Where a test needs the event, it fails.
+        """What it reported as lost, but for runs of a program that the kernel skipped (see `enum turn` in
+        kprobes/include/shared.h): of these it can say how many at most, not which. Where a test needs the
+        event, it fails.
         """
         losses = [record["tracehound"]["loss"] for record in self.own_records("loss")]
         return [loss for loss in losses if loss["cause"] != "recursion"]

@@ -14,6 +14,7 @@ from agent.kernel.choices import (
     Facts,
     candidates,
     needs_preallocation,
+    seconds,
     without_first,
 )
 
@@ -88,3 +89,16 @@ def test_the_facts_of_this_kernel_are_found() -> None:
     here = Facts.of_this_kernel()
     assert here.lsm_runs in (True, False)
     assert here.memory_subsystem is not None
+
+
+def test_programs_are_doubled_where_tasks_are_preempted_inside_them() -> None:
+    chosen = {question: ways[0] for question, ways in candidates(NEW).items()}
+    assert seconds(chosen, NEW) == {}
+    doubled = seconds(chosen, replace(NEW, preempts_tracepoints=True))
+    assert doubled == {q: f"{q}_again" for q in ("fork", "exec", "exit", "privileges")}
+
+
+def test_a_program_without_a_second_has_none() -> None:
+    facts = replace(NEW, preempts_tracepoints=True, has_rdonly_cast=False)
+    chosen = {question: ways[0] for question, ways in candidates(facts).items()}
+    assert "exec" not in seconds(chosen, facts)
