@@ -21,11 +21,17 @@ mount -t overlay -o lowerdir=$work/base,upperdir=$work/layer/upper,workdir=$work
 
 mkdir -p $root/run $root/tmp $root/var/tmp $root/.before
 mount -t tmpfs vmtest $root/run
-# Files that tests create live on a plain tmpfs, unless the checkout itself lies below /tmp.
+# Files that tests create live on a plain tmpfs; a checkout below /tmp is put back into it.
+mkdir $work/checkout
+mount --bind "$root$project" $work/checkout
+mount -t tmpfs -o mode=1777 vmtest $root/tmp
 case $project in
-/tmp/*) ;;
-*) mount -t tmpfs -o mode=1777 vmtest $root/tmp ;;
+/tmp/*)
+    mkdir -p "$root$project"
+    mount --bind $work/checkout "$root$project"
+    ;;
 esac
+umount $work/checkout
 mkdir -p $root$work/exchange $root/usr/lib/modules
 mount -t 9p -o $nine vmtest.exchange $root$work/exchange
 while read -r tag directory; do

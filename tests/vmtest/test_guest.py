@@ -21,6 +21,7 @@ pytestmark = [
         ("securityfs", "/sys/kernel/security"),
         ("tracefs", "/sys/kernel/tracing"),
         ("tmpfs", "/dev/shm"),
+        ("tmpfs", "/tmp"),
     ],
 )
 def test_what_an_agent_needs_is_mounted(kind: str, directory: str) -> None:
