@@ -47,7 +47,7 @@ class AgentClient:
         return self._control("GetStatus", control_pb2.GetStatusRequest(), control_pb2.GetStatusResponse)
 
     def reload(self) -> dict[str, Any]:
-        """Makes the agent read its settings again; raises TracehoundError when they are wrong."""
+        """Makes the agent read its settings again; raises SettingsError when they are wrong."""
         from agent.api.proto.tracehound import control_pb2
 
         return self._control("Reload", control_pb2.ReloadRequest(), control_pb2.ReloadResponse)

@@ -13,7 +13,7 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
 from agent.api.wire import HINT
-from agent.errors import AgentUnreachable, TracehoundError
+from agent.errors import AgentUnreachable, SettingsError, TracehoundError
 
 M = TypeVar("M", bound=Message)
 
@@ -45,4 +45,6 @@ def _refusal(error: GRPCError, metadata: Mapping[str, Any]) -> TracehoundError:
     message = error.message or error.status.name
     if error.status is Status.UNAVAILABLE:
         return AgentUnreachable(message, "see the agent's own messages")
+    if error.status is Status.FAILED_PRECONDITION:  # the answer to Reload when the settings are wrong
+        return SettingsError(message.splitlines(), json.loads(metadata.get(HINT, '""')))
     return TracehoundError(message, json.loads(metadata.get(HINT, '""')))

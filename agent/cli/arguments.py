@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import difflib
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from agent.errors import UsageError
 
@@ -83,6 +83,31 @@ def log_dir_from(args: argparse.Namespace) -> Path:
     if args.log_dir is not None:
         return Path(args.log_dir)
     return Path(settings_from(args).settings.log.dir)
+
+
+class Whereabouts(NamedTuple):
+    """Where a running agent can be found, best first."""
+
+    socket: str
+    """Its control socket; empty when it is not to be asked."""
+    log_dir: Path | None
+    """The directory of its log and of status.json; None when only the socket counts."""
+
+
+def add_agent_arguments(parser: argparse.ArgumentParser) -> None:
+    """--socket, and those of add_place_arguments."""
+    add_place_arguments(parser)
+    parser.add_argument(
+        "--socket", metavar="PATH", help="ask the agent behind this control socket (default: as configured)"
+    )
+
+
+def whereabouts_from(args: argparse.Namespace) -> Whereabouts:
+    """What the arguments of add_agent_arguments name; a name that is given hides what is configured."""
+    if args.socket is not None or args.log_dir is not None:
+        return Whereabouts(args.socket or "", None if args.log_dir is None else Path(args.log_dir))
+    settings = settings_from(args).settings
+    return Whereabouts(settings.api.socket, Path(settings.log.dir))
 
 
 def add_output_argument(parser: argparse.ArgumentParser, *choices: str) -> None:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent's state as it writes it to `LOGDIR/status.json`, and whether that agent still lives."""
+"""The agent's state, as it tells it on its control socket, or wrote it to `LOGDIR/status.json`.
+
+The socket is asked first. The file tells of an agent that is dead, hangs, or whose socket is closed to us."""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from agent.cli.arguments import Whereabouts
 from agent.cli.clock import seconds_between
 from agent.cli.when import as_log_time
 from agent.errors import AgentUnreachable, LogUnavailable
@@ -19,14 +22,18 @@ FRESH_SECONDS = 5.0
 
 
 class AgentState(NamedTuple):
-    """One reading of status.json."""
+    """One answer, or one reading of status.json."""
 
     content: dict[str, Any]
-    """The file as it is."""
+    """As the agent gave it."""
     age_seconds: float
-    """Since it was written; infinite when it does not say when."""
+    """Since it was written; infinite when it does not say when, 0 for an answer."""
     alive: bool
     """Whether the agent that wrote it runs."""
+    source: str = ""
+    """The socket or the file that it comes from."""
+    unanswered: str = ""
+    """Why the socket did not tell it; empty when it did or was not asked."""
 
     @property
     def fresh(self) -> bool:
@@ -34,8 +41,31 @@ class AgentState(NamedTuple):
         return self.age_seconds <= FRESH_SECONDS
 
 
+def ask_state(where: Whereabouts) -> AgentState:
+    """The state by the socket, else by the file.
+
+    Raises AgentUnreachable when neither is there, LogUnavailable when the file may not be read."""
+    unanswered = ""
+    if where.socket:
+        from agent.api.client import AgentClient
+
+        try:
+            return AgentState(AgentClient(where.socket).status(), 0.0, True, where.socket)
+        except AgentUnreachable as error:
+            if where.log_dir is None:
+                raise
+            unanswered = error.message
+    if where.log_dir is None:
+        raise AgentUnreachable("neither a socket nor a log directory is named", "pass one of them")
+    try:
+        return read_state(where.log_dir)._replace(unanswered=unanswered)
+    except AgentUnreachable as error:
+        told = "\n".join(line for line in (unanswered, error.message) if line)
+        raise AgentUnreachable(told, error.hint) from None
+
+
 def read_state(log_dir: Path) -> AgentState:
-    """The state of the agent that writes to `log_dir`, dead or alive.
+    """The state of the agent that writes to `log_dir` by its file, dead or alive.
 
     Raises AgentUnreachable when no agent ever wrote one there, LogUnavailable when it may not be read.
     """
@@ -56,7 +86,7 @@ def read_state(log_dir: Path) -> AgentState:
     if not isinstance(content, dict) or not isinstance(content.get("pid"), int):
         raise AgentUnreachable(f"{path} holds no agent's state", "look who else writes to this directory")
     age = _age(content)
-    return AgentState(content, age, age <= FRESH_SECONDS or _runs(content))
+    return AgentState(content, age, age <= FRESH_SECONDS or _runs(content), str(path))
 
 
 def explain_dead(state: AgentState) -> AgentUnreachable:

@@ -11,21 +11,21 @@ import time
 from pathlib import Path
 from typing import Any
 
-from agent.cli.arguments import add_output_argument, add_place_arguments, log_dir_from
+from agent.cli.arguments import Whereabouts, add_agent_arguments, add_output_argument, whereabouts_from
 from agent.cli.health import read_state, require_alive
 from agent.cli.text import clean
 from agent.errors import AgentUnreachable, PermissionMissing, SettingsError, TracehoundError
 
 HELP = """\
 Makes the running agent read its settings again. It checks all of them first and then takes all or none;
-what needs a restart is named."""
+what needs a restart is named. It is asked by its control socket, or by SIGHUP where that does not answer."""
 EXAMPLES = """\
 exit status: 0 taken, 2 refused (all problems are shown, the old settings stay), 7 no agent
 
 examples:
-  tracehound config check && sudo tracehound reload
+  tracehound config check && tracehound reload
   sudo tracehound reload --timeout 30
-  sudo systemctl reload tracehound      the same by SIGHUP, without the answer
+  sudo kill -HUP PID                    the same, without the answer
 """
 
 POLL_SECONDS = 0.05
@@ -34,21 +34,17 @@ _OURS = (b"tracehound", b"agent.cli", b"agent/cli")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--timeout, -o and where."""
+    """--timeout, -o and which agent."""
     parser.add_argument(
         "--timeout", type=float, default=10.0, metavar="SECONDS", help="how long to wait (default: 10)"
     )
     add_output_argument(parser, "text", "json")
-    add_place_arguments(parser)
+    add_agent_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Send SIGHUP and report what came of it. Raises SettingsError when the settings were refused."""
-    log_dir = log_dir_from(args)
-    state = require_alive(log_dir)
-    before = state.content.get("reload")
-    _signal(state.content["pid"])
-    outcome = _await(log_dir, before, args.timeout)
+    """Make it reload and report what came of it. Raises SettingsError when the settings were refused."""
+    outcome = _reload(whereabouts_from(args), args.timeout)
     if args.format == "json":
         print(json.dumps(outcome))
     if not outcome.get("ok"):
@@ -59,6 +55,32 @@ def run(args: argparse.Namespace) -> int:
         for problem in outcome.get("problems", ()):
             print(f"  {clean(str(problem))}")
     return 0
+
+
+def _reload(where: Whereabouts, timeout: float) -> dict[str, Any]:
+    """The outcome, asked for by the socket, else by a signal."""
+    if where.socket:
+        try:
+            return _ask(where.socket, timeout)
+        except AgentUnreachable:
+            if where.log_dir is None:
+                raise
+    if where.log_dir is None:
+        raise AgentUnreachable("neither a socket nor a log directory is named", "pass one of them")
+    state = require_alive(where.log_dir)
+    before = state.content.get("reload")
+    _signal(state.content["pid"])
+    return _await(where.log_dir, before, timeout)
+
+
+def _ask(socket: str, timeout: float) -> dict[str, Any]:
+    """The outcome as the control socket tells it."""
+    from agent.api.client import AgentClient
+
+    try:
+        return AgentClient(socket, timeout).reload()
+    except SettingsError as refusal:
+        return {"ok": False, "problems": refusal.problems}
 
 
 def _signal(pid: int) -> None:

@@ -9,15 +9,22 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from agent.cli.arguments import add_color_argument, add_output_argument, add_place_arguments, log_dir_from
+from agent.cli.arguments import (
+    add_agent_arguments,
+    add_color_argument,
+    add_output_argument,
+    whereabouts_from,
+)
 from agent.cli.clock import seconds_between
 from agent.cli.color import Palette, palette, wants_color
-from agent.cli.health import AgentState, explain_dead, read_state
+from agent.cli.health import AgentState, ask_state, explain_dead
 from agent.cli.text import clean
 from agent.cli.when import as_log_time
 from agent.configuration.units import human_duration, human_size
 
-HELP = "The health of the running agent: programs attached, losses, lag, its own cost."
+HELP = """\
+The health of the running agent: programs attached, losses, lag, its own cost. Its control socket is asked;
+where that does not answer, status.json in the log directory tells. --log-dir alone means that file."""
 EXAMPLES = """\
 exit status: 0 ok, 1 degraded, failed or not responding, 7 no agent
 
@@ -32,26 +39,30 @@ _TONES = {"ok": "good", "degraded": "warn"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """-o, --color and where."""
+    """-o, --color and which agent."""
     add_output_argument(parser, "text", "json")
     add_color_argument(parser)
-    add_place_arguments(parser)
+    add_agent_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the state; the result says whether it is good. Raises AgentUnreachable when nothing runs."""
-    state = read_state(log_dir_from(args))
+    state = ask_state(whereabouts_from(args))
     health, reasons = judge(state)
     if args.format == "json":
-        age = state.age_seconds if state.age_seconds != float("inf") else None
-        print(
-            json.dumps({**state.content, "alive": state.alive, "stale": not state.fresh, "age_seconds": age})
-        )
+        print(json.dumps({**state.content, **_reading(state)}))
     if not state.alive:
         raise explain_dead(state)
     if args.format == "text":
         print("\n".join(report(state, health, reasons, palette(wants_color(args.color)))))
     return OK if health == "ok" else NOT_OK
+
+
+def _reading(state: AgentState) -> dict[str, Any]:
+    """What `-o json` adds to the agent's own words."""
+    age = state.age_seconds if state.age_seconds != float("inf") else None
+    reading = {"alive": state.alive, "stale": not state.fresh, "age_seconds": age, "source": state.source}
+    return reading | ({"unanswered": state.unanswered} if state.unanswered else {})
 
 
 def judge(state: AgentState) -> tuple[str, list[str]]:
@@ -75,7 +86,9 @@ def report(state: AgentState, health: str, reasons: list[str], color: Palette) -
     ]
     lines += [f"  {tone}! {clean(reason)}{color.end}" for reason in reasons]
     lines += [f"  {name:<10} {clean(text)}" for name, text in _facts(content) if text]
-    lines.append(f"  {'updated':<10} {human_duration(state.age_seconds)} ago")
+    if state.unanswered:
+        lines.append(f"  {'socket':<10} {clean(state.unanswered)}")
+    lines.append(f"  {'updated':<10} {human_duration(state.age_seconds)} ago, by {clean(state.source)}")
     return lines
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from agent.cli.main import main
+from tests.agent.api.support import Agent, Log
 
 START_NS = 1_767_225_600_000_000_000
 """2026-01-01T00:00:00Z; times of the tests are seconds after it."""
@@ -195,6 +197,17 @@ def write_state(log: LogMaker) -> Callable[..., dict[str, Any]]:
         return state
 
     return write
+
+
+@pytest.fixture
+def answering() -> Iterator[Agent]:
+    """An agent that is well and answers on its control socket."""
+    with tempfile.TemporaryDirectory(prefix="th-") as name:
+        Log(Path(name) / "log")
+        agent = Agent(Path(name))
+        agent.status = agent_state()
+        yield agent
+        agent.close()
 
 
 WriteState = Callable[..., dict[str, Any]]

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from agent.cli import health
-from agent.cli.health import explain_dead, read_state, require_alive
+from agent.cli.arguments import Whereabouts
+from agent.cli.health import ask_state, explain_dead, read_state, require_alive
 from agent.errors import AgentUnreachable, LogUnavailable
+from tests.agent.api.support import Agent
 from tests.agent.cli.conftest import START_NS, LogMaker, WriteState, stamp
 
 DEAD_PID = 2**22 + 1
@@ -89,3 +91,34 @@ def test_a_state_without_time_is_as_old_as_can_be(log: LogMaker, write_state: Wr
     state = read_state(log.directory)
     assert (state.age_seconds, state.alive) == (float("inf"), False)
     assert "is gone" in explain_dead(state).message
+
+
+def test_the_socket_is_asked_first(log: LogMaker, write_state: WriteState, answering: Agent) -> None:
+    write_state(node_name="another")
+    state = ask_state(Whereabouts(answering.path, log.directory))
+    assert (state.content, state.source, state.unanswered) == (answering.status, answering.path, "")
+    assert (state.alive, state.fresh) == (True, True)
+
+
+def test_the_file_tells_where_no_socket_is(log: LogMaker, write_state: WriteState) -> None:
+    written = write_state()
+    state = ask_state(Whereabouts("/no/such/socket", log.directory))
+    assert (state.content, state.source) == (written, str(log.directory / "status.json"))
+    assert state.unanswered == "no agent answers on /no/such/socket: there is no such socket"
+    assert ask_state(Whereabouts("", log.directory)).unanswered == ""
+
+
+def test_the_file_tells_of_an_agent_that_hangs(
+    log: LogMaker, write_state: WriteState, answering: Agent
+) -> None:
+    write_state(pid=1, updated=ago(20))
+    answering.delay_s = 4
+    state = ask_state(Whereabouts(answering.path, log.directory))
+    assert (state.alive, state.fresh, state.unanswered) == (True, False, "the agent does not answer")
+
+
+def test_with_neither_both_are_named(log: LogMaker) -> None:
+    with pytest.raises(AgentUnreachable, match=r"no such socket\nno agent writes to .*: there is no status"):
+        ask_state(Whereabouts("/no/such/socket", log.directory))
+    with pytest.raises(AgentUnreachable, match=r"no such socket$"):
+        ask_state(Whereabouts("/no/such/socket", None))

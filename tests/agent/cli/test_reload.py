@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.agent.api.support import Agent
 from tests.agent.cli.conftest import Call, LogMaker, WriteState, agent_state
 from tests.agent.cli.test_health import DEAD_PID, ago
 
@@ -126,3 +127,27 @@ def test_no_agent_or_a_dead_one_is_told(call: Call, log: LogMaker, write_state: 
     status, _, err = call("reload", "--log-dir", log.directory)
     assert status == 7
     assert "is not in this /proc" in err
+
+
+def test_the_control_socket_is_asked(call: Call, answering: Agent) -> None:
+    answering.reload = {"ok": True, "problems": ["kernel.ring_bytes needs a restart"]}
+    assert call("reload", "--socket", answering.path) == (
+        0,
+        "reloaded\n  kernel.ring_bytes needs a restart\n",
+        "",
+    )
+    assert answering.asked == ["reload"]
+
+
+def test_what_is_refused_by_the_socket_is_refused_as_by_signal(call: Call, answering: Agent) -> None:
+    answering.reload = {"ok": False, "problems": ["f.yaml:1: a: unknown key", "f.yaml:2: b: unknown key"]}
+    status, out, err = call("reload", "--socket", answering.path, "-o", "json")
+    assert (status, json.loads(out)) == (2, answering.reload)
+    assert "tracehound: f.yaml:2: b: unknown key\nhint: the agent keeps its old settings" in err
+
+
+def test_a_signal_does_it_where_no_socket_answers(call: Call, log: LogMaker, agent: StartAgent) -> None:
+    agent({"ok": True, "problems": []})
+    status, out, _ = call("reload", "--socket", "/no/such/socket", "--log-dir", log.directory)
+    assert (status, out) == (0, "reloaded\n")
+    assert call("reload", "--socket", "/no/such/socket")[0] == 7

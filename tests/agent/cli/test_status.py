@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from pathlib import Path
 
 import pytest
 
+from tests.agent.api.support import Agent
 from tests.agent.cli.conftest import Call, LogMaker, WriteState, stamp
 from tests.agent.cli.test_health import DEAD_PID, ago
 
@@ -27,7 +30,7 @@ def test_a_well_agent_is_shown_with_exit_status_0(call: Call, log: LogMaker, wri
         "  processes  321",
         "  log        /var/log/th, 3.0 MiB, last sequence 2301, ok",
     ]
-    assert lines[-1].startswith("  updated    ")
+    assert re.fullmatch(rf"  updated    \d+m?s ago, by {log.directory}/status.json", lines[-1])
 
 
 def test_a_degraded_agent_says_why_with_exit_status_1(
@@ -76,7 +79,13 @@ def test_json_is_the_state_and_whether_it_is_stale(
     written = write_state()
     facts = json.loads(call("status", "--log-dir", log.directory, "-o", "json")[1])
     assert facts["age_seconds"] < 5
-    assert facts == written | {"alive": True, "stale": False, "age_seconds": facts["age_seconds"]}
+    source = str(log.directory / "status.json")
+    assert facts == written | {
+        "alive": True,
+        "stale": False,
+        "age_seconds": facts["age_seconds"],
+        "source": source,
+    }
 
 
 def test_json_of_a_dead_agent_is_still_json(call: Call, log: LogMaker, write_state: WriteState) -> None:
@@ -108,3 +117,32 @@ def test_health_by_the_api_s_word_is_understood(call: Call, log: LogMaker, write
     write_state(health=None)
     status, out, _ = call("status", "--log-dir", log.directory)
     assert (status, "! it does not tell its health" in out) == (1, True)
+
+
+def test_the_control_socket_tells_it(call: Call, answering: Agent) -> None:
+    status, out, _ = call("status", "--socket", answering.path)
+    assert (status, out.splitlines()[0]) == (0, "tracehound 0.1.0 on n1: ok")
+    assert out.endswith(f"\n  updated    0ms ago, by {answering.path}\n")
+    facts = json.loads(call("status", "--socket", answering.path, "-o", "json")[1])
+    assert (facts["source"], facts["alive"], "unanswered" in facts) == (answering.path, True, False)
+
+
+def test_the_configured_socket_is_asked(call: Call, answering: Agent, tmp_path: Path) -> None:
+    (tmp_path / "th.yaml").write_text(f"api: {{socket: {answering.path}}}\nlog: {{dir: {tmp_path}/none}}\n")
+    status, out, _ = call("status", "--config", tmp_path / "th.yaml")
+    assert (status, f", by {answering.path}\n" in out) == (0, True)
+
+
+def test_why_the_socket_did_not_tell_it_is_shown(call: Call, log: LogMaker, write_state: WriteState) -> None:
+    write_state()
+    where = ("--socket", "/no/such/socket", "--log-dir", log.directory)
+    status, out, _ = call("status", *where)
+    why = "no agent answers on /no/such/socket: there is no such socket"
+    assert (status, f"\n  socket     {why}\n" in out) == (0, True)
+    assert json.loads(call("status", *where, "-o", "json")[1])["unanswered"] == why
+
+
+def test_a_socket_that_was_named_alone_must_answer(call: Call) -> None:
+    status, out, err = call("status", "--socket", "/no/such/socket")
+    assert (status, out) == (7, "")
+    assert "there is no such socket\nhint: start it with `tracehound run`" in err
