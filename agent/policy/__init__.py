@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TracingPolicies: YAML to model (`parse`), model to a plan for this kernel (`plan`), plans to program constants and
+map contents (`compile`). Nothing here talks to the kernel; docs/policies/engine.md shows the way of the data."""
