@@ -125,7 +125,9 @@ class Agent:
         """What it writes about itself from now on."""
         before = self.status().get("updated", "")
         return dict(
-            wait_until(lambda: (s := self.status()).get("updated", "") > before and s, "a new status")
+            wait_until(
+                lambda: (s := self.status()).get("updated", "") not in ("", before) and s, "a new status"
+            )
         )
 
     def records(self) -> list[Record]:

@@ -39,8 +39,12 @@ def test_a_lone_event_wakes_the_agent(start_agent: StartAgent, load: Load) -> No
 
             def exit_line(pid: int = pid, told: bytearray = told) -> bytes | None:
                 told += log.read()
-                lines = [line for line in told.splitlines() if line.startswith(b'{"process_exit"')]
-                return next((line for line in lines if b'"pid":%d,' % pid in line), None)
+                lines = [
+                    line for line in told.splitlines(keepends=True) if line.startswith(b'{"process_exit"')
+                ]
+                return next(
+                    (line for line in lines if b'"pid":%d,' % pid in line and line[-1:] == b"\n"), None
+                )
 
             line = wait_until(exit_line, "the exit stands in the log", pause_s=0.0005)
             waited_s.append(time.time() - happened(line))
