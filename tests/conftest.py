@@ -63,6 +63,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Look at every test's report."""
     report = yield
+    report.is_of_kernel = item.get_closest_marker("kernel") is not None
     refuse_skip(report)
     return report
 
@@ -86,7 +87,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for report in stats.get(outcome, [])
         if getattr(report, "when", None) == "call"
     ]
-    on_kernel = sum("kernel" in report.keywords for report in ran)
+    on_kernel = sum(report.is_of_kernel for report in ran)
     terminalreporter.write_line(
         f"executed on kernel {platform.release()}: {len(ran)} cases, {on_kernel} of them marked kernel"
     )

@@ -78,6 +78,12 @@ def test_benchmarks_run_only_when_asked_for(tmp_path: Path) -> None:
     assert "1 passed, 1 deselected" in run_suite(tmp_path, "", ci="", suite=suite).stdout
 
 
+def test_a_folder_called_kernel_marks_nothing(tmp_path: Path) -> None:
+    (tmp_path / "kernel").mkdir()
+    done = run_suite(tmp_path / "kernel", "", ci="", suite="def test_a(): pass\n")
+    assert "1 cases, 0 of them marked kernel" in done.stdout
+
+
 def test_the_executed_cases_are_counted_per_kernel(tmp_path: Path) -> None:
     suite = "import pytest\n@pytest.mark.kernel\ndef test_k(): pass\ndef test_a(): pass\n"
     done = run_suite(tmp_path, "", ci="", suite=suite)
