@@ -69,6 +69,11 @@ def image_of(process: Record, own: Record | None = None, parent: Record | None =
     )
 
 
+def ancestry_of(own: Record) -> list[str]:
+    """exec_ids from the parent up. An empty one, which stands for those left out of a long chain, is none."""
+    return [exec_id for exec_id in own.get("ancestry", ()) if exec_id]
+
+
 class Family:
     """Grows with each record that has to do with one process."""
 
@@ -101,12 +106,12 @@ class Family:
         if image.exec_id in self.above:
             self.ancestors[image.exec_id] = image
         elif self._is_below(image, own):
-            self._put_below(image, parent, own.get("ancestry", ()))
+            self._put_below(image, parent, ancestry_of(own))
         if parent is not None:
             self._hear_of(parent)
 
     def _is_below(self, image: Image, own: Record) -> bool:
-        return image.parent_id in self.images or not self.images.keys().isdisjoint(own.get("ancestry", ()))
+        return image.parent_id in self.images or not self.images.keys().isdisjoint(ancestry_of(own))
 
     def _put_below(self, image: Image, parent: Record | None, ancestry: Sequence[str]) -> None:
         known = self.images.get(image.exec_id)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from agent.cli.family import Family, Image, image_of
+from agent.cli.family import Family, Image, ancestry_of, image_of
 from agent.cli.period import Period
 from agent.cli.scan import Scan
 from agent.cli.when import as_log_time
@@ -101,11 +101,11 @@ def find_family(scan: Scan, exec_id: str) -> tuple[Family, Period]:
 def _family_of(scan: Scan, exec_id: str) -> Family:
     """A family of one, from the first record that knows it: its own exec, or one of its children's."""
     for record in scan.records([exec_id.encode()]):
-        ancestry = (record.get("tracehound") or {}).get("ancestry", [])
+        ancestry = ancestry_of(record.get("tracehound") or {})
         for image in _images_in(record):
             if image.exec_id == exec_id:
                 family = Family(image)
-                family.above = ancestry[1:] if ancestry[:1] == [exec_id] else list(ancestry)
+                family.above = ancestry[1:] if ancestry[:1] == [exec_id] else ancestry
                 family.needles += [_EXEC_HEAD % above.encode() for above in family.above]
                 return family
     raise UsageError(

@@ -103,6 +103,11 @@ class Process:
         """False for a process that was forked and has not called exec."""
         return bool(self.flags & EXECED)
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether `parent` is not the parent but a farther ancestor: those between were left out."""
+        return self.parent is not None and self.parent_exec_id != self.parent.exec_id
+
     def ancestors(self) -> list[Process]:
         """Parent first, up to pid 1 or the first of the container; the kernel (pid 0) is left out."""
         found, above = [], self.parent

@@ -18,6 +18,8 @@ DEPTH_MOST = 128
 """Longest chain of ancestors kept. A process that executes itself for ever, or a chain of daemons each forked
 by the one before, would otherwise grow without end."""
 _KEEP_NEAREST = 64
+_EVICTED_PART = 64
+"""One of so many is forgotten at a time."""
 _LOST_MOST = 8
 """How many lost execs of one process are bridged."""
 
@@ -33,7 +35,7 @@ class ProcessTree:
         self._when_unknown = when_unknown
         self.living: dict[int, Process] = {}
         self.evicted = 0
-        """Images forgotten because there were more than `most`: counted, their children lose ancestors."""
+        """Images forgotten because there were more than `most`; what they start later lacks ancestors."""
         self.unknown = 0
         """Images met in a record without their exec or fork having been seen."""
         self.kernel = Process(0, 1, make_exec_id(self._node, 0, 1), None)
@@ -148,9 +150,20 @@ class ProcessTree:
             self._shorten(process)
         key = image_key(process.tgid, process.image_ktime)
         if len(self.living) >= self._most and key not in self.living:
-            del self.living[next(iter(self.living))]
-            self.evicted += 1
+            self._evict(process)
         self.living[key] = process
+
+    def _evict(self, newcomer: Process) -> None:
+        """Makes room, for several at once because it looks at all: the oldest without living children go, and
+        pid 1 never does."""
+        needed = {id(process.parent) for process in self.living.values()} | {id(newcomer.parent)}
+        others = [key for key, process in self.living.items() if process.tgid != 1]
+        spare = [key for key in others if id(self.living[key]) not in needed]
+        for key in (spare or others or list(self.living))[
+            : max(1, self._most // _EVICTED_PART if spare else 1)
+        ]:
+            del self.living[key]
+            self.evicted += 1
 
     def _placeholder(self, tgid: int, image_ktime: int) -> Process:
         """An image of which no record was seen. Its parent is known where an earlier image of the process is:

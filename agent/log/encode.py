@@ -52,6 +52,10 @@ class ProcessLike(Protocol):
     def parent(self) -> ProcessLike | None:
         """The parent image."""
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether `parent` is a farther ancestor."""
+
 
 class Detail(Protocol):
     """What is read of agent.enrich.describe.ExecDetail."""
@@ -171,8 +175,8 @@ class Encoder:
         return known
 
     def ancestry(self, process: ProcessLike) -> str:
-        """exec_ids from the parent to pid 1, as JSON strings joined by commas; kept with the parent, so that
-        it is made once for all its children."""
+        """exec_ids from the parent to pid 1, as JSON strings joined by commas, an empty one where a chain was cut;
+        kept with the parent, so that it is made once for all its children."""
         parent = process.parent
         if parent is None or not parent.tgid:
             return ""
@@ -186,6 +190,8 @@ class Encoder:
             above = above.parent
         text = above.lineage or "" if above is not None else ""
         for link in reversed(chain):
+            if link.is_cut:
+                text = f'"",{text}'
             text = link.lineage = f'"{link.exec_id}",{text}' if text else f'"{link.exec_id}"'
         return text
 

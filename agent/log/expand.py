@@ -132,7 +132,7 @@ class Expander:
     def _ancestors(self, parent: Fields | None, own: Fields) -> Iterator[Known]:
         """From the grandparent on, up to the first one that is not known."""
         if "ancestry" in own:
-            for exec_id in own["ancestry"][1:]:
+            for exec_id in filter(None, own["ancestry"][1:]):  # an empty one stands for those left out
                 known = self._processes.get(exec_id)
                 if known is None:
                     return

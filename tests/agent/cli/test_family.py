@@ -86,6 +86,18 @@ def test_a_parent_that_the_log_lacks_is_put_in_its_place(made: Listing) -> None:
     assert [image.pid for _, image, _ in family.walk()] == [10, 11, 12, 13, 14]
 
 
+def test_a_cut_in_the_ancestry_is_nobody(made: Listing) -> None:
+    root = made.exec(10, "/bin/make", at=1)
+    child = made.exec(11, "/bin/cc", parent=root, at=2)
+    stranger = made.exec(99, "/bin/stranger", at=2)
+    for parent in (child, stranger):
+        made.ancestry[parent["exec_id"]].append("")
+        made.exec(parent["pid"] + 1, "/bin/as", parent=parent | {"exec_id": parent["exec_id"]}, at=3)
+    family = grow(made, root)
+    assert names(family) == [(0, "/bin/make"), (1, "/bin/cc"), (2, "/bin/as")]
+    assert "" not in family.images
+
+
 def test_a_fork_without_exec_is_a_member(made: Listing) -> None:
     root = made.exec(10, "/bin/sh", at=1)
     forked = root | {"exec_id": "Zm9yaw==", "pid": 11, "parent_exec_id": root["exec_id"], "flags": "clone"}

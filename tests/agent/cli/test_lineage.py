@@ -34,6 +34,13 @@ def test_a_long_ancestry_is_shown_by_its_ends() -> None:
     assert seen.breadcrumb(process("29", "/bin/p29"), ancestry) == expected
 
 
+def test_ancestors_left_out_are_an_ellipsis() -> None:
+    seen = Seen()
+    for name in "ab":
+        seen.note({"exec_id": name, "binary": f"/bin/{name}"})
+    assert seen.breadcrumb({"exec_id": "b", "binary": "/bin/b"}, ["b", "", "a"]) == "a › … › b"
+
+
 def test_without_ancestry_the_parents_that_were_seen_make_it() -> None:
     seen = Seen()
     seen.note(process("1", "/sbin/init"))

@@ -284,8 +284,25 @@ def test_beyond_the_most_processes_the_oldest_are_forgotten_and_counted() -> Non
     machine = Machine(most=10)
     for pid in range(100, 120):
         machine.fork((pid, pid * 10), SHELL)
-    assert len(machine.tree.living) == 10
-    assert machine.tree.evicted == 12 + machine.tree.unknown
+    assert machine.pids == [1, 50, *range(112, 120)]
+    assert (machine.tree.evicted, machine.tree.unknown) == (12, 0)
+
+
+def test_who_has_living_children_is_forgotten_last_and_pid_1_never() -> None:
+    machine = Machine(most=4)
+    machine.fork((60, 600), SHELL)
+    machine.fork((70, 700), (60, 600))
+    machine.fork((80, 800), (70, 700))
+    assert machine.pids == [1, 60, 70, 80], "all have a child or are about to: the oldest goes"
+    machine.fork((90, 900), INIT)
+    assert machine.pids == [1, 60, 70, 90]
+
+
+def test_room_is_made_for_several_at_once() -> None:
+    machine = Machine(most=640)
+    for pid in range(100, 739):
+        machine.fork((pid, pid * 10), SHELL)
+    assert (len(machine.tree.living), machine.tree.evicted) == (631, 10)
 
 
 def test_a_record_that_comes_twice_evicts_nobody() -> None:
@@ -336,6 +353,7 @@ def test_a_process_that_executes_itself_for_ever_keeps_a_bounded_chain(machine: 
     assert len(images(process)) <= DEPTH_MOST
     assert images(process)[:3] == [(60, 100_599), (60, 100_598), (60, 100_597)]
     assert images(process)[-1] == INIT
+    assert [above.is_cut for above in process.ancestors()].count(True) == 1
     assert count_images() - before < 2 * DEPTH_MOST
 
 

@@ -231,6 +231,13 @@ def test_ancestry_goes_from_the_parent_to_pid_1_without_the_kernel(encoder: Enco
     assert orjson.loads(f"[{encoder.ancestry(chain)}]") == [f"id{tgid}" for tgid in range(98, 0, -1)]
 
 
+def test_a_cut_in_a_long_ancestry_shows(encoder: Encoder) -> None:
+    init = child(root(), 1)
+    cut = child(init, 7)
+    cut.parent_exec_id = "left out"
+    assert orjson.loads(f"[{encoder.ancestry(child(child(cut, 8), 9))}]") == ["id8", "id7", "", "id1"]
+
+
 def test_pid_1_has_the_kernel_for_a_parent_and_no_ancestry(encoder: Encoder) -> None:
     record = whole(encoder.exit(child(root(), 1), 0, STAMP))
     assert record["process_exit"]["parent"]["binary"] == "<kernel>"

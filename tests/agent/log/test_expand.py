@@ -187,6 +187,12 @@ def test_ancestors_end_where_one_is_not_known(expander: Expander) -> None:
     assert ancestors(expander.expand(exit_of(process("e"), ancestry=[*"d?"]))) == ""
 
 
+def test_a_cut_in_the_list_is_passed(expander: Expander) -> None:
+    learn_chain(expander, "abcd")
+    listed = ["d", "c", "", "a"]
+    assert ancestors(expander.expand(exit_of(process("e"), ancestry=listed))) == "ca"
+
+
 def test_without_a_list_the_chain_is_followed(expander: Expander) -> None:
     learn_chain(expander, "abcd")
     event = exec_of(process("e", parent="d"), parent=process("d", parent="c"))
