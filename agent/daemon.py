@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from agent import __version__
+from agent.decode.header import KIND_EXEC, images_of
 from agent.decode.task import decode_tasks
 from agent.enrich.containers import container_id_from_cgroup as _container  # noqa: F401  (loaded before the ring fills)
 from agent.enrich.describe import Describer
@@ -78,6 +80,9 @@ class Daemon:
         self._stop_reason = ""
         self._reload_wanted = False
         self._api: ApiSocket | None = None
+        self._kept: deque[list[bytes]] = deque()
+        """Batches of records that were read before their turn."""
+        self._evicted = 0
         self.fill_peak = 0.0
         """The fullest that the ring was seen, as a fraction of it."""
         self.notices: list[str] = []
@@ -158,12 +163,18 @@ class Daemon:
             self.notices.append(f"no control socket: {error}")
 
     def _adopt(self) -> None:
-        """Existing processes, after the programs are attached: what happens meanwhile waits in the ring."""
+        """Existing processes, after the programs are attached: what happens meanwhile waits in the ring. An
+        image that is among it is told by its own record, which knows more."""
         tasks = decode_tasks(self.sensor.existing_tasks())
+        ring, position = self.sensor.ring, self.sensor.ring.written()
+        while ring.read() < position and (records := ring.drain()):
+            self._kept.append(records)
+        executed = {image for records in self._kept for image in images_of(records, KIND_EXEC)}
         adopted = adopt_existing(
             tasks, self.tree, self.describe, self.clock, environment=bool(self.settings.enrich.environment)
         )
-        lines = lines_of(adopted, self.encoder, self.clock)
+        untold = [one for one in adopted if (one[0].tgid, one[0].image_ktime) not in executed]
+        lines = lines_of(untold, self.encoder, self.clock)
         self.pipeline.events["process_exec"] += len(lines)
         self._append(lines)
         self.tree.unknown = 0
@@ -215,7 +226,7 @@ class Daemon:
     def _drain_batch(self) -> int:
         ring = self.sensor.ring
         begin = ring.read()
-        records = ring.drain()
+        records = self._kept.popleft() if self._kept else ring.drain()
         if records:
             self._watch_fill(ring.written() - begin)  # what was read just now waited, too
             self._watch_clock(_CLOCK_STEP_NS)
@@ -224,7 +235,7 @@ class Daemon:
 
     def _drain_to(self, position: int) -> None:
         """Reads everything before a position of the ring (Ring.written)."""
-        while self.sensor.ring.read() < position and self._drain_batch():
+        while (self._kept or self.sensor.ring.read() < position) and self._drain_batch():
             pass
 
     def stop(self, reason: str) -> None:
@@ -234,10 +245,9 @@ class Daemon:
     def _append(self, lines: Sequence[Line]) -> None:
         if not lines:
             return
-        first = self.log.last_sequence + 1
         self.log.append(lines)
-        if self._sink:
-            self._sink(lines, first)
+        if self._sink:  # a new segment has a record of its own before them
+            self._sink(lines, self.log.last_sequence - len(lines) + 1)
 
     def _watch_fill(self, waiting: int) -> None:
         """`waiting`: bytes that were not read in time."""
@@ -289,7 +299,8 @@ class Daemon:
         self._watch_clock(0)
         self._watch_fill(self.sensor.ring.backlog())
         unknown, self.tree.unknown = self.tree.unknown, 0
-        if self._account() or unknown:
+        evicted, self._evicted = self.tree.evicted - self._evicted, self.tree.evicted
+        if self._account() or unknown or evicted:
             self._sweep_at = min(getattr(self, "_sweep_at", now + _SWEEP_S), now + _SWEEP_S)
         if now >= getattr(self, "_sweep_at", float("inf")):
             self._sweep_at = float("inf")
@@ -310,7 +321,7 @@ class Daemon:
         for entry in self.sensor.verify_attached():
             program, attached = entry.choice.program, entry.attached
             self.log.record(
-                "attachment", {"program": program, "attached": attached, "by": "kernel's list of links"}
+                "attachment", {"program": program, "attached": attached, "by": "a look at the agent's links"}
             )
             self.notices.append(f"{program} was found detached; attached again: {attached}")
         self.log.record(

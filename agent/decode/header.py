@@ -7,6 +7,7 @@ and offset with the object's own BTF.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from struct import Struct
 from typing import Any
 
@@ -37,3 +38,11 @@ def facts_from(values: tuple[Any, ...]) -> TaskFacts:
 def head_from(values: tuple[int, ...]) -> Head:
     """Head from the unpacked values of HEAD_FORMAT."""
     return Head._make(values)
+
+
+def images_of(records: Iterable[bytes], kind: int) -> Iterator[tuple[int, int]]:
+    """(tgid, image_ktime) of each record of one kind."""
+    for raw in records:
+        if len(raw) >= HEAD.size and raw[0] == kind:
+            head = Head._make(HEAD.unpack_from(raw))
+            yield head.tgid, head.image_ktime

@@ -8,17 +8,21 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
+import orjson
 import pytest
 
 from agent.daemon import Daemon
 from agent.decode.task import decode_tasks
+from agent.enrich.describe import Describer
 from agent.enrich.tree import ProcessTree
 from agent.errors import SettingsError, StageDied
+from agent.log.encode import Encoder
 from agent.log.records import Line
 from agent.losses import LossLedger
 from agent.overload import SHED_BULK, SHED_EXIT, Overload
+from agent.pipeline import Pipeline
 from agent.settings import EnrichSettings, KernelSettings, OverloadSettings, Settings
-from tests.agent.wire import Image, fork_record, task_record
+from tests.agent.wire import Image, exec_record, fork_record, task_record
 
 INIT, SHELL, CHILD = (1, 10), (50, 500), (60, 600)
 
@@ -126,6 +130,35 @@ def test_lines_are_appended_and_shown_with_their_sequence(daemon: Any, kernel: K
     kernel.batches = [[b"1"] * 512, [b"2"]]
     assert daemon.drain() == 513
     assert (len(log.lines), shown) == (513, [(512, 8), (1, 520)])
+
+
+def test_lines_behind_a_new_segments_record_are_shown_with_their_own_numbers(daemon: Any, log: Log) -> None:
+    def append(lines: list[Line]) -> int:
+        log.last_sequence += 1 + len(lines)
+        return len(lines)
+
+    daemon.log.append, shown = append, []
+    daemon._sink = lambda lines, first: shown.append((len(lines), first))
+    daemon._append([(b"h", b"t\n")] * 2)
+    assert (shown, log.last_sequence) == ([(2, 9)], 10)
+
+
+def test_who_executes_during_the_start_is_told_once_by_its_own_record(
+    daemon: Any, kernel: Kernel, log: Log
+) -> None:
+    daemon.describe, daemon.encoder = Describer(None), Encoder("n1")
+    daemon.pipeline = Pipeline(daemon.tree, daemon.describe, daemon.encoder, daemon.clock)
+    kernel.tasks = [(INIT, (0, 0)), (CHILD, INIT)]
+    kernel.batches = [[fork_record((60, 599), INIT)], [exec_record(CHILD, INIT)]]
+    daemon._adopt()
+    kernel.batches.append([exec_record((60, 601), CHILD, flags=0)])
+    daemon._drain_to(kernel.written())
+    told = [orjson.loads(head + b"1" + tail)["process_exec"]["process"] for head, tail in log.lines]
+    assert [(process["pid"], process["flags"].split()[0]) for process in told] == [
+        (1, "procFS"),
+        (60, "execve"),
+        (60, "execve"),
+    ]
 
 
 def test_one_drain_is_bounded(daemon: Any, kernel: Kernel) -> None:

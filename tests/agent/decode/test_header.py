@@ -13,11 +13,20 @@ from agent.decode.chunk import CHUNK, CHUNK_BYTES
 from agent.decode.exec import EXEC
 from agent.decode.exit import EXIT
 from agent.decode.fork import FORK
-from agent.decode.header import FACTS_FIELDS, FACTS_FORMAT, HEAD, HEAD_FORMAT, facts_from, head_from
+from agent.decode.header import (
+    FACTS_FIELDS,
+    FACTS_FORMAT,
+    HEAD,
+    HEAD_FORMAT,
+    KIND_EXEC,
+    facts_from,
+    head_from,
+    images_of,
+)
 from agent.decode.task import TASK
 from agent.kernel.btf import Btf
 from agent.kernel.objects import BpfObject
-from tests.agent.wire import HOST_NS, facts, head
+from tests.agent.wire import HOST_NS, exec_record, facts, fork_record, head
 
 RECORDS = {
     "record_header": (HEAD, ()),
@@ -126,3 +135,8 @@ def test_a_terminals_name_ends_at_its_padding(tty: bytes) -> None:
 
 def test_the_formats_have_no_padding_of_their_own() -> None:
     assert HEAD.size == struct.calcsize("=" + HEAD_FORMAT) == 48
+
+
+def test_the_images_of_one_kind_are_found_among_records() -> None:
+    records = [b"", exec_record((60, 600)), fork_record((70, 700), (60, 600)), bytes([KIND_EXEC])]
+    assert list(images_of(records, KIND_EXEC)) == [(60, 600)]
