@@ -26,7 +26,8 @@ struct set {
 enum value_source {
 	SOURCE_NONE,
 	SOURCE_ARGUMENT, /* argument number `index` of the function, tracepoint or system call */
-	SOURCE_RETURN,   /* what the function returned (programs that run at its end) */
+	SOURCE_RETURN,   /* what the function returned (programs that run at its end); fexit: `index` is the number of the
+			    function's parameters */
 	SOURCE_TASK,     /* the current task_struct's address */
 	SOURCE_FIELD,    /* tracepoint record: `size` bytes at step[0].offset */
 	SOURCE_REGISTER, /* pt_regs of the probe: 8 bytes at step[0].offset */
@@ -89,7 +90,7 @@ struct value_shape {
 	u8 size;       /* bytes of an integer */
 	u8 size_index; /* value that holds a buffer's length, NO_VALUE when there is none */
 	u8 flags;      /* enum value_flags */
-	u8 path_table; /* reject tables that serve its path: 0 or 1; NO_VALUE */
+	u8 reserved_table;
 	u32 max_bytes; /* most bytes of a string or buffer that are sent */
 	u32 reserved;
 	struct value_step step[RESOLVE_STEPS];
@@ -151,6 +152,12 @@ struct filter_shape {
 	u8 reserved[2];
 };
 
+enum path_asks {
+	PATH_ASKS_FIRST = 1 << 0, /* first and second */
+	PATH_ASKS_LAST = 1 << 1,
+	PATH_ASKS_END = 1 << 2,
+};
+
 enum hook_flags {
 	HOOK_ASKS_CLASSES = 1 << 0, /* some selector asks for a process class */
 	HOOK_ALL_ASK = 1 << 1,      /* every selector does */
@@ -179,7 +186,9 @@ struct shape {
 	u32 automaton_classes; /* byte classes of the automaton, 0: none */
 	u32 has_atomics; /* fetching atomic instructions (v5.12) */
 	u32 has_cast; /* kfunc bpf_rdonly_cast */
-	u32 kernel_root_reserved;
+	u8 path_value[PATH_TABLES]; /* the value that a path table is for, NO_VALUE: the table is not used. A FILE, PATH,
+				       DENTRY, KIOCB or BINPRM argument without steps */
+	u8 path_asks[PATH_TABLES];  /* enum path_asks: which parts of the table some filter uses */
 	struct value_shape value[HOOK_VALUES];
 	struct filter_shape filter[HOOK_FILTERS];
 };
@@ -283,7 +292,12 @@ struct selector {
 struct selector_count {
 	u64 matched, posted, suppressed, signalled, overridden, notified;
 	u64 monitored_signal, monitored_override, monitored_notify;
+	u64 lost; /* events that found no room */
 };
+
+/* Process classes with a fixed meaning. */
+#define CLASS_PROTECTED 0 /* never signalled or denied unless a policy names it: init, container runtime, sshd ... */
+#define CLASS_AGENT 1     /* the agent's own processes: their calls make no events */
 
 enum policy_mode { MODE_OFF, MODE_MONITOR, MODE_ENFORCE };
 
