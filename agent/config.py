@@ -126,6 +126,14 @@ def diff_settings(old: Settings, new: Settings) -> list[Change]:
     ]
 
 
+def keep_for_restart(old: Settings, new: Settings) -> Settings:
+    """The new settings with the old values of all keys that need a restart."""
+    before, values = flatten(old), flatten(new)
+    values |= {name: before[name] for name in KEYS if not KEYS[name].rule.live}
+    settings: Settings = _build(Settings, "", values)
+    return settings
+
+
 def environment_name(key: str) -> str:
     """The variable of a dotted key: `log.dir` is TRACEHOUND_LOG__DIR."""
     return PREFIX + key.replace(".", "__").upper()

@@ -67,7 +67,7 @@ class Daemon:
         settings: Settings,
         *,
         sink: Sink | None = None,
-        reload: Callable[[], tuple[Settings, list[str]]] | None = None,
+        reload: Callable[[Settings], tuple[Settings, list[str]]] | None = None,
     ) -> None:
         self.settings = settings
         self.node_name = settings.node_name or os.environ.get("NODE_NAME") or socket.gethostname()
@@ -83,6 +83,7 @@ class Daemon:
         self._kept: deque[list[bytes]] = deque()
         """Batches of records that were read before their turn."""
         self._evicted = 0
+        self._redaction_key: bytes | None = None
         self.fill_peak = 0.0
         """The fullest that the ring was seen, as a fraction of it."""
         self.notices: list[str] = []
@@ -94,8 +95,8 @@ class Daemon:
         """Everything that can fail at start, in the order in which failing is cheapest to undo."""
         settings = self.settings
         host_ns = host_namespaces(NAMESPACES) if settings.enrich.namespaces else []
-        redactor = self._redactor()
-        users = UserNames() if settings.enrich.user_names else None
+        redactor = self._redactor(settings)
+        self._users = UserNames()
         self.tree = ProcessTree(self.node_name, settings.enrich.max_processes, self._meet_unknown)
         self.describe = Describer(redactor, settings.enrich.environment)
         self.encoder = Encoder(
@@ -105,7 +106,7 @@ class Daemon:
             parent=settings.log.parent,
             host_ns=host_ns,
             credentials=settings.enrich.credentials,
-            user_name=users.name if users else None,
+            user_name=self._users.name if settings.enrich.user_names else None,
         )
         self.pipeline = Pipeline(self.tree, self.describe, self.encoder, self.clock)
         facts = SegmentFacts(
@@ -135,18 +136,22 @@ class Daemon:
         gc.freeze()  # what lives now lives for ever
         gc.disable()  # the pipeline makes no cycles; a collection comes with each heartbeat
 
-    def _redactor(self) -> Any:
-        if not self.settings.redaction.enabled:
+    def _redactor(self, settings: Settings) -> Any:
+        """Raises SettingsError for rules that are none."""
+        if not settings.redaction.enabled:
             return None
         from agent.enrich.redaction import Redactor, load_key, load_rules
 
-        path = Path(self.settings.redaction.key_file)
-        with contextlib.suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        key = load_key(path)
-        if key.notice:
-            self.notices.append(key.notice)
-        return Redactor(load_rules(self.settings.redaction.rules), key.key)
+        rules = load_rules(settings.redaction.rules)
+        if self._redaction_key is None:
+            path = Path(settings.redaction.key_file)
+            with contextlib.suppress(OSError):
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+            key = load_key(path)
+            self._redaction_key = key.key
+            if key.notice:
+                self.notices.append(key.notice)
+        return Redactor(rules, self._redaction_key)
 
     def _open_api(self) -> None:
         if not self.settings.api.socket:
@@ -372,7 +377,7 @@ class Daemon:
             ok, problems = False, ["this run has no settings files to read again"]
         else:
             try:
-                settings, problems = self._reload()
+                settings, problems = self._reload(self.settings)
                 self._apply(settings)
             except TracehoundError as error:
                 ok, problems = False, str(error).splitlines()
@@ -380,8 +385,15 @@ class Daemon:
         self.log.record("reload", {"ok": ok, "problems": problems})
 
     def _apply(self, settings: Settings) -> None:
-        """Swaps what can change while running; the rest is named by the loader as needing a restart."""
+        """Takes the new values of all keys that can change while it runs (`live` in
+        agent.configuration.keys), or none when one is found to be wrong."""
+        redactor = self._redactor(settings)
         self.settings = settings
+        self.describe.redactor = redactor
+        user_names = self._users.name if settings.enrich.user_names else None
+        self.encoder.change(settings.log.ancestry, user_names)
+        self.tree.most = settings.enrich.max_processes
+        self.log.change(settings.log)
         self._heartbeat_at = time.monotonic() + settings.heartbeat_seconds
         step, self.overload = self.overload.step, Overload(settings.overload)
         self.overload.step = step

@@ -7,7 +7,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent.cli.arguments import add_settings_arguments, settings_from
 from agent.cli.color import wants_color
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     loaded = settings_from(args)
     settings: Settings = loaded.settings
     sink = _sink(settings.output)
-    daemon = Daemon(settings, sink=sink, reload=_reloader(args, loaded))
+    daemon = Daemon(settings, sink=sink, reload=_reloader(args))
     if sink:
         sink.on_gone = daemon.stop
     quiet = settings.output == "none"
@@ -62,17 +62,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _reloader(args: argparse.Namespace, before: Any) -> Callable[[], tuple[Settings, list[str]]]:
-    from agent.config import diff_settings
+def _reloader(args: argparse.Namespace) -> Callable[[Settings], tuple[Settings, list[str]]]:
+    from agent.config import diff_settings, keep_for_restart
 
-    current = before
-
-    def again() -> tuple[Settings, list[str]]:
-        nonlocal current
-        loaded = settings_from(args)
-        changes = diff_settings(current.settings, loaded.settings)
-        current = loaded
-        return loaded.settings, [str(change) for change in changes]
+    def again(current: Settings) -> tuple[Settings, list[str]]:
+        wanted = settings_from(args).settings
+        changes = [str(change) for change in diff_settings(current, wanted)]
+        return keep_for_restart(current, wanted), changes
 
     return again
 

@@ -60,7 +60,7 @@ class Describer:
     """Callable stage: (process, exec event) -> detail; sets the process's own fields."""
 
     def __init__(self, redactor: Redactor | None, environment: Sequence[str] = ()) -> None:
-        self._redactor = redactor
+        self.redactor = redactor
         self._wanted = tuple(environment)
         self._texts: dict[bytes, tuple[str, bool]] = {}
         self._words: dict[tuple[int, bool], str] = {}
@@ -109,7 +109,7 @@ class Describer:
         argv = text.split("\0")
         if not argv[-1]:
             argv.pop()
-        redacted = self._redactor.redact_arguments(argv) if self._redactor else argv
+        redacted = self.redactor.redact_arguments(argv) if self.redactor else argv
         if bad:
             pieces = area.split(b"\0")[: len(argv)]
             kept = {
@@ -133,7 +133,7 @@ class Describer:
             entries.pop(name, None)
             if bad:
                 entries[name] = entry
-        redacted = self._redactor.redact_environment(found) if self._redactor else found
+        redacted = self.redactor.redact_environment(found) if self.redactor else found
         kept = {
             name: b64encode(entry).decode()
             for name, entry in entries.items()

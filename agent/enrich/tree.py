@@ -31,7 +31,7 @@ class ProcessTree:
         self, node_name: str, most: int, when_unknown: Callable[[Process], None] | None = None
     ) -> None:
         self._node = node_name.encode()
-        self._most = most
+        self.most = most
         self._when_unknown = when_unknown
         self.living: dict[int, Process] = {}
         self.evicted = 0
@@ -149,7 +149,7 @@ class ProcessTree:
         if process.depth > DEPTH_MOST:
             self._shorten(process)
         key = image_key(process.tgid, process.image_ktime)
-        if len(self.living) >= self._most and key not in self.living:
+        if len(self.living) >= self.most and key not in self.living:
             self._evict(process)
         self.living[key] = process
 
@@ -160,7 +160,7 @@ class ProcessTree:
         others = [key for key, process in self.living.items() if process.tgid != 1]
         spare = [key for key in others if id(self.living[key]) not in needed]
         for key in (spare or others or list(self.living))[
-            : max(1, self._most // _EVICTED_PART if spare else 1)
+            : max(1, self.most // _EVICTED_PART if spare else 1)
         ]:
             del self.living[key]
             self.evicted += 1

@@ -20,7 +20,7 @@ class Backlog:
     """
 
     def __init__(self, limit_bytes: int, loss_line: Callable[[int, int, int], Line]) -> None:
-        self._limit = limit_bytes
+        self.limit_bytes = limit_bytes
         self._loss_line = loss_line
         self._lines: deque[Line] = deque()
         self._gap: tuple[int, int, int] | None = None
@@ -37,12 +37,12 @@ class Backlog:
 
     def put(self, lines: Sequence[Line], now_ns: int) -> int:
         """Queues as many of the lines as there is room for and returns that number."""
-        if self._gap is not None and self.bytes <= self._limit // 2:
+        if self._gap is not None and self.bytes <= self.limit_bytes // 2:
             self.close_gap()
         taken = 0
         if self._gap is None:
             for line in lines:
-                if self.bytes + _cost(line) > self._limit:
+                if self.bytes + _cost(line) > self.limit_bytes:
                     break
                 self._push(line)
                 taken += 1
@@ -52,7 +52,7 @@ class Backlog:
     def put_own(self, line: Line, now_ns: int) -> int:
         """Queues an own record, for which a sixteenth of the room is kept on top: a loss that is told by
         a record must not be forgotten because the queue is full of events. Returns 1 or 0."""
-        if self.bytes + _cost(line) > self._limit + self._limit // 16:
+        if self.bytes + _cost(line) > self.limit_bytes + self.limit_bytes // 16:
             self._drop(1, now_ns)
             return 0
         self.close_gap()

@@ -32,7 +32,7 @@ class SegmentChain:
         self.last_name: SegmentName | None = None
         self.closed: deque[ClosedSegment] = deque()
         self._closed_bytes = 0
-        self._settings = settings
+        self.settings = settings
         self._facts = facts
         self._lock = DirectoryLock(self.directory)
         self._gid = _group_id(settings.group)
@@ -114,7 +114,7 @@ class SegmentChain:
     def retain(self, now_ms: int) -> list[Removal]:
         """Removes the closed segments that have to go (`now_ms`: wall-clock milliseconds)."""
         open_bytes = self.file.size if self.file is not None else 0
-        doomed = list(expired(self.closed, self._closed_bytes + open_bytes, now_ms, self._settings))
+        doomed = list(expired(self.closed, self._closed_bytes + open_bytes, now_ms, self.settings))
         removals = []
         for segment, reason in doomed:
             last = self._last_sequence(segment)
@@ -156,7 +156,7 @@ class SegmentChain:
         if self.file is None or self.name is None:
             return
         self._add_closed(ClosedSegment(self.name, self.file.size, closed_ms, last_sequence))
-        if self._settings.fsync_seconds < 0 or len(self._unsynced) >= MOST_UNSYNCED:
+        if self.settings.fsync_seconds < 0 or len(self._unsynced) >= MOST_UNSYNCED:
             self.file.close()
         else:
             self._unsynced.append(self.file)

@@ -91,14 +91,19 @@ class Encoder:
         cluster = f',"cluster_name":{dumps(cluster_name).decode()}' if cluster_name else ""
         self._own_end = f',"node_name":{dumps(node_name).decode()}{cluster},"time":"'
         self._middle = f"}}{self._own_end}"
-        self._on_exec = ancestry in ("all", "exec")
-        self._on_all = ancestry == "all"
         self._parents = parent == "full"
         self._host_ns = tuple(host_ns)
         self._credentials = credentials
-        self._user_name = user_name
         self._facts: dict[int, tuple[TaskFacts, str]] = {}
         self._strings: dict[str, str] = {}
+        self.change(ancestry, user_name)
+
+    def change(self, ancestry: str, user_name: Callable[[int], str | None] | None) -> None:
+        """What can be different from one line to the next."""
+        self._on_exec = ancestry in ("all", "exec")
+        self._on_all = ancestry == "all"
+        self._user_name = user_name
+        self._facts.clear()
 
     def exec(self, process: ProcessLike, event: Exec, detail: Detail, stamp: str) -> Line:
         """A process_exec line."""
@@ -175,8 +180,8 @@ class Encoder:
         return known
 
     def ancestry(self, process: ProcessLike) -> str:
-        """exec_ids from the parent to pid 1, as JSON strings joined by commas, an empty one where a chain was cut;
-        kept with the parent, so that it is made once for all its children."""
+        """exec_ids from the parent to pid 1, as JSON strings joined by commas, an empty one for a cut; kept
+        with the parent, so that it is made once for all its children."""
         parent = process.parent
         if parent is None or not parent.tgid:
             return ""

@@ -25,7 +25,7 @@ class Timers:
     ) -> None:
         self.wall_ns = wall_ns
         self._monotonic = monotonic
-        self._settings = settings
+        self.settings = settings
         self._retry_at = 0.0
         self._opened_ns = self._last_wall_ns = wall_ns()
         self._opened = self._begun = self._synced = self._audited = monotonic()
@@ -36,7 +36,7 @@ class Timers:
 
     def segment_is_old(self) -> bool:
         """Whether the open segment has reached its greatest age."""
-        return self._monotonic() - self._begun >= self._settings.segment_seconds
+        return self._monotonic() - self._begun >= self.settings.segment_seconds
 
     def clock_went_back(self) -> bool:
         """Whether the wall clock was set back since the last call."""
@@ -54,7 +54,7 @@ class Timers:
     def sync_due(self) -> bool:
         """Whether data has to be forced to disk; the interval begins anew when it has."""
         now = self._monotonic()
-        if not 0 <= self._settings.fsync_seconds <= now - self._synced:
+        if not 0 <= self.settings.fsync_seconds <= now - self._synced:
             return False
         self._synced = now
         return True

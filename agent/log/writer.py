@@ -124,6 +124,11 @@ class LogWriter:
             self.record("retention", removal.content())
         return removals
 
+    def change(self, settings: LogSettings) -> None:
+        """Other limits and intervals from now on; the directory and its group stay as they are."""
+        self._settings = self._timers.settings = self._chain.settings = settings
+        self._backlog.limit_bytes = settings.queue_bytes
+
     def health(self) -> Health:
         """Whether lines reach the disk, and what waits in memory."""
         condition, backlog = self._condition, self._backlog

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Flag, LoadedSettings, diff_settings, environment_name, flatten, load_settings
+from agent.config import (
+    Flag,
+    LoadedSettings,
+    diff_settings,
+    environment_name,
+    flatten,
+    keep_for_restart,
+    load_settings,
+)
 from agent.configuration.keys import KEYS
 from agent.errors import SettingsError
 from agent.settings import KernelSettings, LogSettings, Settings
@@ -278,6 +286,14 @@ def test_a_difference_says_which_keys_need_a_restart() -> None:
 
 def test_equal_settings_do_not_differ() -> None:
     assert diff_settings(Settings(), dataclasses.replace(Settings())) == []
+
+
+def test_what_needs_a_restart_keeps_its_value() -> None:
+    old = Settings()
+    new = Settings(node_name="n2", heartbeat_seconds=5, log=LogSettings(dir="/elsewhere", ancestry="none"))
+    kept = keep_for_restart(old, new)
+    assert (kept.node_name, kept.log.dir) == (None, old.log.dir)
+    assert (kept.heartbeat_seconds, kept.log.ancestry) == (5, "none")
 
 
 def test_flatten_knows_every_key() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,13 +17,21 @@ from agent.daemon import Daemon
 from agent.decode.task import decode_tasks
 from agent.enrich.describe import Describer
 from agent.enrich.tree import ProcessTree
+from agent.enrich.users import UserNames
 from agent.errors import SettingsError, StageDied
 from agent.log.encode import Encoder
 from agent.log.records import Line
 from agent.losses import LossLedger
 from agent.overload import SHED_BULK, SHED_EXIT, Overload
 from agent.pipeline import Pipeline
-from agent.settings import EnrichSettings, KernelSettings, OverloadSettings, Settings
+from agent.settings import (
+    EnrichSettings,
+    KernelSettings,
+    LogSettings,
+    OverloadSettings,
+    RedactionSettings,
+    Settings,
+)
 from tests.agent.wire import Image, exec_record, fork_record, task_record
 
 INIT, SHELL, CHILD = (1, 10), (50, 500), (60, 600)
@@ -37,6 +47,9 @@ class Log:
 
     def record(self, kind: str, content: Mapping[str, object]) -> None:
         self.records.append((kind, dict(content)))
+
+    def change(self, settings: LogSettings) -> None:
+        self.settings = settings
 
     def append(self, lines: list[Line]) -> int:
         self.lines += lines
@@ -96,6 +109,7 @@ def daemon(log: Log, kernel: Kernel) -> Any:
     made.log, made.sensor = log, kernel
     made.overload = Overload(OverloadSettings())
     made.tree = ProcessTree("n1", 100)
+    made.describe, made.encoder, made._users = Describer(None), Encoder("n1"), UserNames()
     made.pipeline = SimpleNamespace(
         shed_step=0, bad_records=0, chunks_missing=0, batch=lambda raw: [(b"h", b"t\n") for _ in raw]
     )
@@ -146,7 +160,6 @@ def test_lines_behind_a_new_segments_record_are_shown_with_their_own_numbers(dae
 def test_who_executes_during_the_start_is_told_once_by_its_own_record(
     daemon: Any, kernel: Kernel, log: Log
 ) -> None:
-    daemon.describe, daemon.encoder = Describer(None), Encoder("n1")
     daemon.pipeline = Pipeline(daemon.tree, daemon.describe, daemon.encoder, daemon.clock)
     kernel.tasks = [(INIT, (0, 0)), (CHILD, INIT)]
     kernel.batches = [[fork_record((60, 599), INIT)], [exec_record(CHILD, INIT)]]
@@ -229,8 +242,8 @@ def test_a_sweep_keeps_who_began_since(daemon: Any, kernel: Kernel) -> None:
 
 
 def test_a_reload_takes_the_new_settings(daemon: Any, log: Log) -> None:
-    new = Settings(node_name="n1", heartbeat_seconds=5)
-    daemon._reload = lambda: (new, ["kernel.ring_bytes needs a restart"])
+    new = Settings(node_name="n1", heartbeat_seconds=5, redaction=RedactionSettings(enabled=False))
+    daemon._reload = lambda current: (new, ["kernel.ring_bytes needs a restart"])
     answer = daemon._answer({"request": "reload"})
     assert (answer["ok"], answer["problems"]) == (True, ["kernel.ring_bytes needs a restart"])
     assert daemon.settings is new
@@ -238,7 +251,7 @@ def test_a_reload_takes_the_new_settings(daemon: Any, log: Log) -> None:
 
 
 def test_a_reload_that_fails_keeps_the_old_settings(daemon: Any) -> None:
-    def fail() -> tuple[Settings, list[str]]:
+    def fail(current: Settings) -> tuple[Settings, list[str]]:
         raise SettingsError(["a.yaml:3: unknown key", "a.yaml:4: not a number"])
 
     before, daemon._reload = daemon.settings, fail
@@ -246,9 +259,36 @@ def test_a_reload_that_fails_keeps_the_old_settings(daemon: Any) -> None:
     assert (answer["ok"], len(answer["problems"]), daemon.settings is before) == (False, 2, True)
 
 
+def test_a_reload_changes_every_part_that_it_says(daemon: Any, log: Log, tmp_path: Path) -> None:
+    redaction = RedactionSettings(key_file=str(tmp_path / "key"))
+    enrich = EnrichSettings(max_processes=70, user_names=False)
+    new = Settings(redaction=redaction, enrich=enrich, log=LogSettings(ancestry="exec", segment_bytes=8192))
+    daemon._apply(new)
+    secret = daemon.describe.redactor.redact_arguments(["x", "--password=hunter2-XYZZY"])
+    assert "hunter2" not in str(secret)
+    assert (daemon.tree.most, log.settings) == (70, new.log)
+    assert (daemon.encoder._on_exec, daemon.encoder._on_all, daemon.encoder._user_name) == (True, False, None)
+    daemon._apply(replace(new, redaction=replace(redaction, enabled=False)))
+    assert daemon.describe.redactor is None
+
+
+def test_rules_that_are_none_change_nothing(daemon: Any, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text("- nonsense: 1")
+    before = daemon.settings
+    wrong = Settings(redaction=RedactionSettings(rules=(str(tmp_path / "rules.yaml"),)), heartbeat_seconds=1)
+    daemon._reload = lambda current: (wrong, ["applied"])
+    answer = daemon._answer({"request": "reload"})
+    assert (answer["ok"], "rules.yaml" in answer["problems"][0], daemon.settings is before) == (
+        False,
+        True,
+        True,
+    )
+
+
 def test_new_limits_hold_while_shedding(daemon: Any) -> None:
     daemon.overload.step = SHED_BULK
-    daemon._apply(Settings(overload=OverloadSettings(shed_exit_detail_fraction=0.3)))
+    overload = OverloadSettings(shed_exit_detail_fraction=0.3)
+    daemon._apply(Settings(overload=overload, redaction=RedactionSettings(enabled=False)))
     assert daemon.overload.step == SHED_BULK
     assert daemon.overload.observe(0.4, 0).step == SHED_BULK + 1
 

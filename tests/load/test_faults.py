@@ -25,6 +25,7 @@ from tests.load.support import (
     exec_ids,
     own,
     read_log,
+    run_and_wait,
     wait_until,
 )
 
@@ -290,13 +291,26 @@ def test_bad_settings_change_nothing(start_agent: StartAgent, content: bytes) ->
     agent.stop()
 
 
-def test_good_settings_are_taken_and_what_they_change_is_said(start_agent: StartAgent) -> None:
+def test_good_settings_are_taken_and_what_they_change_is_said(start_agent: StartAgent, load: Load) -> None:
     agent = start_agent()
     changed: dict[str, Any] = {**agent.settings, "heartbeat_seconds": 1, "kernel": {"ring_bytes": 65536}}
+    changed["enrich"], changed["log"] = {"user_names": False}, {**agent.settings["log"], "ancestry": "none"}
+    changed["redaction"] = {**agent.settings["redaction"], "enabled": False}
+    run_and_wait([load.tiny, "--password=hunter2-XYZZY"])
+    agent.catch_up()
     agent.config.write_text(json.dumps(changed))
     agent.tell(signal.SIGHUP)
     (told,) = wait_until(lambda: agent.own("reload"), "the reload is told")
     assert told["ok"] is True
-    assert [line.rpartition("(")[2] for line in sorted(told["problems"])] == ["applied)", "needs a restart)"]
+    effects = [line.rpartition("(")[2] for line in sorted(told["problems"])]
+    assert effects == ["applied)", "applied)", "needs a restart)", "applied)", "applied)"]
     wait_until(lambda: len(agent.own("heartbeat")) > 2, "it beats every second now")
-    agent.stop()
+    run_and_wait([load.tiny, "--password=hunter2-XYZZY"])
+    agent.catch_up()
+    lines = [
+        r for r in agent.stop() if r.get("process_exec", {}).get("process", {}).get("binary") == load.tiny
+    ]
+    keys = [{"user", "ancestry"} & line["tracehound"].keys() for line in lines]
+    assert keys == [{"user", "ancestry"}, set()]
+    secrets = ["hunter2" in str(line["tracehound"]["arguments"]) for line in lines]
+    assert secrets == [False, True]
