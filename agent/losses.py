@@ -11,7 +11,7 @@ from typing import Protocol
 from agent.log.clock import WallClock
 
 RECENT_S = 60.0
-LANES = {"chunk": "bulk", "flood": "bulk"}
+LANES = {"chunk": "bulk", "flood": "bulk", "policy": "bulk"}
 """Lane by hook; everything else is life cycle."""
 
 

@@ -35,7 +35,7 @@ __all__ = ["QUESTIONS", "REQUIRED", "Attached", "Choice", "Facts", "Sensor"]
 
 CONFIG = struct.Struct("=QQIIIBB2x")
 """struct config of kprobes/include/wire.h."""
-HOOKS = ("exec", "fork", "exit", "chunk", "privileges", "flood")
+HOOKS = ("exec", "fork", "exit", "chunk", "privileges", "flood", "policy")
 CAUSES = ("ring_full", "map_full", "scratch_busy", "shed")
 _HOOK_COUNT = 8
 _SENT = len(CAUSES) * _HOOK_COUNT

@@ -11,7 +11,8 @@ enum record_kind {
 	RECORD_EXIT = 3,
 	RECORD_CHUNK = 4,
 	RECORD_TASK = 5,
-	RECORD_FLOOD = 6
+	RECORD_FLOOD = 6,
+	RECORD_HOOK = 7 /* struct hook_record of policy.h */
 };
 
 enum record_flags {
@@ -144,7 +145,7 @@ struct process {
 };
 
 /* Everything that was not sent is counted where it was not sent: losses[cause * HOOK_COUNT + hook]. */
-enum hook { HOOK_EXEC, HOOK_FORK, HOOK_EXIT, HOOK_CHUNK, HOOK_PRIVILEGES, HOOK_FLOOD, HOOK_COUNT = 8 };
+enum hook { HOOK_EXEC, HOOK_FORK, HOOK_EXIT, HOOK_CHUNK, HOOK_PRIVILEGES, HOOK_FLOOD, HOOK_POLICY, HOOK_COUNT = 8 };
 enum loss_cause { LOSS_RING_FULL, LOSS_MAP_FULL, LOSS_SCRATCH_BUSY, LOSS_SHED, LOSS_CAUSES = 4 };
 /* Slots after the losses count what was sent, by hook. */
 #define COUNTER_SENT (LOSS_CAUSES * HOOK_COUNT)
