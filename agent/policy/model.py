@@ -206,7 +206,7 @@ class Hook:
     """One hook of a policy. `list:` calls are expanded: one Hook for each function."""
 
     kind: str
-    """kprobe, fentry, lsm, tracepoint, raw_tracepoint, uprobe, usdt."""
+    """kprobe, fentry, lsm, tracepoint, raw_tracepoint, uprobe, usdt; made by plan: enforcer."""
     target: str
     """Function (`tcp_connect`, a system call as `sys_openat`), LSM hook (`file_open`), or `subsystem/event`."""
     is_syscall: bool = False

@@ -119,12 +119,17 @@ class HookUse:
     """Policy.key"""
     hook: Hook
     position: int
-    """Of the hook in Policy.hooks."""
+    """Of the hook in Policy.hooks; -1 for an enforcer's call."""
     values: tuple[Value, ...]
     """Values of hook.arguments in order, then of hook.data, then the return value when there is one."""
     shown: tuple[Shown, ...]
     function_name: str
     """As events tell it: `__x64_sys_openat`, `tcp_connect`, `file_open`."""
+    part: str = "whole"
+    """What this use does of its hook. `whole`: reads, judges, acts and sends. A call in two parts has two uses with
+    the same values: `entry` judges and acts, and keeps raw values and selectors in `calls` (HOOK_KEEPS); `return`
+    takes them from there, judges matchReturnArgs and sends (HOOK_JOINS). `enforcer`: carries out what NotifyEnforcer
+    left for this task; no selectors, nothing is sent."""
     survives_restart: bool = True
     """Whether this kernel can pin a link of this kind."""
     notes: tuple[str, ...] = ()
