@@ -113,7 +113,8 @@ enum filter_field {
 	FIELD_TGID,
 	FIELD_NSPID,          /* innermost pid namespace; 0 in the host's */
 	FIELD_NAMESPACE,      /* inum, `other` is enum namespace_slot */
-	FIELD_NAMESPACE_CHANGED, /* 1 when it differs from that at exec, `other` is enum namespace_slot */
+	FIELD_NAMESPACE_CHANGED, /* bit of each enum namespace_slot whose namespace differs from that at exec */
+	/* capabilities; `other` 1: those in the host's user namespace, so 0 for a process that is in another */
 	FIELD_CAP_EFFECTIVE,
 	FIELD_CAP_PERMITTED,
 	FIELD_CAP_INHERITABLE,
@@ -133,7 +134,8 @@ enum filter_kind {
 			   a signed value has its sign bit flipped first */
 	FILTER_MASK,    /* `otherwise`, and for each bit of the value that is set: + bits[start + bit].set; for each of
 			   them then - bits[start + bit].without */
-	FILTER_ADDRESS, /* networks, longest prefix; IPv4 as ::ffff:a.b.c.d */
+	FILTER_ADDRESS, /* networks, longest prefix; IPv4 as ::ffff:a.b.c.d. Of length 0: every other address;
+			   `otherwise`: there is no address, so neither DAddr nor NotDAddr holds */
 	FILTER_EQUAL,   /* strings*[{filter, length, text}], else `otherwise` */
 	FILTER_PREFIX,  /* prefixes, longest prefix */
 	FILTER_POSTFIX, /* postfixes, longest prefix of the reversed text (at most POSTFIX_BYTES of it) */
@@ -235,7 +237,7 @@ struct network_key {
 	u32 filter;      /* in network byte order */
 	u8 address[16];
 };
-/* Size classes of exact texts: bytes of the text with its padding. */
+/* Size classes of exact texts: a text is in the smallest that holds its `length` bytes (no NUL); padded with 0. */
 struct string_key_24 { u32 filter, length; u8 text[24]; };
 struct string_key_120 { u32 filter, length; u8 text[120]; };
 struct string_key_504 { u32 filter, length; u8 text[504]; };
