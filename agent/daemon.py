@@ -56,7 +56,7 @@ _SWEEP_S = 10.0
 _CLOCK_STEP_NS = 500_000_000
 
 Sink = Callable[[Sequence[Line], int], None]
-"""Gets the lines of a batch and the sequence number of the first, after they were appended."""
+"""Gets lines that stand in the log now, and the sequence number of the first."""
 
 
 class Daemon:
@@ -118,7 +118,7 @@ class Daemon:
             host_ns=dict(zip(NAMESPACES, host_ns, strict=True)) if host_ns else {},
             credentials=settings.enrich.credentials,
         )
-        self.log = LogWriter(settings.log, facts)
+        self.log = LogWriter(settings.log, facts, when_written=self._sink)
         self.overload = Overload(settings.overload)
         with contextlib.ExitStack() as undo:
             self.sensor.open()
@@ -248,11 +248,8 @@ class Daemon:
         self._stop_reason = self._stop_reason or reason
 
     def _append(self, lines: Sequence[Line]) -> None:
-        if not lines:
-            return
-        self.log.append(lines)
-        if self._sink:  # a new segment has a record of its own before them
-            self._sink(lines, self.log.last_sequence - len(lines) + 1)
+        if lines:
+            self.log.append(lines)
 
     def _watch_fill(self, waiting: int) -> None:
         """`waiting`: bytes that were not read in time."""

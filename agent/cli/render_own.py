@@ -9,6 +9,7 @@ from typing import Any
 from agent.cli.clock import Clock
 from agent.cli.color import Palette
 from agent.cli.text import clean
+from agent.configuration.units import human_duration
 
 Record = Mapping[str, Any]
 
@@ -39,10 +40,13 @@ def render_own(record: Record, clock: Clock, color: Palette) -> str:
 
 
 def _is_relief(content: Any) -> bool:
-    """Whether a record takes an alarm back: a shedding step undone, a program attached again."""
+    """Whether a record is good news where others of its kind are alarms: a shedding step undone, a program
+    attached again, settings taken."""
     if not isinstance(content, dict):
         return False
-    return content.get("attached") is True or content.get("step", 0) < content.get("from_step", 0)
+    if content.get("attached") is True or content.get("ok") is True:
+        return True
+    return bool(content.get("step", 0) < content.get("from_step", 0))
 
 
 def loss_text(content: Record, clock: Clock) -> str:
@@ -86,6 +90,22 @@ def _attachment(content: Record, _clock: Clock) -> str:
     state = "attached again" if content.get("attached") else "found detached"
     by = f" by {content['by']}" if content.get("by") else ""
     return f"program {content.get('program', '?')} {state}{by}"
+
+
+def _reload(content: Record, _clock: Clock) -> str:
+    what = "settings taken" if content.get("ok") else "settings refused, the old ones stay"
+    problems = "; ".join(str(problem) for problem in content.get("problems", ()))
+    return f"{what}: {problems}" if problems else f"{what}, nothing changed"
+
+
+def _clock_step(content: Record, _clock: Clock) -> str:
+    seconds = int(content.get("nanoseconds", 0)) / 1e9
+    return f"the wall clock was set {'forward' if seconds > 0 else 'back'} by {human_duration(abs(seconds))}"
+
+
+def _retention(content: Record, _clock: Clock) -> str:
+    first, last = content.get("first_sequence", "?"), content.get("last_sequence", "?")
+    return f"{content.get('removed', '?')} by {content.get('reason', '?')}, records {first} to {last}"
 
 
 def _heartbeat(content: Record, _clock: Clock) -> str:
@@ -135,6 +155,9 @@ _KINDS: dict[str, tuple[Callable[[Any, Clock], str], str]] = {
     "unclean_shutdown": (_unclean, "alarm"),
     "notice": (_notice, "alarm"),
     "attachment": (_attachment, "alarm"),
+    "reload": (_reload, "alarm"),
+    "clock_step": (_clock_step, "warn"),
+    "retention": (_retention, "dim"),
     "start": (_start, "good"),
     "stop": (_stop, "warn"),
     "heartbeat": (_heartbeat, "dim"),

@@ -6,8 +6,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from agent.cli.arguments import add_settings_arguments, settings_from
 from agent.cli.color import wants_color
@@ -54,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         if not quiet:
             _greet(daemon)
+        if sink:
+            sink.begin()
         daemon.run()
     finally:
         counts = daemon.close()
@@ -117,6 +119,9 @@ def _question(program: str) -> str:
     return program.partition("_")[0]
 
 
+Show = Callable[[Sequence["Line"], int], None]
+
+
 class _Speaker:
     """Lines for people go to standard error, so that standard output holds events only."""
 
@@ -130,20 +135,26 @@ class _Speaker:
 
 
 class Sink:
-    """Shows lines on standard output. A reader that has seen enough (`| head`) ends the run in order."""
+    """Shows lines on standard output. A reader that has seen enough (`| head`) ends the run in order; so does
+    an output that fails. `before` gets what stands in the log before `begin`; without it that is shown."""
 
-    def __init__(self, show: Callable[[Sequence[Line], int], None]) -> None:
+    def __init__(self, show: Show, before: Show | None = None) -> None:
         self.on_gone: Callable[[str], None] = lambda reason: None
         """Called once, when nobody reads standard output any more."""
-        self._show = show
+        self._show = before or show
+        self._later = show
         self._gone = False
+
+    def begin(self) -> None:
+        """From now on everything is news."""
+        self._show = self._later
 
     def __call__(self, lines: Sequence[Line], first: int) -> None:
         if self._gone:
             return
         try:
             self._show(lines, first)
-        except BrokenPipeError:
+        except OSError:
             self._gone = True
             abandon(sys.stdout)
             self.on_gone(OUTPUT_CLOSED)
@@ -152,7 +163,7 @@ class Sink:
 def _sink(output: str) -> Sink | None:
     if output == "none":
         return None
-    return Sink(_json_sink if output == "json" else _compact_sink())
+    return Sink(_json_sink) if output == "json" else _compact_sink()
 
 
 def _json_sink(lines: Sequence[Line], first: int) -> None:
@@ -161,26 +172,26 @@ def _json_sink(lines: Sequence[Line], first: int) -> None:
     sys.stdout.buffer.flush()
 
 
-def _compact_sink() -> Callable[[Sequence[Line], int], None]:
+def _compact_sink() -> Sink:
     from orjson import loads
 
     from agent.cli.render import RenderContext, learn, render_event
+    from agent.cli.render_own import QUIET_KINDS, own_kind
 
     context = RenderContext(color=wants_color("auto"), wide=False)
-    state = {"greeted": False}
+    quiet = QUIET_KINDS | {"start", "stop"}  # greeting and farewell say it
+
+    def records(lines: Sequence[Line], first: int) -> Iterator[dict[str, Any]]:
+        for at, (head, tail) in enumerate(lines):
+            yield loads(b"%b%d%b" % (head, first + at, tail))
 
     def show(lines: Sequence[Line], first: int) -> None:
-        texts = []
-        for at, (head, tail) in enumerate(lines):
-            record = loads(b"%b%d%b" % (head, first + at, tail))
-            if not state["greeted"]:
-                learn(record, context)  # those that were there before are known, not news
-            else:
-                texts.append(render_event(record, context))
-        if not state["greeted"]:
-            state["greeted"] = True
-            return
-        sys.stdout.write("\n".join(texts) + "\n")
+        news = (record for record in records(lines, first) if own_kind(record) not in quiet)
+        sys.stdout.write("".join(f"{render_event(record, context)}\n" for record in news))
         sys.stdout.flush()
 
-    return show
+    def note(lines: Sequence[Line], first: int) -> None:
+        for record in records(lines, first):
+            learn(record, context)  # those that were there before are known, not news
+
+    return Sink(show, before=note)

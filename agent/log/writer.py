@@ -32,6 +32,7 @@ class LogWriter:
     """Writes the log; docs/event-log.md says what it promises.
 
     `wall_ns` gives wall-clock nanoseconds, `monotonic` seconds that never go back; only tests pass others.
+    `when_written` gets lines that stand in a file now and the number of the first; it raises nothing.
     """
 
     def __init__(
@@ -41,12 +42,14 @@ class LogWriter:
         *,
         wall_ns: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
+        when_written: Callable[[Sequence[Line], int], None] | None = None,
     ) -> None:
         self.last_sequence = 0
         """Number of the last line that stands in a file; 0 before the first one of a boot."""
         self._settings = settings
         self._facts = facts
         self._wall_ns = wall_ns
+        self._when_written = when_written
         self._timers = Timers(settings, wall_ns, monotonic)
         self._chain = SegmentChain(settings, facts)
         self._backlog = Backlog(settings.queue_bytes, self._queue_full_line)
@@ -172,6 +175,8 @@ class LogWriter:
         error = file.append(b"".join(pieces), len(lines))
         written = file.lines - before
         self.last_sequence += written
+        if self._when_written and written:
+            self._when_written(lines[:written], self.last_sequence - written + 1)
         return written, error
 
     def _append_slowly(self, lines: Sequence[Line]) -> int:

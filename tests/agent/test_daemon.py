@@ -138,23 +138,10 @@ def test_the_environment_is_read_only_where_some_of_it_is_wanted(wanted: tuple[s
 # Reading the ring
 
 
-def test_lines_are_appended_and_shown_with_their_sequence(daemon: Any, kernel: Kernel, log: Log) -> None:
-    shown = []
-    daemon._sink = lambda lines, first: shown.append((len(lines), first))
+def test_lines_are_appended_batch_by_batch(daemon: Any, kernel: Kernel, log: Log) -> None:
     kernel.batches = [[b"1"] * 512, [b"2"]]
     assert daemon.drain() == 513
-    assert (len(log.lines), shown) == (513, [(512, 8), (1, 520)])
-
-
-def test_lines_behind_a_new_segments_record_are_shown_with_their_own_numbers(daemon: Any, log: Log) -> None:
-    def append(lines: list[Line]) -> int:
-        log.last_sequence += 1 + len(lines)
-        return len(lines)
-
-    daemon.log.append, shown = append, []
-    daemon._sink = lambda lines, first: shown.append((len(lines), first))
-    daemon._append([(b"h", b"t\n")] * 2)
-    assert (shown, log.last_sequence) == ([(2, 9)], 10)
+    assert len(log.lines) == 513
 
 
 def test_who_executes_during_the_start_is_told_once_by_its_own_record(

@@ -35,6 +35,21 @@ def test_the_end_of_an_alarm_is_no_alarm() -> None:
     assert "!!!" not in line("attachment", {"program": "exec", "attached": True})
 
 
+def test_settings_that_were_refused_are_an_alarm() -> None:
+    refused = line("reload", {"ok": False, "problems": ["f.yaml:1: a: unknown key", "b"]})
+    assert "!!! RELOAD settings refused, the old ones stay: f.yaml:1: a: unknown key; b" in refused
+    assert line("reload", {"ok": True, "problems": []}).endswith(
+        "--- reload: settings taken, nothing changed"
+    )
+
+
+def test_a_clock_that_was_set_and_a_segment_that_went_are_told() -> None:
+    step = line("clock_step", {"nanoseconds": "-7200000000000"})
+    assert step.endswith("--- clock step: the wall clock was set back by 2h00m")
+    gone = {"removed": "1-1.jsonl", "first_sequence": 1, "last_sequence": 9, "bytes": 5, "reason": "size"}
+    assert line("retention", gone).endswith("--- retention: 1-1.jsonl by size, records 1 to 9")
+
+
 @pytest.mark.parametrize("kind", set(KINDS) - {"fork"})
 def test_a_record_without_its_details_is_still_a_line(kind: str) -> None:
     assert line(kind, {}).startswith("01-01 00:00:01.000 ")

@@ -173,6 +173,25 @@ def test_a_second_agent_on_the_same_log_is_refused(start: StartAgent, tmp_path: 
     assert str(agent.process.pid) in second.stderr
 
 
+def test_what_was_there_before_is_only_taken_note_of() -> None:
+    shown, noted = [], []
+    sink = Sink(lambda lines, first: shown.append(first), before=lambda lines, first: noted.append(first))
+    sink([], 1)
+    sink.begin()
+    sink([], 2)
+    assert (noted, shown) == ([1], [2])
+
+
+def test_losses_are_shown_among_the_events(start: StartAgent, tmp_path: Path) -> None:
+    agent = start()
+    (tmp_path / "root/etc/tracehound").mkdir(parents=True)
+    (tmp_path / "root/etc/tracehound/tracehound.yaml").write_text("heartbeat_seconds: -1\n")
+    agent.process.send_signal(signal.SIGHUP)
+    agent.wait_for(lambda: "!!! RELOAD settings refused" in agent.shown, "refusal")
+    assert agent.end() == 0
+    assert "heartbeat:" not in agent.shown and "--- st" not in agent.shown
+
+
 def test_lines_after_the_reader_has_gone_are_dropped_quietly() -> None:
     reasons: list[str] = []
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -102,12 +102,18 @@ def make_writer(log_dir: Path, clock: Clock) -> Iterator[MakeWriter]:
     """Opens a writer; keywords are settings, `boot_id` another boot."""
     opened: list[LogWriter] = []
 
-    def make(dir: Path | None = None, boot_id: str = "boot-a", **settings: Any) -> LogWriter:
+    def make(
+        dir: Path | None = None,
+        boot_id: str = "boot-a",
+        when_written: Callable[[Sequence[Line], int], None] | None = None,
+        **settings: Any,
+    ) -> LogWriter:
         made = LogWriter(
             replace(LogSettings(dir=str(dir or log_dir), group=""), **settings),
             replace(FACTS, boot_id=boot_id),
             wall_ns=clock.wall_ns,
             monotonic=clock.monotonic,
+            when_written=when_written,
         )
         made.open(["exec"])
         opened.append(made)

@@ -208,6 +208,25 @@ def test_lines_wait_while_the_disk_is_full(make_writer: MakeWriter, clock: Clock
     assert sequences_of(log_dir) == list(range(1, 304))
 
 
+def test_what_is_written_is_shown_with_its_number_when_it_has_one(
+    make_writer: MakeWriter, clock: Clock, log_dir: Path
+) -> None:
+    shown: list[int] = []
+    writer = make_writer(
+        segment_bytes=4096, when_written=lambda lines, first: shown.extend(range(first, first + len(lines)))
+    )
+    with largest_file(0):
+        writer.append(BATCH)
+    assert shown == [2]
+    clock.pass_(1)
+    writer.tick()
+    writer.append(BATCH)
+    writer.record("heartbeat", {})
+    numbers = zip(kinds_of(log_dir), sequences_of(log_dir), strict=True)
+    assert shown == [number for kind, number in numbers if kind != "segment"]
+    assert len(list(log_dir.glob("*.jsonl"))) > 2
+
+
 def test_what_does_not_fit_into_the_queue_is_told_where_it_is_missing(
     make_writer: MakeWriter, clock: Clock, log_dir: Path
 ) -> None:
