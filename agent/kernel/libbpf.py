@@ -91,6 +91,7 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "ring_buffer__epoll_fd": (_I, _P),
     "ring_buffer__free": (None, _P),
     "btf__load_vmlinux_btf": (_P,),
+    "btf__parse_split": (_P, _S, _P),
     "btf__free": (None, _P),
     "btf__type_cnt": (_U32, _P),
     "btf__type_by_id": (_P, _P, _U32),
