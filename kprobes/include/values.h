@@ -8,7 +8,7 @@
 /* One slot of a CPU's scratch memory. A per-CPU value can have 32 KiB at most (PCPU_MIN_UNIT_SIZE, linux/percpu.h),
  * so the tail has what is left of them. */
 #define PATH_END (TEXT_BYTES + 256) /* in text: paths are built backwards from here */
-#define TAIL_BYTES 27136
+#define TAIL_BYTES 26624
 #define TAIL_LAST (TAIL_BYTES - TEXT_BYTES - 512) /* a value begins at or before this position */
 
 enum path_flags { PATH_CUT = 1, PATH_UNREACHABLE = 2 }; /* of struct sent_path */
@@ -41,6 +41,8 @@ struct hook_scratch {
 	struct path_place place;  /* write place.of = 0 when the slot is claimed */
 	struct path_walk walk;
 	u8 address[16];
+	struct postfix_key reversed; /* the text's end turned round, as key */
+	u32 head[2];               /* with text: the key of strings_* and prefixes */
 	u8 text[TEXT_BYTES + 512]; /* root first, then zeros up to the next of 24, 120, 504, 4096 bytes */
 	struct hook_record record; /* and tail: one piece when sent */
 	u8 tail[TAIL_BYTES];
