@@ -54,7 +54,7 @@ TYPES = {
 }
 
 
-class _LoadOptions(ctypes.Structure):
+class LoadOptions(ctypes.Structure):
     """struct bpf_prog_load_opts of libbpf's bpf.h, which goes by its size."""
 
     _fields_ = (
@@ -102,7 +102,7 @@ def load(kind: str, hook: str, btf: Btf, code: bytes = RETURN_0, name: str = "th
     """Loads a program of a kind of TYPES for a hook; returns its file descriptor. Raises KernelUnsupported
     where the hook does not exist and KernelRefused, with the verifier's log, where the kernel refuses it."""
     form = TYPES[kind]
-    options = _LoadOptions(sz=ctypes.sizeof(_LoadOptions), attempts=5, expected_attach_type=form.attach)
+    options = LoadOptions(sz=ctypes.sizeof(LoadOptions), attempts=5, expected_attach_type=form.attach)
     if form.prefix is not None:
         target = form.prefix + hook
         options.attach_btf_id = btf.find(target, KIND_TYPEDEF if kind == "tp_btf" else KIND_FUNC)
