@@ -189,7 +189,7 @@ struct shape {
 	u32 has_atomics; /* fetching atomic instructions (v5.12) */
 	u32 has_cast; /* kfunc bpf_rdonly_cast */
 	u8 path_value[PATH_TABLES]; /* the value that a path table is for, NO_VALUE: the table is not used. A FILE, PATH,
-				       DENTRY, KIOCB or BINPRM argument without steps */
+				       DENTRY or BINPRM argument without steps */
 	u8 path_asks[PATH_TABLES];  /* enum path_asks: which parts of the table some filter uses */
 	struct value_shape value[HOOK_VALUES];
 	struct filter_shape filter[HOOK_FILTERS];
@@ -319,7 +319,7 @@ struct hook_record {
 	u32 hook;
 	u16 matches;
 	u16 values;
-	u32 values_mask;
+	u32 values_at;   /* bytes behind this struct at which the values begin: events that a rate limit held back leave a gap */
 	u32 actions;     /* what was done to the call: enum action_flags of all matches, ACTION_MONITORED ... */
 	int error;       /* of an override that was done */
 	u32 signal;      /* that was sent */

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* From the selectors that matched to what is done and what is sent. */
+#pragma once
+
+#include "judge.h"
+
+#define MINUTE_NS 60000000000ULL
+#define RATE_BYTES 40 /* of each value, as Tetragon's rate limit compares them */
+#define ACTIONS_DONE (ACTION_SIGNAL | ACTION_OVERRIDE | ACTION_NOTIFY_ENFORCER)
+#define ACTIONS_SEEN (ACTION_POST | ACTIONS_DONE)
+
+/* Number of the lowest bit of a word that is not 0: the bit's product with a de Bruijn sequence has a different
+ * upper six bits for each. */
+static const u8 bit_numbers[64] = {
+	0,  1,  48, 2,  57, 49, 28, 3,	61, 58, 50, 42, 38, 29, 17, 4,	62, 55, 59, 36, 53, 51,
+	43, 22, 45, 39, 33, 30, 24, 18, 12, 5,	63, 47, 56, 27, 60, 41, 37, 16, 54, 35, 52, 21,
+	44, 32, 23, 11, 46, 26, 40, 15, 34, 20, 31, 10, 25, 14, 19, 9,	13, 8,	7,  6,
+};
+
+inline_always u32 lowest_bit(u64 word)
+{
+	return bit_numbers[((word & -word) * 0x03f79d71b4cb0a89ULL) >> 58];
+}
+
+inline_always void add(u64 *counter, u64 by)
+{
+	__sync_fetch_and_add(counter, by);
+}
+
+/* Whether the policy may still enforce this minute; the first action too many puts it into monitor mode. */
+inline_always bool within_budget(struct policy_state *policy)
+{
+	u64 minute = bpf_ktime_get_boot_ns() / MINUTE_NS;
+
+	if (!policy->budget)
+		return true;
+	if (policy->minute != minute) {
+		policy->minute = minute;
+		policy->spent = 0;
+	}
+	add(&policy->spent, 1);
+	if (policy->spent <= policy->budget)
+		return true;
+	policy->mode = MODE_MONITOR;
+	return false;
+}
+
+inline_always u32 allowed_actions(struct selector *selector, struct policy_state *policy, struct selector_count *counts,
+				  struct process *process)
+{
+	u32 actions = selector->actions;
+
+	if (!(actions & ACTIONS_DONE))
+		return actions;
+	if (policy->mode == MODE_ENFORCE) {
+		if (process && process->policy_set[0] >> CLASS_PROTECTED & 1 && !selector->names_protected)
+			return (actions & ~ACTIONS_DONE) | ACTION_PROTECTED;
+		if (!(actions & ACTION_SIGNAL) || within_budget(policy))
+			return actions;
+		actions |= ACTION_BUDGET;
+	}
+	if (actions & ACTION_SIGNAL)
+		add(&counts->monitored_signal, 1);
+	if (actions & ACTION_OVERRIDE)
+		add(&counts->monitored_override, 1);
+	if (actions & ACTION_NOTIFY_ENFORCER)
+		add(&counts->monitored_notify, 1);
+	return (actions & ~ACTIONS_DONE) | ACTION_MONITORED;
+}
+
+inline_always void notify_enforcer(struct selector *selector)
+{
+	u64 thread = bpf_get_current_pid_tgid();
+	struct enforcement what = { .error = selector->error,
+				    .signal = selector->signal,
+				    .set_ns = bpf_ktime_get_boot_ns() };
+
+	bpf_map_update_elem(&enforcements, &thread, &what, BPF_ANY);
+}
+
+inline_always void track_socket(struct hook_scratch *scratch, struct selector *selector, u32 actions,
+				struct process *process)
+{
+	struct owner owner = { .thread = bpf_get_current_pid_tgid() };
+	u64 socket = scratch->object[selector->sock_value & (HOOK_VALUES - 1)];
+
+	if (!socket)
+		return;
+	if (actions & ACTION_UNTRACK_SOCK) {
+		bpf_map_delete_elem(&sockets, &socket);
+		return;
+	}
+	owner.image_ktime = process ? process->image_ktime : 0;
+	bpf_map_update_elem(&sockets, &socket, &owner, BPF_ANY);
+}
+
+/* Does what one matching selector asks for and notes it for the event. */
+inline_always void act(u32 slot, struct verdict *verdict, struct hook_scratch *scratch, u32 number,
+		       struct selector *selector, struct policy_state *policy, struct process *process)
+{
+	struct selector_count *counts = bpf_map_lookup_elem(&selector_counts, &number);
+	u32 actions, at = verdict->matches;
+	struct match *match;
+
+	if (!counts)
+		return;
+	add(&counts->matched, 1);
+	actions = allowed_actions(selector, policy, counts, process);
+	if (actions & ACTION_SIGNAL && shape.flags & HOOK_SIGNALS) {
+		bpf_send_signal(selector->signal);
+		verdict->signal = selector->signal;
+		add(&counts->signalled, 1);
+	}
+	if (actions & ACTION_OVERRIDE) {
+		if (!verdict->error)
+			verdict->error = selector->error;
+		add(&counts->overridden, 1);
+	}
+	if (actions & ACTION_NOTIFY_ENFORCER) {
+		notify_enforcer(selector);
+		add(&counts->notified, 1);
+	}
+	if (actions & (ACTION_TRACK_SOCK | ACTION_UNTRACK_SOCK) && shape.flags & HOOK_TRACKS_SOCKETS)
+		track_socket(scratch, selector, actions, process);
+	verdict->actions |= actions;
+	if (!(actions & ACTION_POST))
+		return;
+	if (at >= MATCHES_MOST) {
+		add(&counts->lost, 1);
+		count_loss(LOSS_SCRATCH_BUSY, HOOK_POLICY);
+		return;
+	}
+	match = &verdict->match[at];
+	match->selector = number;
+	match->reserved = 0;
+	match->actions = actions;
+	match->suppressed = 0;
+	match->error = actions & ACTION_OVERRIDE ? selector->error : 0;
+	match->signal = actions & ACTION_SIGNAL ? selector->signal : 0;
+	match->slot = selector->slot;
+	match->from = selector->from;
+	verdict->values |= selector->values;
+	verdict->matches = at + 1;
+}
+
+/* Goes through the selectors that are left, lowest first; of each policy the first that counts now acts. Returns the
+ * number of events that are wanted. */
+__attribute__((noinline)) int select_one(u32 slot, u32 number, u64 now)
+{
+	struct verdict *verdict = verdict_of(slot);
+	struct hook_scratch *scratch = bpf_map_lookup_elem(&hook_scratch, &slot);
+	struct selector *selector = bpf_map_lookup_elem(&selectors, &number);
+	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct policy_state *policy;
+
+	if (!verdict || !scratch || !selector || now < selector->from || now >= selector->to)
+		return 0;
+#pragma unroll
+	for (u32 w = 0; w < SET_WORDS; w++)
+		verdict->set.words[w] &= ~selector->later.words[w];
+	policy = bpf_map_lookup_elem(&policies, &selector->slot);
+	if (policy && policy->mode != MODE_OFF)
+		act(slot, verdict, scratch, number, selector, policy, bpf_map_lookup_elem(&processes, &tgid));
+	return 1;
+}
+
+inline_always void select(u32 slot, struct verdict *verdict)
+{
+	u32 zero = 0;
+	struct epoch *now = bpf_map_lookup_elem(&epoch, &zero);
+	u64 left, bit;
+
+	if (!now)
+		return;
+	for (u32 w = 0; w < SET_WORDS; w++) {
+		if (w >= shape.words)
+			break;
+		for (u32 i = 0; i < 64; i++) {
+			left = verdict->set.words[w];
+			if (!left)
+				break;
+			bit = left & -left;
+			verdict->set.words[w] = left & ~bit;
+			select_one(slot, w * 64 + lowest_bit(left), now->now);
+		}
+	}
+}
+
+/* Hash of the first RATE_BYTES of each value that is sent. */
+__attribute__((noinline)) int hash_values(u32 slot, u32 from)
+{
+	struct hook_scratch *scratch = bpf_map_lookup_elem(&hook_scratch, &slot);
+	u32 at = from, length;
+	u64 hash = 0x9e3779b97f4a7c15ULL;
+
+	if (!scratch)
+		return 0;
+	for (u32 i = 0; i < HOOK_VALUES; i++) {
+		if (at >= scratch->position)
+			break;
+		barrier_value(at);
+		if (at > TAIL_BYTES - 64)
+			break;
+		length = ((struct sent_value *)&scratch->tail[at])->length;
+		for (u32 word = 0; word < RATE_BYTES / 8 + 1; word++) {
+			if (word * 8 >= length + 8)
+				break;
+			barrier_value(at);
+			if (at > TAIL_BYTES - 64)
+				break;
+			hash = (hash ^ *(u64 *)&scratch->tail[at]) * 0x100000001b3ULL;
+			at += 8;
+		}
+		at += length > RATE_BYTES ? (length - RATE_BYTES + 7) & ~7 : 0;
+	}
+	return hash ^ hash >> 32;
+}
+
+/* Whether a match's rate limit lets its event through; tells how many it held back before. */
+inline_always bool rate_allows(struct match *match, struct selector *selector, u64 values)
+{
+	struct rate_key key = { .hook = shape.hook, .selector = match->selector, .values = values };
+	struct rate fresh = {}, *known;
+	u64 now = bpf_ktime_get_boot_ns();
+
+	if (!(selector->actions & ACTION_RATE_GLOBAL))
+		key.who = bpf_get_current_pid_tgid();
+	if (selector->actions & ACTION_RATE_BY_PROCESS)
+		key.who >>= 32;
+	known = bpf_map_lookup_elem(&rate_limits, &key);
+	if (known && now - known->sent_ns < selector->rate_ns) {
+		add(&known->suppressed, 1);
+		return false;
+	}
+	if (known) {
+		match->suppressed = known->suppressed;
+		known->suppressed = 0;
+		known->sent_ns = now;
+		return true;
+	}
+	fresh.sent_ns = now;
+	bpf_map_update_elem(&rate_limits, &key, &fresh, BPF_ANY);
+	return true;
+}
+
+/* Copies match number `i` in front of the values, unless its rate limit holds it back; returns whether it is sent. */
+__attribute__((noinline)) int admit_match(u32 slot, u32 i, u32 to, u64 values)
+{
+	struct verdict *verdict = verdict_of(slot);
+	struct hook_scratch *scratch = bpf_map_lookup_elem(&hook_scratch, &slot);
+	struct selector_count *counts;
+	struct selector *selector;
+	struct match *match;
+	u32 number;
+
+	if (!verdict || !scratch || i >= MATCHES_MOST || to >= MATCHES_MOST)
+		return 0;
+	match = &verdict->match[i];
+	number = match->selector;
+	selector = bpf_map_lookup_elem(&selectors, &number);
+	counts = bpf_map_lookup_elem(&selector_counts, &number);
+	if (!selector || !counts)
+		return 0;
+	if (shape.flags & HOOK_RATE_LIMITS && selector->actions & ACTION_RATE_LIMIT &&
+	    !rate_allows(match, selector, values)) {
+		add(&counts->suppressed, 1);
+		return 0;
+	}
+	add(&counts->posted, 1);
+	*(struct match *)&scratch->tail[to * sizeof(struct match)] = *match;
+	return 1;
+}
+
+/* The process whose event it is; the agent's own make none, unless something was done to it. */
+inline_always bool describe_process(struct hook_record *record, struct verdict *verdict)
+{
+	u64 thread = bpf_get_current_pid_tgid();
+	struct process unknown = {}, *process;
+	u32 tgid = thread >> 32;
+
+	process = bpf_map_lookup_elem(&processes, &tgid);
+	if (process && process->policy_set[0] >> CLASS_AGENT & 1 && !(verdict->actions & ACTIONS_DONE))
+		return false;
+	if (!process) {
+		identify(&unknown, (void *)bpf_get_current_task(), false);
+		process = &unknown;
+	}
+	fill_header(&record->header, RECORD_HOOK, process);
+	record->cgroup_id = process->cgroup_id;
+	record->header.ktime_ns = bpf_ktime_get_boot_ns();
+	record->header.tgid = tgid;
+	record->header.tid = thread;
+	return true;
+}
+
+inline_always void count_lost(struct verdict *verdict, enum loss_cause cause)
+{
+	u32 number = verdict->match[0].selector;
+	struct selector_count *counts = bpf_map_lookup_elem(&selector_counts, &number);
+
+	if (counts)
+		add(&counts->lost, 1);
+	count_loss(cause, HOOK_POLICY);
+}
+
+/* Sends the event. What was done to a call goes ahead of what was only seen: it is never refused while the ring has
+ * room. */
+__attribute__((noinline)) int send_event(u32 slot)
+{
+	struct verdict *verdict = verdict_of(slot);
+	struct hook_scratch *scratch = bpf_map_lookup_elem(&hook_scratch, &slot);
+	struct hook_record *record;
+	u64 size, values = 0;
+	u32 from, sent = 0, count_sent = 0;
+
+	if (!verdict || !scratch)
+		return 0;
+	record = &scratch->record;
+	if (!describe_process(record, verdict))
+		return 0;
+	if (!(verdict->actions & ACTIONS_DONE) && !bulk_admitted()) {
+		count_lost(verdict, LOSS_SHED);
+		return 0;
+	}
+	from = verdict->matches;
+	if (from > MATCHES_MOST)
+		return 0;
+	from *= sizeof(struct match);
+	scratch->position = from;
+	for (u32 i = 0; i < HOOK_VALUES; i++) {
+		if (i >= shape.values)
+			break;
+		if (verdict->values >> i & 1 && send_value(slot, i) > 0)
+			count_sent++;
+	}
+	if (shape.flags & HOOK_RATE_LIMITS)
+		values = (u32)hash_values(slot, from);
+	for (u32 i = 0; i < MATCHES_MOST; i++) {
+		if (i >= verdict->matches)
+			break;
+		sent += admit_match(slot, i, sent, values);
+	}
+	if (!sent)
+		return 0;
+	record->hook = shape.hook;
+	record->matches = sent;
+	record->values = count_sent;
+	record->values_at = from;
+	record->actions = verdict->actions;
+	record->error = verdict->error;
+	record->signal = verdict->signal;
+	record->kernel_stack = verdict->kernel_stack;
+	record->user_stack = verdict->user_stack;
+	record->reserved = 0;
+	size = sizeof(*record) + scratch->position;
+	barrier_value(size);
+	if (size > sizeof(*record) + TAIL_BYTES)
+		return 0;
+	if (bpf_ringbuf_output(&events, record, size, wake_flags(size)))
+		count_lost(verdict, LOSS_RING_FULL);
+	else
+		count(COUNTER_SENT + HOOK_POLICY);
+	return 1;
+}
