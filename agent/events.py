@@ -130,6 +130,56 @@ class Task(NamedTuple):
     facts: TaskFacts
 
 
+class HookMatch(NamedTuple):
+    """A selector of a policy that a call matched (struct match)."""
+
+    selector: int
+    """Its bit in the hook's sets."""
+    actions: int
+    """enum action_flags: what the policy asked for, and what became of it."""
+    suppressed: int
+    """Events that its rate limit held back since the last one."""
+    error: int
+    """Of an override, negative errno."""
+    signal: int
+    slot: int
+    """Of the policy."""
+    since: int
+    """The epoch from which the selector counts: tells which version of the policy."""
+
+
+class SentValue(NamedTuple):
+    """One value that the hook's program read, as it was sent."""
+
+    type: int
+    """enum value_type."""
+    status: int
+    """enum sent_status: 0 whole, 1 cut, 2 could not be read, 3 a null pointer."""
+    data: bytes
+
+
+class HookEvent(NamedTuple):
+    """A call at a hook matched selectors of one or several policies."""
+
+    head: Head
+    """Of the image that made the call."""
+    hook: int
+    matches: list[HookMatch]
+    """At least one; at most one of each policy."""
+    values: dict[int, SentValue]
+    """By index in the hook's shape."""
+    cgroup_id: int
+    actions: int
+    """What was done to the call: enum action_flags of all matches."""
+    error: int
+    """Of the override that was done."""
+    signal: int
+    """That was sent."""
+    kernel_stack: int
+    """Id in the map of stacks, negative when there is none."""
+    user_stack: int
+
+
 class Garbage(NamedTuple):
     """A record that is not one: wrong size or unknown kind. Counted as lost."""
 
@@ -137,4 +187,4 @@ class Garbage(NamedTuple):
     size: int
 
 
-Record = Exec | Fork | Exit | Task | Garbage
+Record = Exec | Fork | Exit | Task | HookEvent | Garbage

@@ -9,7 +9,8 @@ from agent.decode.chunk import Chunks
 from agent.decode.exec import ExecDecoder
 from agent.decode.exit import decode_exit
 from agent.decode.fork import decode_fork
-from agent.decode.header import KIND_CHUNK, KIND_EXEC, KIND_EXIT, KIND_FORK
+from agent.decode.header import KIND_CHUNK, KIND_EXEC, KIND_EXIT, KIND_FORK, KIND_HOOK
+from agent.decode.hook import decode_hook
 from agent.events import Garbage, Record
 
 
@@ -23,6 +24,7 @@ class Decoder:
             KIND_FORK: decode_fork,
             KIND_EXIT: decode_exit,
             KIND_CHUNK: chunks.add,
+            KIND_HOOK: decode_hook,
         }
 
     def __call__(self, raw: bytes) -> Record | None:
