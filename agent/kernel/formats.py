@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records of tracepoints, as tracefs describes them (Linux Documentation/trace/events.rst, "Event formats")."""
+"""Records of tracepoints, as tracefs describes them (Linux Documentation/trace/events.rst)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of the kernel's functions, as /proc/kallsyms lists them, and the nearest to one that does not exist."""
+"""Names of the kernel's functions (/proc/kallsyms), and the nearest to one that does not exist."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _BESIDE = 4
-"""Names are compared when they begin or end with as many of the same letters: a comparison takes about 10 us."""
-_MOST = 4000
+"""Of many names those are compared that begin or end with as many of the same letters: one takes 10 us."""
+_FEW, _MOST = 500, 4000
 
 
 def read_symbols(proc: Path = Path("/proc")) -> dict[str, tuple[str, int]]:
@@ -23,7 +23,7 @@ def read_symbols(proc: Path = Path("/proc")) -> dict[str, tuple[str, int]]:
     for line in lines:
         # address, type, name, and for modules a tab and `[module]`
         parts = line.split(None, 3)
-        if len(parts) > 2 and parts[1] in "tTwW":
+        if len(parts) > 2 and parts[1] in "tTwW" and not parts[2].startswith("__pfx_"):
             module = parts[3].strip("[]") if len(parts) > 3 else ""
             before = found.get(parts[2])
             found[parts[2]] = (before[0], before[1] + 1) if before else (module, 1)
@@ -32,8 +32,10 @@ def read_symbols(proc: Path = Path("/proc")) -> dict[str, tuple[str, int]]:
 
 def nearest(name: str, names: Iterable[str], count: int = 3) -> tuple[str, ...]:
     """At most `count` names that somebody may have meant, best first."""
-    head, tail = name[:_BESIDE], name[-_BESIDE:]
-    beside = [other for other in names if other.startswith(head) or other.endswith(tail)]
+    beside = list(names)
+    if len(beside) > _FEW:
+        head, tail = name[:_BESIDE], name[-_BESIDE:]
+        beside = [other for other in beside if other.startswith(head) or other.endswith(tail)]
     beside.sort(key=lambda other: abs(len(other) - len(name)))
     return tuple(difflib.get_close_matches(name, beside[:_MOST], count, 0.7))
 
