@@ -81,23 +81,29 @@ inline_always u64 plain(u64 pointer)
 	return pointer;
 }
 
-/* Words of pt_regs that hold arguments: of functions, of system calls, of 32-bit system calls; the stack pointer and
- * the result. System V ABI; Linux arch/x86/entry/entry_64.S, arch/arm64/include/asm/ptrace.h. */
+/* Words of pt_regs that hold arguments, one byte each from the lowest: of functions, of system calls, of 32-bit system
+ * calls; the stack pointer and the result. System V ABI; Linux arch/x86/entry/entry_64.S, arch/arm64/include/asm/ptrace.h.
+ * Constants to shift, because the verifier knows what comes out of them. */
 #if defined(__TARGET_ARCH_x86)
-static const u8 function_words[6] = { 14, 13, 12, 11, 9, 8 };
-static const u8 syscall_words[6] = { 14, 13, 12, 7, 9, 8 };
-static const u8 compat_words[6] = { 5, 11, 12, 13, 14, 4 };
+#define FUNCTION_WORDS 0x08090b0c0d0eULL
+#define SYSCALL_WORDS 0x0809070c0d0eULL
+#define COMPAT_WORDS 0x040e0d0c0b05ULL
 #define STACK_WORD 19
 #define RESULT_WORD 10
 #define RETURN_POPS 8 /* the return address */
 #else
-static const u8 function_words[6] = { 0, 1, 2, 3, 4, 5 };
-static const u8 syscall_words[6] = { 0, 1, 2, 3, 4, 5 };
-static const u8 compat_words[6] = { 0, 1, 2, 3, 4, 5 };
+#define FUNCTION_WORDS 0x050403020100ULL
+#define SYSCALL_WORDS FUNCTION_WORDS
+#define COMPAT_WORDS FUNCTION_WORDS
 #define STACK_WORD 31
 #define RESULT_WORD 0
 #define RETURN_POPS 0
 #endif
+
+inline_always u32 argument_word(u64 words, u32 n)
+{
+	return words >> 8 * (n & 7) & 0xff;
+}
 
 inline_always u64 context_register(void *ctx, u32 word_number)
 {
@@ -109,7 +115,7 @@ inline_always u64 context_register(void *ctx, u32 word_number)
 
 inline_always u32 syscall_word(u32 n)
 {
-	return shape.flags & HOOK_COMPAT ? compat_words[n % 6] : syscall_words[n % 6];
+	return argument_word(shape.flags & HOOK_COMPAT ? COMPAT_WORDS : SYSCALL_WORDS, n);
 }
 
 /* Argument n of a system call whose pt_regs lie at `regs`. */
@@ -126,7 +132,7 @@ inline_always u64 raw_argument(void *ctx, u32 n, enum way way)
 	u64 first;
 
 	if (way == WAY_REGISTERS)
-		first = context_register(ctx, function_words[shape.flags & HOOK_SYSCALL ? 0 : n % 6]);
+		first = context_register(ctx, argument_word(FUNCTION_WORDS, shape.flags & HOOK_SYSCALL ? 0 : n));
 	else
 		first = plain(context_word(ctx, shape.flags & HOOK_SYSCALL || way == WAY_SYSCALL ? 0 : n));
 	return shape.flags & HOOK_SYSCALL || way == WAY_SYSCALL ? syscall_argument(first, n) : first;

@@ -102,6 +102,7 @@ inline_always void act(u32 slot, struct verdict *verdict, struct hook_scratch *s
 	u32 actions, at = verdict->matches;
 	struct match *match;
 
+	barrier_value(at);
 	if (!counts)
 		return;
 	add(&counts->matched, 1);
@@ -130,7 +131,7 @@ inline_always void act(u32 slot, struct verdict *verdict, struct hook_scratch *s
 		count_loss(LOSS_SCRATCH_BUSY, HOOK_POLICY);
 		return;
 	}
-	match = &verdict->match[at];
+	match = &verdict->match[at & (MATCHES_MOST - 1)];
 	match->selector = number;
 	match->reserved = 0;
 	match->actions = actions;
@@ -253,7 +254,11 @@ __attribute__((noinline)) int admit_match(u32 slot, u32 i, u32 to, u64 values)
 	struct match *match;
 	u32 number;
 
-	if (!verdict || !scratch || i >= MATCHES_MOST || to >= MATCHES_MOST)
+	barrier_value(i);
+	barrier_value(to);
+	i &= MATCHES_MOST - 1;
+	to &= MATCHES_MOST - 1;
+	if (!verdict || !scratch)
 		return 0;
 	match = &verdict->match[i];
 	number = match->selector;
