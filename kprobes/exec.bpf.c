@@ -94,6 +94,8 @@ __attribute__((noinline)) int send_more(u32 slot)
 		barrier_value(left);
 		if (left > CHUNK_BYTES)
 			left = CHUNK_BYTES;
+		else /* what cannot be read is filled with zeros: nothing old stands behind the end */
+			bpf_probe_read_kernel(chunk->data, CHUNK_BYTES, NULL);
 		if (bpf_probe_read_user(chunk->data, left, (const void *)(scratch->chunks.from + at)))
 			left = 0;
 		chunk->length = left;
@@ -254,8 +256,11 @@ inline_always int on_exec(struct task_struct *task, struct linux_binprm *binprm,
 	struct process *known = bpf_map_lookup_elem(&processes, &tgid);
 	u64 ktime = image_ktime(READ(typed, task, group_leader), typed);
 
-	if (turn == TURN_AGAIN && (!known || known->image_ktime == ktime))
-		return 0;
+	if (turn == TURN_AGAIN) {
+		if (!known || known->image_ktime == ktime)
+			return 0;
+		count(COUNTER_STOOD_IN + HOOK_EXEC);
+	}
 	if (known)
 		renew_image(known, tgid, ktime);
 	if (!scratch || scratch->busy) {

@@ -36,8 +36,11 @@ inline_always int on_exit(struct task_struct *task, bool group_dead, enum turn t
 		return 0;
 	tgid = READ(typed, task, tgid);
 	process = bpf_map_lookup_elem(&processes, &tgid);
-	if (turn == TURN_AGAIN && !process)
-		return 0;
+	if (turn == TURN_AGAIN) {
+		if (!process)
+			return 0;
+		count(COUNTER_STOOD_IN + HOOK_EXIT);
+	}
 	if (process)
 		last = *process;
 	else

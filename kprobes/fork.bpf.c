@@ -17,6 +17,7 @@ inline_always int on_fork(struct task_struct *creator, struct task_struct *child
 		known = bpf_map_lookup_elem(&processes, &tgid);
 		if (known && known->image_ktime == fresh.image_ktime)
 			return 0;
+		count(COUNTER_STOOD_IN + HOOK_FORK);
 	}
 	maker_tgid = READ(typed, creator, tgid);
 	maker = bpf_map_lookup_elem(&processes, &maker_tgid);

@@ -5,7 +5,7 @@
 
 #define PRIVILEGE_FLAGS (FLAG_SETUID | FLAG_SETGID | FLAG_FILECAPS | FLAG_PRIVILEGES_KNOWN)
 
-inline_always int on_new_credentials(struct task_struct *task, struct linux_binprm *binprm, bool typed)
+inline_always int on_new_credentials(struct task_struct *task, struct linux_binprm *binprm, enum turn turn, bool typed)
 {
 	struct cred *old = READ(typed, task, cred);
 	struct cred *new = READ(typed, binprm, cred);
@@ -17,6 +17,11 @@ inline_always int on_new_credentials(struct task_struct *task, struct linux_binp
 
 	if (!process)
 		return 0;
+	if (turn == TURN_AGAIN) {
+		if (process->flags & FLAG_PRIVILEGES_KNOWN)
+			return 0;
+		count(COUNTER_STOOD_IN + HOOK_PRIVILEGES);
+	}
 	if (mode & S_ISUID && READ(typed, new, euid.val) != READ(typed, old, euid.val))
 		flags |= FLAG_SETUID;
 	if (mode & S_ISGID && READ(typed, new, egid.val) != READ(typed, old, egid.val))
@@ -35,31 +40,31 @@ inline_always int on_new_credentials(struct task_struct *task, struct linux_binp
 SEC("tp_btf/sched_prepare_exec")
 int BPF_PROG(privileges_btf, struct task_struct *task, struct linux_binprm *binprm)
 {
-	return on_new_credentials(task, binprm, true);
+	return on_new_credentials(task, binprm, TURN_FIRST, true);
 }
 
-SEC("tp_btf/sched_prepare_exec") /* finds the same once more */
+SEC("tp_btf/sched_prepare_exec")
 int BPF_PROG(privileges_again, struct task_struct *task, struct linux_binprm *binprm)
 {
-	return on_new_credentials(task, binprm, true);
+	return on_new_credentials(task, binprm, TURN_AGAIN, true);
 }
 
 SEC("fentry/security_bprm_committing_creds")
 int BPF_PROG(privileges_fentry, struct linux_binprm *binprm)
 {
-	return on_new_credentials((struct task_struct *)bpf_get_current_task(), binprm, false);
+	return on_new_credentials((struct task_struct *)bpf_get_current_task(), binprm, TURN_FIRST, false);
 }
 
 SEC("lsm/bprm_committing_creds")
 int BPF_PROG(privileges_lsm, struct linux_binprm *binprm)
 {
-	return on_new_credentials((struct task_struct *)bpf_get_current_task(), binprm, false);
+	return on_new_credentials((struct task_struct *)bpf_get_current_task(), binprm, TURN_FIRST, false);
 }
 
 SEC("kprobe/security_bprm_committing_creds")
 int BPF_KPROBE(privileges_kprobe, struct linux_binprm *binprm)
 {
-	return on_new_credentials((struct task_struct *)bpf_get_current_task(), binprm, false);
+	return on_new_credentials((struct task_struct *)bpf_get_current_task(), binprm, TURN_FIRST, false);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

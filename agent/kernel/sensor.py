@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from agent.kernel.refusals import CAN_LOAD, explained, reason
 from agent.kernel.ring import Ring
 from agent.settings import KernelSettings
 
-__all__ = ["QUESTIONS", "REQUIRED", "Attached", "Choice", "Facts", "Sensor"]
+__all__ = ["QUESTIONS", "REQUIRED", "Attached", "Choice", "Facts", "Sensor", "require_capabilities"]
 
 CONFIG = struct.Struct("=QQIIIBB2x")
 """struct config of kprobes/include/wire.h."""
@@ -39,7 +40,8 @@ HOOKS = ("exec", "fork", "exit", "chunk", "privileges", "flood", "policy")
 CAUSES = ("ring_full", "map_full", "scratch_busy", "shed")
 _HOOK_COUNT = 8
 _SENT = len(CAUSES) * _HOOK_COUNT
-_COUNTERS = _SENT + _HOOK_COUNT
+_STOOD_IN = _SENT + _HOOK_COUNT
+_COUNTERS = _STOOD_IN + _HOOK_COUNT
 _TASK_IDENTITY = struct.Struct("=16xI4xQ")
 """Of struct record_header: tgid and image_ktime."""
 _ATTACH_ORDER = ("privileges", "fork", "exit", "exec")
@@ -70,13 +72,15 @@ class Sensor:
         self._object: BpfObject
         self._seconds: dict[str, str] = {}
         """Programs that stand in where the kernel skips the one that answers a question."""
+        self._skipped_before: dict[str, int] = {}
+        """Runs of first programs that were skipped until the last look, by question."""
         self._adopted = False
         """Whether the process map was there before us."""
 
     def open(self) -> None:
         """Raises PermissionMissing, KernelUnsupported or KernelRefused, each with cause and way out; nothing
         is left behind then."""
-        _require_capabilities()
+        require_capabilities()
         facts = Facts.of_this_kernel()
         left = candidates(facts)
         try:
@@ -224,7 +228,7 @@ class Sensor:
             for c, cause in enumerate(CAUSES)
             for h, hook in enumerate(HOOKS)
             if totals[c * _HOOK_COUNT + h]
-        } | self._missed()
+        } | self._missed(totals)
 
     def sent(self) -> dict[str, int]:
         """Records sent since start, by hook."""
@@ -278,17 +282,31 @@ class Sensor:
         rows = list(struct.iter_unpack(f"={_COUNTERS}Q", values))
         return [sum(column) for column in zip(*rows, strict=True)]
 
-    def _missed(self) -> dict[tuple[str, str], int]:
-        """Runs that the kernel skipped because the program was already running on that CPU; of two programs
-        that stand in for each other, those that both can have missed."""
+    def _missed(self, totals: Sequence[int]) -> dict[tuple[str, str], int]:
+        """Runs that the kernel skipped because the program was already running on that CPU, or another task
+        was preempted inside it there (enum turn)."""
         found = {}
         for question, entry in self.programs.items():
-            if entry.choice.kind != "iter":
-                programs = self._programs_of(entry)
-                misses = min(program_info(self._object.program_fd(p)).recursion_misses for p in programs)
-                if misses:
-                    found["recursion", question] = misses
+            if entry.choice.kind == "iter":
+                continue
+            programs = self._programs_of(entry)
+            skipped = [program_info(self._object.program_fd(p)).recursion_misses for p in programs]
+            missed = skipped[0]
+            if len(skipped) > 1:
+                # who was skipped just now may be on the way to the second program: counted with the next look
+                settled = self._skipped_before.get(question, 0) if entry.attached else missed
+                self._skipped_before[question] = missed
+                stood_in = totals[_STOOD_IN + HOOKS.index(question)]
+                missed = missed_by_both(settled, stood_in, skipped[1])
+            if missed:
+                found["recursion", question] = missed
         return found
+
+
+def missed_by_both(skipped: int, stood_in: int, skipped_again: int) -> int:
+    """How often neither of two programs ran, at most: the first was `skipped`, the second did its work
+    `stood_in` times and was itself `skipped_again`. Threads, who make no record, may be among them."""
+    return max(0, min(skipped - stood_in, skipped_again))
 
 
 def _config(settings: KernelSettings, facts: Facts) -> bytes:
@@ -312,7 +330,8 @@ def _question_of(error: KernelRefused, left: Candidates) -> str:
     )
 
 
-def _require_capabilities() -> None:
+def require_capabilities() -> None:
+    """Raises PermissionMissing."""
     if may_load(effective_capabilities()):
         return
     who = "root without these capabilities" if os.geteuid() == 0 else f"uid {os.geteuid()}"

@@ -147,9 +147,11 @@ struct process {
 /* Everything that was not sent is counted where it was not sent: losses[cause * HOOK_COUNT + hook]. */
 enum hook { HOOK_EXEC, HOOK_FORK, HOOK_EXIT, HOOK_CHUNK, HOOK_PRIVILEGES, HOOK_FLOOD, HOOK_POLICY, HOOK_COUNT = 8 };
 enum loss_cause { LOSS_RING_FULL, LOSS_MAP_FULL, LOSS_SCRATCH_BUSY, LOSS_SHED, LOSS_CAUSES = 4 };
-/* Slots after the losses count what was sent, by hook. */
+/* Slots after the losses count what was sent, by hook, and then what a second program did because the first had
+ * been skipped (enum turn). */
 #define COUNTER_SENT (LOSS_CAUSES * HOOK_COUNT)
-#define COUNTERS (COUNTER_SENT + HOOK_COUNT)
+#define COUNTER_STOOD_IN (COUNTER_SENT + HOOK_COUNT)
+#define COUNTERS (COUNTER_STOOD_IN + HOOK_COUNT)
 
 /* One value per CPU, so that the reader takes all of them with one call. */
 struct counters {

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from agent.decode.header import KIND_EXEC, KIND_EXIT, KIND_FORK
+from agent.decode.chunk import CHUNK, CHUNK_BYTES
+from agent.decode.header import KIND_CHUNK, KIND_EXEC, KIND_EXIT, KIND_FORK
 from agent.decode.task import decode_tasks
 from agent.errors import KernelRefused, KernelUnsupported, PermissionMissing
 from agent.kernel import objects, sensor
@@ -319,6 +320,18 @@ def kinds_of_records(one: Sensor, pid: int) -> list[int]:
     return [record[0] for record in records if int.from_bytes(record[16:20], "little") == pid]
 
 
+def test_behind_the_end_of_a_chunk_there_is_nothing_old(opened: Opener) -> None:
+    one = opened()
+    for _ in range(30):  # more than the ring holds
+        subprocess.run(["/bin/true", *["x" * 1000] * 12], check=True)
+        one.ring.drain()
+    subprocess.run(["/bin/true", "y" * 5000], check=True)
+    chunks = [record for _ in range(8) for record in one.ring.drain() if record[0] == KIND_CHUNK]
+    (last,) = [record for record in chunks if b"yyyy" in record]
+    length = CHUNK.unpack_from(last)[-1]
+    assert 5000 < length < 5100 and last[CHUNK.size :].endswith(b"y\0" + bytes(CHUNK_BYTES - length))
+
+
 def ended_child() -> int:
     with subprocess.Popen(["/bin/true"]) as child:
         return child.pid
@@ -338,5 +351,17 @@ def test_what_the_kernel_skipped_is_done_by_the_program_behind_it(
         if question in one._seconds:
             one._object.detach(entry.choice.program)
     assert kinds_of_records(one, ended_child()) == [KIND_FORK, KIND_EXEC, KIND_EXIT]
+    stood_in = one._totals()[sensor._STOOD_IN :]
+    assert [stood_in[sensor.HOOKS.index(question)] > 0 for question in ("fork", "exec", "exit")] == [True] * 3
     changed = [entry.question for entry in one.verify_attached()]
     assert sorted(changed) == sorted(one._seconds)
+
+
+@pytest.mark.parametrize(
+    ("skipped", "stood_in", "skipped_again", "most"),
+    [(0, 0, 0, 0), (5, 5, 3, 0), (5, 4, 3, 1), (9, 1, 3, 3), (5, 7, 3, 0)],
+)
+def test_only_what_neither_program_saw_is_lost(
+    skipped: int, stood_in: int, skipped_again: int, most: int
+) -> None:
+    assert sensor.missed_by_both(skipped, stood_in, skipped_again) == most
