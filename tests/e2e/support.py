@@ -149,7 +149,11 @@ class Agent:
         """Numbers of the programs that it holds, from its descriptors (proc(5), fdinfo)."""
         found = set()
         for info in Path(f"/proc/{self.process.pid}/fdinfo").iterdir():
-            lines = (line.split(":\t") for line in info.read_text().splitlines())
+            try:
+                text = info.read_text()
+            except FileNotFoundError:
+                continue  # closed meanwhile
+            lines = (line.split(":\t") for line in text.splitlines())
             found |= {int(words[1]) for words in lines if words[0] == "prog_id"}
         return found
 
