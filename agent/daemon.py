@@ -32,7 +32,7 @@ from agent.enrich.tree import ProcessTree
 from agent.enrich.users import UserNames
 from agent.errors import StageDied, TracehoundError
 from agent.kernel.ring import BATCH_RECORDS
-from agent.kernel.sensor import Sensor
+from agent.kernel.sensor import Sensor, require_capabilities
 from agent.log.clock import WallClock
 from agent.log.encode import NAMESPACES, Encoder
 from agent.log.records import Line, SegmentFacts
@@ -94,6 +94,7 @@ class Daemon:
     def open(self) -> None:
         """Everything that can fail at start, in the order in which failing is cheapest to undo."""
         settings = self.settings
+        require_capabilities()  # before anything is made on disk
         host_ns = host_namespaces(NAMESPACES) if settings.enrich.namespaces else []
         redactor = self._redactor(settings)
         self._users = UserNames()

@@ -83,6 +83,7 @@ def build_state(daemon: Daemon) -> dict[str, Any]:
         "version": __version__,
         "node_name": daemon.node_name,
         "boot_id": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+        "pid_ns": str(Path("/proc/self/ns/pid").stat().st_ino),
         "started": format_time(time.time_ns() - int(uptime * 1e9)),
         "kernel": os.uname().release,
         "state": "stopping" if daemon._stop_reason else "running",

@@ -86,7 +86,9 @@ def read_state(log_dir: Path) -> AgentState:
     if not isinstance(content, dict) or not isinstance(content.get("pid"), int):
         raise AgentUnreachable(f"{path} holds no agent's state", "look who else writes to this directory")
     age = _age(content)
-    return AgentState(content, age, age <= FRESH_SECONDS or _runs(content), str(path))
+    ours = content.get("pid_ns") == _pid_namespace()
+    alive = _runs(content) if ours or age > FRESH_SECONDS else True
+    return AgentState(content, age, alive, str(path))
 
 
 def explain_dead(state: AgentState) -> AgentUnreachable:
@@ -140,6 +142,14 @@ def _lived_at(pid: int, moment: str) -> bool:
         return False
     later = seconds_between(as_log_time(int(created * 1e9)), moment)
     return later is None or later > -1
+
+
+def _pid_namespace() -> str:
+    """In which pids mean the same as to us."""
+    try:
+        return str(Path("/proc/self/ns/pid").stat().st_ino)
+    except OSError:
+        return ""
 
 
 def _boot_id() -> str:

@@ -102,6 +102,7 @@ def _facts(content: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("processes", f"{content.get('processes', 0):,}"),
         ("shedding", f"step {content['shed_step']}" if content.get("shed_step") else ""),
         ("log", _log(content.get("log", {}))),
+        ("reload", _reload(content.get("reload") or {})),
     ]
 
 
@@ -146,6 +147,15 @@ def _ring(ring: Mapping[str, Any]) -> str:
     if "bytes" not in ring:
         return ""
     return f"{human_size(ring['bytes'])}, {ring.get('fill', 0):.0%} full, at most {ring.get('peak', 0):.0%}"
+
+
+def _reload(reload: Mapping[str, Any]) -> str:
+    """Only what somebody has to do something about."""
+    if reload.get("ok", True):
+        return ""
+    return (
+        f"refused at {reload.get('at', '?')}, the old settings stay: {'; '.join(reload.get('problems', ()))}"
+    )
 
 
 def _log(log: Mapping[str, Any]) -> str:

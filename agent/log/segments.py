@@ -8,6 +8,7 @@ order in which the segments were written.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -39,9 +40,11 @@ class SegmentName(NamedTuple):
 
 
 def list_segments(directory: Path) -> list[SegmentName]:
-    """All segments of the directory, oldest first. Raises OSError when it cannot be read."""
-    names = (SegmentName.parse(path.name) for path in directory.iterdir())
-    return sorted(name for name in names if name is not None)
+    """All segments of the directory, oldest first. Raises OSError when it cannot be read. What is no file is
+    none: a pipe of that name would hold up who opens it."""
+    with os.scandir(directory) as entries:
+        names = ((SegmentName.parse(entry.name), entry) for entry in entries)
+        return sorted(name for name, entry in names if name is not None and entry.is_file())
 
 
 def next_name(wall_ms: int, after_ms: int, first_sequence: int) -> SegmentName:

@@ -122,3 +122,11 @@ def test_with_neither_both_are_named(log: LogMaker) -> None:
         ask_state(Whereabouts("/no/such/socket", log.directory))
     with pytest.raises(AgentUnreachable, match=r"no such socket$"):
         ask_state(Whereabouts("/no/such/socket", None))
+
+
+def test_a_fresh_state_of_a_process_that_is_gone_is_dead(log: LogMaker, write_state: WriteState) -> None:
+    here = str(os.stat("/proc/self/ns/pid").st_ino)
+    write_state(pid=DEAD_PID, pid_ns=here)
+    assert not read_state(log.directory).alive
+    write_state(pid_ns=here)
+    assert read_state(log.directory).alive

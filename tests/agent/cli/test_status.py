@@ -146,3 +146,11 @@ def test_a_socket_that_was_named_alone_must_answer(call: Call) -> None:
     status, out, err = call("status", "--socket", "/no/such/socket")
     assert (status, out) == (7, "")
     assert "there is no such socket\nhint: start it with `tracehound run`" in err
+
+
+def test_a_reload_that_was_refused_is_told(call: Call, log: LogMaker, write_state: WriteState) -> None:
+    write_state(reload={"ok": False, "at": stamp(0), "problems": ["f.yaml:1: a: unknown key"]})
+    out = call("status", "--log-dir", log.directory)[1]
+    assert f"  reload     refused at {stamp(0)}, the old settings stay: f.yaml:1: a: unknown key\n" in out
+    write_state(reload={"ok": True, "at": stamp(0), "problems": ["x (needs a restart)"]})
+    assert "  reload " not in call("status", "--log-dir", log.directory)[1]

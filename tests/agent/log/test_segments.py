@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import os
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,12 @@ def test_segments_are_listed_in_order_of_time(tmp_path: Path) -> None:
     for name in [*reversed(names), "lock", "status.json"]:
         (tmp_path / str(name)).touch()
     assert list_segments(tmp_path) == names
+
+
+def test_what_is_no_file_is_no_segment(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / str(SegmentName(1_767_225_600_000, 1)))
+    (tmp_path / str(SegmentName(1_767_225_600_001, 2))).mkdir()
+    assert list_segments(tmp_path) == []
 
 
 def test_a_clock_that_was_set_back_does_not_lead_to_a_lower_name() -> None:
