@@ -65,7 +65,9 @@ enum value_type {
 	VALUE_LOAD_INFO = 26,  /* struct load_info *; sent as struct sent_module */
 	VALUE_NET_DEVICE = 27, /* struct net_device *; sent as its name */
 	VALUE_SYSCALL = 28,    /* sent as u64 number | u64 abi << 32 */
-	VALUE_DATA_LOC = 29,   /* tracepoint __data_loc string; sent as VALUE_STRING */
+	VALUE_DATA_LOC = 29,   /* tracepoint __data_loc string; sent as VALUE_STRING. SOURCE_RECORD, the address of the
+				  field's u32: bytes << 16 | offset from the record's begin, which is step[0].offset
+				  before that address */
 	VALUE_NOP = 30,        /* nothing is read or sent */
 };
 
@@ -77,6 +79,7 @@ enum value_flags {
 	VALUE_SIGNED = 1 << 3,
 };
 
+/* step[0] of SOURCE_FIELD, SOURCE_REGISTER and SOURCE_RECORD belongs to the source: following begins with step[1]. */
 struct value_step {
 	u32 offset;      /* added to the address */
 	u32 dereference; /* then: address = *(u64 *)address */
