@@ -81,6 +81,16 @@ class Btf:
             raise KernelUnsupported(f"no types in {path}")
         return cls(handle, owned=True)
 
+    @classmethod
+    def of_module(cls, number: int, kernel: Btf) -> Btf:
+        """The types of the BTF with this number on top of the kernel's. Empty when it went, or builds on
+        others: then it is false and finds nothing."""
+        handle = libbpf().btf__load_from_kernel_by_id_split(number, kernel._handle)
+        return cls(handle or 0, owned=True)
+
+    def __bool__(self) -> bool:
+        return bool(self._handle)
+
     def close(self) -> None:
         """Frees the kernel's BTF (about 6 MB)."""
         if self._owned and self._handle:

@@ -140,6 +140,10 @@ class BpfObject:
         """File descriptor of a loaded program, negative when it was not selected."""
         return int(libbpf().bpf_program__fd(self._program(name)))
 
+    def program_handle(self, name: str) -> int:
+        """libbpf's `struct bpf_program *`, valid until close."""
+        return self._program(name)
+
     def attach(self, name: str) -> int:
         """Attaches by the program's section name; returns the link's file descriptor."""
         handle = libbpf().bpf_program__attach(self._program(name))

@@ -33,7 +33,7 @@ def open_pinned_processes(directory: Path, shape: Mapping[str, int]) -> tuple[in
     Other maps of ours are unpinned: their content means something else to this version. Raises
     KernelUnsupported when the directory is not on a bpffs or holds something else under our name.
     """
-    _require_bpffs(directory)
+    require_bpffs(directory)
     notices = []
     path = pin_path(directory)
     for other in sorted(directory.glob("processes_v*")):
@@ -76,7 +76,8 @@ def _difference(fd: int, shape: Mapping[str, int]) -> str:
     return next((name for name, wanted in shape.items() if int(facts.get(name, "-1"), 0) != wanted), "")
 
 
-def _require_bpffs(directory: Path) -> None:
+def require_bpffs(directory: Path) -> None:
+    """Makes a directory on a bpffs. Raises KernelUnsupported, with the way out, where it cannot be one."""
     there = next(place for place in (directory, *directory.absolute().parents) if place.exists())
     if _filesystem_type(there) != "bpf":
         raise KernelUnsupported(f"pin directory {directory} is not on a bpffs", _BPFFS_HINT)

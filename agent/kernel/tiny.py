@@ -11,6 +11,7 @@ import fcntl
 import os
 import struct
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,6 +117,39 @@ def load(kind: str, hook: str, btf: Btf, code: bytes = RETURN_0, name: str = "th
         text = log.value.decode(errors="replace")
         raise libbpf().refused(f"{kind} program refused", -fd, log=text)
     return int(fd)
+
+
+def load_code(form: ProgramType, target: tuple[int, int], code: bytes, name: str) -> int:
+    """Loads instructions as a program of this type; `target`: number in BTF and the descriptor of a
+    module's BTF. Raises KernelRefused with the verifier's log."""
+    log = ctypes.create_string_buffer(_LOG_BYTES)
+    options = LoadOptions(
+        sz=ctypes.sizeof(LoadOptions),
+        attempts=5,
+        expected_attach_type=form.attach,
+        attach_btf_id=target[0],
+        attach_btf_obj_fd=target[1],
+        log_level=1,
+        log_size=_LOG_BYTES,
+        log_buf=ctypes.cast(log, ctypes.c_char_p),
+    )
+    fd = libbpf().bpf_prog_load(form.type, name.encode(), b"GPL", code, len(code) // 8, ctypes.byref(options))
+    if fd < 0:
+        raise libbpf().refused(f"program {name} refused", -fd, log=log.value.decode(errors="replace") or " ")
+    return int(fd)
+
+
+@cache
+def takes_fetching_atomics() -> bool:
+    """Whether this kernel has atomic instructions that return a value: Linux kernel commit 5ca419f2864a
+    "bpf: Add BPF_FETCH field / create atomic_fetch_add instruction" (in v5.12)."""
+    one_on_stack = struct.pack("=BBhi", 0x7A, 10, -8, 1) + struct.pack("=BBhi", 0xB7, 1, 0, 1)
+    fetch_add = struct.pack("=BBhi", 0xDB, 10 | 1 << 4, -8, 1)
+    try:
+        os.close(load_code(TYPES["raw_tp"], (0, 0), one_on_stack + fetch_add + RETURN_0, "th_probe"))
+    except KernelRefused:
+        return False
+    return True
 
 
 def attach(kind: str, hook: str, program: int) -> int:

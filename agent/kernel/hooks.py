@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The programs on the hooks: each hook has a dispatcher that is attached once, and the current version of
+its program in the dispatcher's array. A change is a write to maps, or another version in the slot; either
+way a call is judged exactly once, and what fails leaves what ran before."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import struct
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from agent.errors import KernelRefused, TracehoundError
+from agent.kernel import dispatch, hookpins
+from agent.kernel.attaching import Attachment, attach
+from agent.kernel.hookprogram import Compiled, Version, load_version
+from agent.kernel.libbpf import libbpf
+from agent.kernel.links import program_id, program_info, program_on
+from agent.kernel.mapfill import PROGRAM_ARRAY, make_map
+from agent.kernel.sharedmaps import READ_BY_ALL, SharedMaps
+from agent.kernel.targets import Targets
+from agent.kernel.template import MapForm, Template, capture
+from agent.kernel.tiny import ProgramType, load_code, takes_fetching_atomics
+
+if TYPE_CHECKING:
+    from agent.policy.values import HookKey
+
+__all__ = ["HookSet", "HookState", "unpin_all"]
+
+unpin_all = hookpins.unpin_all
+
+BY_NUMBER = ("sys_enter", "sys_exit")
+"""One dispatcher serves all system calls."""
+_PLAIN = ("kprobe", "kretprobe", "tracepoint", "raw_tp", *BY_NUMBER)
+"""May run where older kernels cannot allocate map entries (agent/kernel/choices.py, needs_preallocation)."""
+_SETTLED_S = 1.0
+"""After this time no call runs in a version that was replaced, and its counts are final."""
+
+
+class HookState(NamedTuple):
+    """One hook as it is now."""
+
+    attach: str
+    target: str
+    program_id: int
+    instructions: int
+    """That the verifier looked at."""
+    memory_bytes: int
+    """Kernel memory of the program and its own maps."""
+    survives_restart: bool
+    is_pinned: bool
+    is_attached: bool
+    """Asked of the kernel now."""
+    missed: int
+    """Calls that were not judged because the dispatcher was running on that CPU already."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """An attached dispatcher with its array."""
+
+    array: int
+    slots: int
+    attachment: Attachment | None = None
+    dispatcher: int = 0
+    """Number of its program."""
+    dispatcher_fd: int = -1
+    pinned: Path | None = None
+    adopted: bool = False
+
+    def put(self, slot: int, program: int) -> None:
+        """The moment of a change."""
+        if libbpf().bpf_map_update_elem(self.array, _u32(slot), _u32(program), 0):
+            raise libbpf().refused("the dispatcher cannot jump to the program", ctypes.get_errno(), log=" ")
+
+    def clear(self, slot: int) -> None:
+        """Nothing is judged there any more."""
+        libbpf().bpf_map_delete_elem(self.array, _u32(slot))
+
+    def close(self) -> None:
+        """Detaches, unless it is pinned."""
+        if self.attachment:
+            self.attachment.close()
+        for fd in (self.dispatcher_fd, self.array):
+            if fd >= 0:
+                os.close(fd)
+
+
+@dataclass(slots=True)
+class _Hook:
+    """One hook: its place and what judges there."""
+
+    place: _Place
+    slot: int
+    version: Version
+    earlier: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    """Counts of versions that are gone, by selector."""
+    retired: list[tuple[float, Version]] = field(default_factory=list)
+    """Replaced versions in which a call may still run, by when they were replaced (CLOCK_MONOTONIC)."""
+
+
+class HookSet:
+    """All hooks of all policies. Keys are HookKey: (attach, target)."""
+
+    def __init__(self, shared: SharedMaps, pin_dir: Path | None = None, file: str = "") -> None:
+        """`pin_dir`: on a bpffs; what is pinned there already is taken over, hook by hook, as it is
+        installed. `file`: another object with the hook programs, for tests."""
+        self._shared = shared
+        self._pin_dir = pin_dir
+        self._file = file or ("hook.bpf.o" if takes_fetching_atomics() else "hook_plain.bpf.o")
+        self._targets = Targets()
+        self._templates: dict[str, Template] = {}
+        self._places: dict[tuple[str, str], _Place] = {}
+        self._hooks: dict[HookKey, _Hook] = {}
+        self._layout: dispatch.CallLayout | None = None
+        self._preallocates: bool | None = None
+
+    def install(self, key: HookKey, compiled: Compiled) -> None:
+        """Makes `compiled` what judges at the hook. Raises KernelRefused or KernelUnsupported; then what
+        ran there before runs on."""
+        grown = self._shared.grow(_flags(compiled), compiled.sizes)
+        hook = self._hooks.get(key)
+        if hook and hook.version.takes(compiled) and not grown:
+            hook.version.become(compiled)
+        else:
+            self._load(key, compiled)
+        if grown.intersection(READ_BY_ALL):
+            self._renew_all_but(key)
+
+    def remove(self, key: HookKey) -> None:
+        """Detaches; nothing to do for a hook that is not there."""
+        hook = self._hooks.pop(key, None)
+        if not hook:
+            return
+        hook.place.clear(hook.slot)
+        for version in (hook.version, *(version for _, version in hook.retired)):
+            version.close()
+        self._leave(key)
+
+    def flip(self, epoch: int) -> None:
+        """Switches to the selectors of this epoch, on all hooks at one instant."""
+        self._shared.flip(epoch)
+
+    def counts(self, key: HookKey) -> dict[int, tuple[int, ...]]:
+        """struct selector_count by selector, since the hook is there and over all its versions."""
+        hook = self._hooks[key]
+        self._settle(hook)
+        found = dict(hook.earlier)
+        for version in (hook.version, *(version for _, version in hook.retired)):
+            _add(found, version)
+        return found
+
+    def keys(self) -> list[HookKey]:
+        """All hooks."""
+        return list(self._hooks)
+
+    def state(self) -> dict[HookKey, HookState]:
+        """Every hook as the kernel tells it now."""
+        return {key: self._state_of(key, hook) for key, hook in self._hooks.items()}
+
+    def finish(self) -> None:
+        """After a batch of changes: frees what only loading needs, and settles counts."""
+        self._targets.forget()
+        for hook in self._hooks.values():
+            self._settle(hook)
+
+    def drop_unclaimed(self) -> list[str]:
+        """Detaches what was pinned by an agent before and is no policy's now; returns it as `kind target`."""
+        dropped = []
+        for kind, target, path in list(hookpins.pinned(self._pin_dir)) if self._pin_dir else []:
+            place = next((place for place in self._places.values() if place.pinned == path), None)
+            if place is None:
+                hookpins.unpin(path)
+                dropped.append(f"{kind} {target}")
+            elif place.adopted:
+                used = {hook.slot for hook in self._hooks.values() if hook.place is place}
+                for slot in set(range(place.slots)) - used:
+                    place.clear(slot)
+        return dropped
+
+    def close(self) -> None:
+        """Gives everything back; hooks run on where they are pinned."""
+        for hook in self._hooks.values():
+            for version in (hook.version, *(version for _, version in hook.retired)):
+                version.close()
+        for place in self._places.values():
+            place.close()
+        for template in self._templates.values():
+            template.close()
+        self._hooks.clear()
+        self._places.clear()
+        self._templates.clear()
+        self._targets.close()
+
+    def _load(self, key: HookKey, compiled: Compiled) -> None:
+        """Another version in the slot; the dispatcher first where the hook is new."""
+        template = self._template(key.attach)
+        target = self._targets.find(template.attach, _target(key))
+        preallocate = key.attach in _PLAIN and self._must_preallocate()
+        version = load_version(template, target, compiled, self._shared.descriptors(), preallocate)
+        hook = self._hooks.get(key)
+        slot = _slot(key)
+        try:
+            place = hook.place if hook else self._place(key, template)
+            place.put(slot, version.program)
+            if not place.attachment:
+                self._attach(key, place)
+        except TracehoundError:
+            version.close()
+            if not hook:
+                self._leave(key)
+            raise
+        if hook:
+            hook.retired.append((time.monotonic(), hook.version))
+            hook.version = version
+        else:
+            self._hooks[key] = hook = _Hook(place, slot, version)
+        self._settle(hook)
+
+    def _place(self, key: HookKey, template: Template) -> _Place:
+        """The dispatcher for a hook, there already or made here and not attached yet."""
+        name = _place_key(key)
+        place = self._places.get(name)
+        if place:
+            return place
+        slots = 2 * dispatch.SYSTEM_CALLS if key.attach in BY_NUMBER else 1
+        path = hookpins.place_of(self._pin_dir, *name) if self._pin_dir else None
+        found = hookpins.find(path, slots) if path else None
+        if found:
+            place = _Place(found.programs, slots, Attachment(found.link), pinned=path, adopted=True)
+            place.dispatcher = program_on(found.link)
+            place.dispatcher_fd = libbpf().bpf_prog_get_fd_by_id(place.dispatcher)
+        else:
+            array = make_map("th_dispatch", MapForm(PROGRAM_ARRAY, 4, 4, slots, 0))
+            place = _Place(array.fd, slots)
+            self._places[name] = place
+            target = self._targets.find(template.attach, _target(key))
+            code = self._dispatcher(key, array.fd)
+            place.dispatcher_fd = load_code(
+                ProgramType(template.type, template.attach), target, code, "th_dispatcher"
+            )
+            place.dispatcher = program_id(place.dispatcher_fd)
+        self._places[name] = place
+        return place
+
+    def _dispatcher(self, key: HookKey, array: int) -> bytes:
+        if key.attach not in BY_NUMBER:
+            return dispatch.jump_to_slot_0(array)
+        if self._layout is None:
+            self._layout = dispatch.call_layout(self._targets.kernel())
+        return dispatch.jump_by_call(array, self._layout, key.attach == "sys_exit")
+
+    def _attach(self, key: HookKey, place: _Place) -> None:
+        kind, target = ("raw_tp", key.attach) if key.attach in BY_NUMBER else key
+        if (
+            self._template(key.attach).attach == 23
+        ):  # BPF_TRACE_RAW_TP: the program itself names the tracepoint
+            kind = "tp_btf"
+        place.attachment = attach(kind, target, place.dispatcher_fd)
+        if self._pin_dir and place.attachment.can_pin:
+            path = hookpins.place_of(self._pin_dir, *_place_key(key))
+            hookpins.pin(path, link=place.attachment.link, programs=place.array)
+            place.pinned = path
+
+    def _leave(self, key: HookKey) -> None:
+        """Takes the dispatcher away when no hook uses it."""
+        name = _place_key(key)
+        place = self._places.get(name)
+        if place and not any(hook.place is place for hook in self._hooks.values()):
+            if place.pinned:
+                hookpins.unpin(place.pinned)
+            del self._places[name]
+            place.close()
+
+    def _template(self, kind: str) -> Template:
+        known = self._templates.get(kind)
+        if known is None:
+            known = self._templates[kind] = capture(self._file, f"hook_{kind}", self._shared.descriptors())
+        return known
+
+    def _must_preallocate(self) -> bool:
+        if self._preallocates is None:
+            self._preallocates = not self._targets.kernel().has_struct("bpf_mem_alloc")
+        return self._preallocates
+
+    def _renew_all_but(self, key: HookKey) -> None:
+        """Binds all other programs to shared maps that grew; one that fails keeps the small map."""
+        for other in [other for other in self._hooks if other != key]:
+            with suppress(KernelRefused):
+                self._load(other, self._hooks[other].version.compiled)
+
+    def _settle(self, hook: _Hook) -> None:
+        """Takes the counts of versions in which nothing runs any more, and frees those."""
+        while hook.retired and time.monotonic() - hook.retired[0][0] > _SETTLED_S:
+            _, version = hook.retired.pop(0)
+            _add(hook.earlier, version)
+            version.close()
+
+    def _state_of(self, key: HookKey, hook: _Hook) -> HookState:
+        place, version = hook.place, hook.version
+        link = place.attachment.link if place.attachment else -1
+        missed = program_info(place.dispatcher_fd).recursion_misses if place.dispatcher_fd >= 0 else 0
+        return HookState(
+            *key,
+            program_id=program_id(version.program),
+            instructions=version.instructions,
+            memory_bytes=version.memory(),
+            survives_restart=bool(place.attachment and place.attachment.can_pin),
+            is_pinned=place.pinned is not None,
+            is_attached=link >= 0 and program_on(link) == place.dispatcher,
+            missed=missed,
+        )
+
+
+def _flags(compiled: Compiled) -> int:
+    """enum hook_flags of a shape: its second word."""
+    return int.from_bytes(compiled.shape[4:8], "little")
+
+
+def _target(key: HookKey) -> str:
+    return key.attach if key.attach in BY_NUMBER else key.target
+
+
+def _place_key(key: HookKey) -> tuple[str, str]:
+    return (key.attach, "") if key.attach in BY_NUMBER else (key.attach, key.target)
+
+
+def _slot(key: HookKey) -> int:
+    if key.attach not in BY_NUMBER:
+        return 0
+    abi, _, number = key.target.rpartition("/")
+    return int(number) + (dispatch.SYSTEM_CALLS if abi == "32" else 0)
+
+
+def _add(found: dict[int, tuple[int, ...]], version: Version) -> None:
+    for bit, row in enumerate(version.counts()):
+        if any(row):
+            found[bit] = tuple(map(sum, itertools.zip_longest(found.get(bit, ()), row, fillvalue=0)))
+
+
+def _u32(number: int) -> bytes:
+    return struct.pack("=I", number)
