@@ -35,7 +35,9 @@ BY_KEY(integers, BPF_MAP_TYPE_HASH, struct integer_key);
 BY_KEY(strings_24, BPF_MAP_TYPE_HASH, struct string_key_24);
 BY_KEY(strings_120, BPF_MAP_TYPE_HASH, struct string_key_120);
 BY_KEY(strings_504, BPF_MAP_TYPE_HASH, struct string_key_504);
+#ifdef SINCE_V512
 BY_KEY(strings_4096, BPF_MAP_TYPE_HASH, struct string_key_4096);
+#endif
 BY_KEY(networks, BPF_MAP_TYPE_LPM_TRIE, struct network_key);
 BY_KEY(prefixes, BPF_MAP_TYPE_LPM_TRIE, struct prefix_key);
 BY_KEY(postfixes, BPF_MAP_TYPE_LPM_TRIE, struct postfix_key);
@@ -269,10 +271,30 @@ inline_always void place_of(struct place *place, u64 word, u32 type, bool typed)
 		place_of_path(place, &file->f_path, typed);
 }
 
+/* The two bucket numbers that the readers of names give in one. */
+struct buckets {
+	u64 one, two;
+	bool one_known, two_known;
+};
+
+inline_always struct buckets buckets_of(u64 both)
+{
+	struct buckets found = { .one = both & 0xffff, .two = both >> 16 & 0xffff };
+
+	found.one_known = found.one < PATH_BUCKETS;
+	found.two_known = found.two < PATH_BUCKETS;
+	barrier_value(found.one);
+	barrier_value(found.two);
+	found.one &= PATH_BUCKETS - 1;
+	found.two &= PATH_BUCKETS - 1;
+	return found;
+}
+
 inline_always bool pass_path(void *ctx, u64 *words, struct path_table *table, u32 which, enum way way)
 {
-	u32 value = shape.path_value[which], asks = shape.path_asks[which], bucket, second;
+	u32 value = shape.path_value[which], asks = shape.path_asks[which];
 	bool typed = way == WAY_TYPED;
+	struct buckets found;
 	struct place place;
 
 	if (value >= HOOK_VALUES)
@@ -282,28 +304,24 @@ inline_always bool pass_path(void *ctx, u64 *words, struct path_table *table, u3
 	if (!place.dentry)
 		return true;
 	if (asks & (PATH_ASKS_LAST | PATH_ASKS_END)) {
-		bucket = path_buckets_last(place.dentry, place.mount);
-		second = bucket >> 16;
-		bucket &= 0xffff;
+		found = buckets_of(path_buckets_last(place.dentry, place.mount));
 #pragma unroll
 		for (u32 w = 0; w < SET_WORDS; w++) {
 			if (w >= shape.words)
 				continue;
-			if (asks & PATH_ASKS_LAST && bucket < PATH_BUCKETS)
-				words[w] &= table->last[w][bucket];
-			if (asks & PATH_ASKS_END && second < PATH_BUCKETS)
-				words[w] &= table->end[w][second];
+			if (asks & PATH_ASKS_LAST && found.one_known)
+				words[w] &= table->last[w][found.one];
+			if (asks & PATH_ASKS_END && found.two_known)
+				words[w] &= table->end[w][found.two];
 		}
 	}
 	if (asks & PATH_ASKS_FIRST && !is_empty(words)) {
-		bucket = path_buckets_top(place.dentry, place.mount);
-		second = bucket >> 16;
-		bucket &= 0xffff;
-		if (bucket < PATH_BUCKETS && second < PATH_BUCKETS) {
+		found = buckets_of(path_buckets_top(place.dentry, place.mount));
+		if (found.one_known && found.two_known) {
 #pragma unroll
 			for (u32 w = 0; w < SET_WORDS; w++)
 				if (w < shape.words)
-					words[w] &= table->first[w][bucket] | table->second[w][second];
+					words[w] &= table->first[w][found.one] | table->second[w][found.two];
 		}
 	}
 	return !is_empty(words);
@@ -318,7 +336,7 @@ inline_always u32 claim(void)
 		verdict = verdict_of(slot);
 		if (!verdict)
 			return SCRATCH_SLOTS;
-#ifdef HAS_ATOMICS
+#ifdef SINCE_V512
 		if (__sync_bool_compare_and_swap(&verdict->busy, 0, 1))
 			return slot;
 #else

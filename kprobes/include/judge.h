@@ -122,7 +122,11 @@ inline_always struct set *exact_text(struct hook_scratch *scratch, u32 filter, u
 		return bpf_map_lookup_elem(&strings_120, scratch->head);
 	if (length <= 504)
 		return bpf_map_lookup_elem(&strings_504, scratch->head);
+#ifdef SINCE_V512
 	return bpf_map_lookup_elem(&strings_4096, scratch->head);
+#else
+	return NULL; /* keys have 512 bytes at most before Linux v5.11 */
+#endif
 }
 
 inline_always struct set *prefix_of_text(struct hook_scratch *scratch, u32 filter, u32 length)
@@ -236,24 +240,26 @@ __attribute__((noinline)) int judge_one(u32 slot, u32 filter)
 {
 	struct verdict *verdict = verdict_of(slot);
 	struct tables *tables = hook_tables();
+	const volatile struct filter_shape *asked;
 	struct filter_table *table;
-	u32 kind, value, field;
-	u64 *words;
+	u64 at = filter, *words;
+	u32 kind, value;
 
-	if (!verdict || !tables || filter >= HOOK_FILTERS)
+	barrier_value(at);
+	if (!verdict || !tables || at >= HOOK_FILTERS)
 		return 0;
-	table = &tables->filter[filter];
-	kind = shape.filter[filter].kind;
-	value = shape.filter[filter].value;
-	field = shape.filter[filter].field;
+	table = &tables->filter[at];
+	asked = &shape.filter[at];
+	kind = asked->kind;
+	value = asked->value;
 	words = verdict->set.words;
 	if (kind == FILTER_ADDRESS)
-		narrow_by_address(words, table, slot, filter, value, field);
+		narrow_by_address(words, table, slot, at, value, asked->field);
 	else if (kind >= FILTER_EQUAL)
-		narrow_by_text(words, table, slot, filter, kind, value);
+		narrow_by_text(words, table, slot, at, kind, value);
 	else
-		narrow_by_integer(words, table, filter, kind, shape.filter[filter].is_signed,
-				  value_field(slot, value, field, shape.filter[filter].other));
+		narrow_by_integer(words, table, at, kind, asked->is_signed,
+				  value_field(slot, value, asked->field, asked->other));
 	return !is_empty(words);
 }
 
