@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Process classes: the distinct combinations of what policies ask of a process itself (matchBinaries,
+ * matchParentBinaries, followChildren, matchPIDs with followForks, workload). classify.bpf.c computes at exec which of
+ * them hold and leaves the set in the process map's entry (policy_set), where hooks find it with one lookup; a child
+ * begins with its maker's.
+ *
+ * As everywhere a set holds the classes that do not ask, too, so that sets are intersected:
+ *   own(binary) & parent(parent's binary) & followed conditions & workload(cgroup).
+ * What is followed are numbered conditions ("the binary is one of these", "the pid is one of these"): a process has
+ * those that hold for itself and those of its maker. */
+#pragma once
+
+#include "policy.h"
+
+#define FOLLOWED_MOST 128 /* conditions */
+#define FOLLOWED_WORDS (FOLLOWED_MOST / 64)
+#define CLASS_TEXT_BYTES 504 /* longest binary that is compared whole */
+
+enum class_uses {
+	CLASSES_USE_EQUAL = 1 << 0,
+	CLASSES_USE_PREFIX = 1 << 1,
+	CLASSES_USE_POSTFIX = 1 << 2,
+	CLASSES_USE_PARENT = 1 << 3,
+	CLASSES_USE_FOLLOWED_PIDS = 1 << 4,
+	CLASSES_USE_WORKLOADS = 1 << 5,
+	CLASSES_USE_EXEC_STATE = 1 << 6, /* namespaces and capabilities at exec are kept (exec_states) */
+};
+
+/* What a binary's path gives. */
+struct class_sets {
+	struct set own, parent;
+	u64 followed[FOLLOWED_WORDS]; /* conditions; only exact texts give any */
+};
+
+/* A condition that children inherit. */
+struct followed {
+	struct set holds; /* classes that are possible when it holds: others, that it must not hold for, are missing */
+	struct set lacks; /* ... when it does not */
+};
+
+struct class_rules {
+	struct set all; /* classes in use; CLASS_AGENT and CLASS_PROTECTED are like the others */
+	u32 uses;       /* enum class_uses */
+	u32 conditions; /* in use, from 0 */
+	struct class_sets equal_otherwise, prefix_otherwise, postfix_otherwise;
+	struct set workload_otherwise;
+	struct followed followed[FOLLOWED_MOST];
+};
+
+/* class_texts_120, class_texts_504: exact paths; the smallest that holds `length` bytes (no NUL), padded with 0. */
+struct class_text_120 { u32 reserved, length; u8 text[120]; };
+struct class_text_504 { u32 reserved, length; u8 text[504]; };
+/* class_prefixes: longest prefix. class_postfixes: longest prefix of the reversed path. */
+struct class_prefix { u32 prefix_bits; u8 text[252]; };
+struct class_postfix { u32 prefix_bits; u8 text[POSTFIX_BYTES]; };
+/* class_pids: u32 tgid -> conditions; class_nspids: u32 pid in its namespace -> conditions */
+struct class_conditions { u64 followed[FOLLOWED_WORDS]; };
+/* class_cgroups: u64 cgroup id -> struct set */
+
+/* By tgid: what a process hands on. */
+struct class_state {
+	u64 image_ktime;
+	struct set own, as_parent; /* as_parent: `parent` of its binary, for its children */
+	u64 followed[FOLLOWED_WORDS];
+};
