@@ -26,6 +26,7 @@ class PipelineCounters(Protocol):
     """What is asked of the pipeline."""
 
     bad_records: int
+    unknown_hooks: int
 
     @property
     def chunks_missing(self) -> int: ...
@@ -54,6 +55,8 @@ class LossLedger:
         totals = dict(kernel)
         if pipeline.bad_records:
             totals["bad_record", "ring"] = pipeline.bad_records
+        if pipeline.unknown_hooks:
+            totals["bad_record", "policy"] = pipeline.unknown_hooks
         if pipeline.chunks_missing:
             totals["chunk_missing", "exec"] = pipeline.chunks_missing
         lost = 0

@@ -6,28 +6,43 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from agent.decode.record import Decoder
 from agent.enrich.describe import Describer
-from agent.enrich.process import Process
+from agent.enrich.process import Process, image_key
 from agent.enrich.tree import ProcessTree
-from agent.events import Exec, Exit, Fork, Garbage, Record
+from agent.events import Exec, Exit, Fork, Garbage, Head, HookEvent, Record
 from agent.log.clock import WallClock
 from agent.log.encode import Encoder
 from agent.log.records import Line
 from agent.overload import SHED_EXIT_DETAIL
 
+if TYPE_CHECKING:
+    from agent.policy.encode import HookEncoder
+
 
 class Pipeline:
     """One batch of ring records in, one batch of lines out. Owns no file and no kernel object."""
 
-    def __init__(self, tree: ProcessTree, describe: Describer, encoder: Encoder, clock: WallClock) -> None:
+    def __init__(
+        self,
+        tree: ProcessTree,
+        describe: Describer,
+        encoder: Encoder,
+        clock: WallClock,
+        hooks: HookEncoder | None = None,
+    ) -> None:
         self.tree = tree
         self.clock = clock
         self.events: Counter[str] = Counter()
         """Lines made since start, by type."""
         self.bad_records = 0
         """Ring records that were none; counted as lost."""
+        self.unknown_hooks = 0
+        """Matches of policies that nobody knows any more; counted as lost."""
+        self.hooks = hooks
+        """Set when the first policy is loaded."""
         self.shed_step = 0
         """Set by the daemon (agent.overload)."""
         self._decode = Decoder()
@@ -38,6 +53,7 @@ class Pipeline:
             Exec: self._on_exec,
             Exit: self._on_exit,
             Fork: self._on_fork,
+            HookEvent: self._on_hook,
             Garbage: self._on_garbage,
         }
 
@@ -73,6 +89,37 @@ class Pipeline:
 
     def _on_fork(self, event: Fork) -> None:
         self.tree.fork(event, self.clock.text(event.head.ktime_ns))
+
+    def _on_hook(self, event: HookEvent) -> None:
+        """One line for each policy that matched. What was sent before the image's exec record names the image
+        before it, as the kernel's process map does at that time."""
+        hooks, head = self.hooks, event.head
+        if hooks is None:
+            self.unknown_hooks += len(event.matches)
+            return
+        process = self.tree.living.get(image_key(head.tgid, head.image_ktime)) or self._meet(head)
+        self._announce(process)
+        stamp = self.clock.text(head.ktime_ns)
+        for match in event.matches:
+            form = hooks.form(event.hook, match)
+            if form is None:
+                self.unknown_hooks += 1
+                continue
+            owner = hooks.owner(form, event) if form.socks else None
+            if owner is None or owner[0] == head.tgid:
+                line = hooks.line(form, event, match, process, head.tid, stamp)
+            else:
+                other = self.tree.find(owner[0], owner[1])
+                line = hooks.line(form, event, match, other, owner[2], stamp, process.exec_id)
+            self._lines.append(line)
+            self.events[form.kind] += 1
+
+    def _meet(self, head: Head) -> Process:
+        """The image of a record that is not in the tree: its own records were lost, or it is the kernel."""
+        process = self.tree.find(head.tgid, head.image_ktime)
+        if process.tgid and process.parent is None and head.parent_tgid:
+            process.born_of(self.tree.find(head.parent_tgid, head.parent_ktime))
+        return process
 
     def _on_garbage(self, _event: Garbage) -> None:
         self.bad_records += 1

@@ -20,14 +20,15 @@ def decode_hook(raw: bytes) -> HookEvent | Garbage:
     if len(raw) < _AFTER_HOOK:
         return Garbage("hook record too short", len(raw))
     (kind, flags, ktime, tgid, tid, image, parent, nspid, parent_ktime,
-     cgroup, hook, match_count, value_count, _, actions, error, signal, kernel_stack, user_stack) = HOOK.unpack_from(raw)  # fmt: skip
-    at = _AFTER_HOOK + match_count * _MATCH_BYTES
-    if not match_count or len(raw) < at:
+     cgroup, hook, match_count, value_count, values_at, actions,
+     error, signal, kernel_stack, user_stack) = HOOK.unpack_from(raw)  # fmt: skip
+    end = _AFTER_HOOK + match_count * _MATCH_BYTES
+    if not match_count or len(raw) < end:
         return Garbage("hook record without its matches", len(raw))
     matches = [
-        _new(HookMatch, MATCH.unpack_from(raw, start)) for start in range(_AFTER_HOOK, at, _MATCH_BYTES)
+        _new(HookMatch, MATCH.unpack_from(raw, start)) for start in range(_AFTER_HOOK, end, _MATCH_BYTES)
     ]
-    values = _values(raw, at, value_count)
+    values = _values(raw, max(end, _AFTER_HOOK + values_at), value_count)
     if values is None:
         return Garbage("hook record shorter than its values", len(raw))
     head = _new(Head, (kind, flags, ktime, tgid, tid, image, parent, nspid, parent_ktime))

@@ -172,6 +172,19 @@ class Encoder:
         content = f'{{"process":{self.fragment(process)}{self._parent_field(process)}}}'
         return OWN_HEAD, f',"fork":{content}}}{self._own_end}{stamp}"}}\n'.encode()
 
+    def hook(self, kind: str, process: ProcessLike, tid: int, body: str, stamp: str, own: str) -> Line:
+        """An event of a policy. `tid`: the thread that called. `body`: the event's own fields, `own`: those
+        below `tracehound`; each begins with a comma."""
+        fragment = process.fragment or self.fragment(process)
+        if tid != process.tgid:
+            fragment = _with_thread(fragment, tid)
+        head = (
+            f'{{"{kind}":{{"process":{fragment}{self._parent_field(process)}{body}'
+            f'{self._middle}{stamp}","tracehound":{{"sequence":'
+        )
+        ancestry = f',"ancestry":[{self.ancestry(process)}]' if self._on_all else ""
+        return head.encode(), f"{ancestry}{own}}}}}\n".encode()
+
     def fragment(self, process: ProcessLike) -> str:
         """The default process fields, encoded once per image."""
         known = process.fragment
@@ -277,6 +290,12 @@ def signal_name(number: int) -> str:
     if 34 <= number <= 64:
         return f"SIGRTMIN+{number - 34}" if number > 34 else "SIGRTMIN"
     return f"SIG{number}"
+
+
+def _with_thread(fragment: str, tid: int) -> str:
+    """A process's fields with another thread's id. `in_init_tree` alone stands behind it."""
+    before, name, after = fragment.rpartition(',"tid":')
+    return f"{before}{name}{tid}{after[after.index(',') :]}"
 
 
 def _binary_properties(event: Exec) -> dict[str, object]:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a hook record's numbers stand for: which policy, which selector, which values.
 
-Who loads policies fills the book; who makes events asks it. A selector's bit is used again by another policy
-later, with a later epoch, so that (hook, selector, epoch) names one version of one policy's selector for ever.
+Who loads policies fills the book; who makes events asks it. A selector's bit is used again by another
+policy later, with a later epoch, so that (hook, selector, epoch) names one version of one policy's selector
+for ever.
 """
 
 from __future__ import annotations

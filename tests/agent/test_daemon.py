@@ -111,7 +111,11 @@ def daemon(log: Log, kernel: Kernel) -> Any:
     made.tree = ProcessTree("n1", 100)
     made.describe, made.encoder, made._users = Describer(None), Encoder("n1"), UserNames()
     made.pipeline = SimpleNamespace(
-        shed_step=0, bad_records=0, chunks_missing=0, batch=lambda raw: [(b"h", b"t\n") for _ in raw]
+        shed_step=0,
+        bad_records=0,
+        chunks_missing=0,
+        unknown_hooks=0,
+        batch=lambda raw: [(b"h", b"t\n") for _ in raw],
     )
     made.ledger = LossLedger(made.log, made.clock)
     return made

@@ -26,8 +26,10 @@ class Log:
         self.records.append(dict(content))
 
 
-def pipeline(bad_records: int = 0, chunks_missing: int = 0) -> Any:
-    return SimpleNamespace(bad_records=bad_records, chunks_missing=chunks_missing)
+def pipeline(bad_records: int = 0, chunks_missing: int = 0, unknown_hooks: int = 0) -> Any:
+    return SimpleNamespace(
+        bad_records=bad_records, chunks_missing=chunks_missing, unknown_hooks=unknown_hooks
+    )
 
 
 @pytest.fixture
@@ -76,17 +78,18 @@ def test_only_what_grew_since_the_last_look_is_written(ledger: LossLedger, log: 
 
 
 def test_the_pipelines_own_losses_count_too(ledger: LossLedger, log: Log) -> None:
-    ledger.collect({}, pipeline(bad_records=2, chunks_missing=1))
+    ledger.collect({}, pipeline(bad_records=2, chunks_missing=1, unknown_hooks=3))
     assert [(r["cause"], r["hook"], r["count"]) for r in log.records] == [
         ("bad_record", "ring", 2),
+        ("bad_record", "policy", 3),
         ("chunk_missing", "exec", 1),
     ]
 
 
-@pytest.mark.parametrize("hook", ["exec", "fork", "exit", "chunk", "flood", "privileges"])
+@pytest.mark.parametrize("hook", ["exec", "fork", "exit", "chunk", "flood", "privileges", "policy"])
 def test_bulk_hooks_are_in_the_bulk_lane(ledger: LossLedger, log: Log, hook: str) -> None:
     ledger.collect({("shed", hook): 1}, pipeline())
-    assert log.records[0]["lane"] == ("bulk" if hook in ("chunk", "flood") else "lifecycle")
+    assert log.records[0]["lane"] == ("bulk" if hook in ("chunk", "flood", "policy") else "lifecycle")
     assert set(LANES.values()) == {"bulk"}
 
 

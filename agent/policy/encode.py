@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events of policies to log lines in Tetragon's shape: process_kprobe, process_lsm, process_tracepoint.
+
+What is the same in every event of a selector is encoded once, when its first event comes.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Any
+
+from orjson import dumps
+
+from agent.decode.content import SENT_SOCK, SOCK, SOCKET
+from agent.events import HookEvent, HookMatch
+from agent.log.encode import Encoder, ProcessLike
+from agent.log.records import Line
+from agent.policy.arguments import Row, row_of
+from agent.policy.book import Frame, HookBook, HookFacts, Stacks
+from agent.policy.model import Action
+from agent.policy.shown import Notes, Redact, ShownValue
+from agent.policy.told import ENFORCING, TOLD, policy_json, wording
+from agent.policy.values import Shown
+
+ACTION_KERNEL_STACK = 1 << 1
+ACTION_USER_STACK = 1 << 2
+"""Of enum action_flags."""
+_STACKS = ACTION_KERNEL_STACK | ACTION_USER_STACK
+KINDS = {
+    "kprobe": "process_kprobe",
+    "fentry": "process_kprobe",
+    "lsm": "process_lsm",
+    "tracepoint": "process_tracepoint",
+    "raw_tracepoint": "process_tracepoint",
+}
+"""Type of the event by Hook.kind; what is not in it is process_kprobe."""
+_OWNER = Struct("=3Q")
+"""The beginning of struct sent_sock: address, owner, owner_ktime."""
+_FORMS_MOST = 16_384
+
+
+class HookForm:
+    """The lasting parts of one selector's events."""
+
+    __slots__ = (
+        "action", "after_args", "args", "before_args", "data", "kind", "own", "policy", "returned", "socks",
+        "would",
+    )  # fmt: skip
+
+    def __init__(self, facts: HookFacts) -> None:
+        hook = facts.use.hook
+        self.kind = KINDS.get(hook.kind, "process_kprobe")
+        self.before_args, self.action, self.after_args = _around_args(self.kind, facts)
+        self.args: list[ShownValue] = []
+        self.data: list[ShownValue] = []
+        self.returned: ShownValue | None = None
+        self.policy = _policy(facts)
+        """Below `tracehound.policy`, without what differs from event to event."""
+        self.would = [wording(action) for action in _of(facts, "actions") if action.name in ENFORCING]
+        self.own = f',"policy":{dumps(self.policy).decode()}'
+        """Of events at which nothing was done."""
+        self.socks: list[int] = []
+        """Where the sockets stand in the hook's shape."""
+
+
+class HookEncoder:
+    """Makes the lines of hook records. `redact` hides secrets in strings and buffers."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        book: HookBook,
+        *,
+        redact: Redact | None = None,
+        stacks: Stacks | None = None,
+    ) -> None:
+        self._encoder = encoder
+        self._book = book
+        self._redact = redact
+        self._stacks = stacks
+        self._forms: dict[tuple[int, int, int], HookForm] = {}
+        self._known: dict[str, dict[bytes, str]] = {}
+
+    def form(self, hook: int, match: HookMatch) -> HookForm | None:
+        """What is known of a match's selector; None when nobody knows it any more."""
+        key = (hook, match.selector, match.since)
+        form = self._forms.get(key)
+        if form is None:
+            facts = self._book.describe(*key)
+            if facts is None:
+                return None
+            if len(self._forms) >= _FORMS_MOST:
+                self._forms.clear()
+            form = self._forms[key] = self._make_form(facts)
+        return form
+
+    def owner(self, form: HookForm, event: HookEvent) -> tuple[int, int, int] | None:
+        """tgid, image_ktime and tid of the process that TrackSock noted for a socket of the event."""
+        for index in form.socks:
+            value = event.values.get(index)
+            if value is not None and value.type in (SOCK, SOCKET) and len(value.data) >= SENT_SOCK.size:
+                _, thread, image_ktime = _OWNER.unpack_from(value.data)
+                if thread:
+                    return thread >> 32, image_ktime, thread & 0xFFFFFFFF
+        return None
+
+    def line(
+        self,
+        form: HookForm,
+        event: HookEvent,
+        match: HookMatch,
+        process: ProcessLike,
+        tid: int,
+        stamp: str,
+        caller: str = "",
+    ) -> Line:
+        """One event. `tid`: the thread; `caller`: exec_id of who called in the process's place."""
+        notes: Notes = {}
+        values = event.values
+        body = form.before_args
+        if form.args:
+            body += f',"args":[{",".join([one.json(values.get(one.index), notes) for one in form.args])}]'
+        returned = form.returned
+        if returned is not None and returned.index in values:
+            body += f',"return":{returned.json(values[returned.index], notes)}'
+        if match.actions & _STACKS and self._stacks is not None and form.kind == "process_kprobe":
+            body += form.action + self._traces(event, match, self._stacks, form.after_args)
+        else:
+            body += form.action + form.after_args
+        if form.data:
+            body += f',"data":[{",".join([one.json(values.get(one.index), notes) for one in form.data])}]'
+        own = form.own
+        if match.suppressed or match.actions & TOLD:
+            own = policy_json(form.policy, form.would, match)
+        if caller:
+            own += f',"caller":"{caller}"'
+        if notes:
+            own += f",{dumps(notes)[1:-1].decode()}"
+        return self._encoder.hook(form.kind, process, tid, body, stamp, own)
+
+    def _traces(self, event: HookEvent, match: HookMatch, stacks: Stacks, between: str) -> str:
+        text = ""
+        if match.actions & ACTION_KERNEL_STACK and event.kernel_stack >= 0:
+            text += _trace("kernel_stack_trace", stacks.kernel(event.kernel_stack))
+        text += between
+        if match.actions & ACTION_USER_STACK and event.user_stack >= 0:
+            text += _trace("user_stack_trace", stacks.user(event.user_stack, event.head.tgid))
+        return text
+
+    def _make_form(self, facts: HookFacts) -> HookForm:
+        form = HookForm(facts)
+        for shown in facts.use.shown:
+            value = facts.use.values[shown.value]
+            row = row_of(shown.type, value.type)
+            if not row.member:
+                continue
+            if row.member == "sock_arg":
+                form.socks.append(facts.indexes[shown.value])
+            if shown.is_return:
+                form.returned = self._shown(facts, shown, row, "return")
+                continue
+            is_data = shown.is_data and form.kind == "process_kprobe"
+            kind, found = ("data", form.data) if is_data else ("args", form.args)
+            found.append(self._shown(facts, shown, row, f"{kind}.{len(found)}"))
+        return form
+
+    def _shown(self, facts: HookFacts, shown: Shown, row: Row, name: str) -> ShownValue:
+        value = facts.use.values[shown.value]
+        return ShownValue(
+            facts.indexes[shown.value],
+            row,
+            name,
+            label=shown.label,
+            has_steps=bool(value.steps),
+            known=self._known.setdefault(f"{shown.type} {int(value.type)}", {}),
+            redact=self._redact,
+        )
+
+
+def _around_args(kind: str, facts: HookFacts) -> tuple[str, str, str]:
+    """What stands before the arguments, behind them, and behind a kernel stack: in the order of the messages'
+    fields, as Tetragon writes them."""
+    hook = facts.use.hook
+    policy = _field("policy_name", facts.policy)
+    message, tags = _field("message", hook.message), _field("tags", hook.tags)
+    action = _field("action", _last_action(_of(facts, "actions")))
+    name = _field("function_name", facts.use.function_name)
+    if kind == "process_lsm":
+        return name + policy + message, action, tags
+    if kind == "process_tracepoint":
+        subsystem, _, event = hook.target.rpartition("/")
+        before = _field("subsys", subsystem) + _field("event", event)
+        return before, policy + action, message + tags
+    again = _field("return_action", _last_action(_of(facts, "return_actions")))
+    return name, action, policy + again + message + tags
+
+
+def _field(name: str, value: object) -> str:
+    return f',"{name}":{dumps(value).decode()}' if value else ""
+
+
+def _of(facts: HookFacts, actions: str) -> tuple[Action, ...]:
+    selector = facts.chosen
+    found: tuple[Action, ...] = getattr(selector, actions) if selector is not None else ()
+    return found
+
+
+def _last_action(actions: tuple[Action, ...]) -> str:
+    """Tetragon tells the last one, in monitor mode, too."""
+    name = actions[-1].name if actions else "Post"
+    return f"KPROBE_ACTION_{name.upper()}"
+
+
+def _policy(facts: HookFacts) -> dict[str, Any]:
+    selector = facts.chosen
+    content: dict[str, Any] = {"selector": facts.selector}
+    if selector is not None and selector.label:
+        content["label"] = selector.label
+    if facts.namespace:
+        content["namespace"] = facts.namespace
+    return content
+
+
+def _trace(name: str, frames: list[Frame]) -> str:
+    """A stack trace; addresses only where they may be shown."""
+    entries = [
+        {
+            key: value
+            for key, value in (
+                ("address", str(frame.address) if frame.address else ""),
+                ("offset", str(frame.offset) if frame.offset else ""),
+                ("symbol", frame.symbol),
+                ("module", frame.module),
+            )
+            if value
+        }
+        for frame in frames
+    ]
+    return f',"{name}":{dumps(entries).decode()}' if entries else ""
