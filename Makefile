@@ -4,6 +4,8 @@
 PYTHON := .venv/bin/python
 RESULTS := .cache/test-results
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+# no compiled files of root's in somebody's checkout; setup.sh makes them as its owner
+AS_ROOT := env PYTHONDONTWRITEBYTECODE=1
 ARGS ?=
 KERNEL ?=
 
@@ -18,10 +20,10 @@ build:  ## install what is missing, build the BPF objects
 	@./setup.sh
 
 run: build  ## run the agent; ARGS="--output json" adds flags
-	@$(SUDO) .venv/bin/tracehound run $(ARGS)
+	@$(SUDO) $(AS_ROOT) .venv/bin/tracehound run $(ARGS)
 
 demo: build  ## see it work on this machine
-	@$(SUDO) .venv/bin/tracehound demo $(ARGS)
+	@$(SUDO) $(AS_ROOT) .venv/bin/tracehound demo $(ARGS)
 
 setup-test:
 	@./setup.sh test

@@ -133,4 +133,5 @@ if [ -f kprobes/Makefile ]; then
     as_owner make -C kprobes --no-print-directory --quiet PYTHON=../.venv/bin/python all ||
         fail "could not build the BPF objects in kprobes/" "See the compiler's messages above."
 fi
+as_owner .venv/bin/python -m compileall -q agent || true
 say "ready"

@@ -68,6 +68,7 @@ class Daemon:
         *,
         sink: Sink | None = None,
         reload: Callable[[Settings], tuple[Settings, list[str]]] | None = None,
+        each_tick: Callable[[], None] | None = None,
     ) -> None:
         self.settings = settings
         self.node_name = settings.node_name or os.environ.get("NODE_NAME") or socket.gethostname()
@@ -77,6 +78,7 @@ class Daemon:
         self.started_s = time.monotonic()
         self._sink = sink
         self._reload = reload
+        self._each_tick = each_tick
         self._stop_reason = ""
         self._reload_wanted = False
         self._api: ApiSocket | None = None
@@ -122,6 +124,8 @@ class Daemon:
         self.log = LogWriter(settings.log, facts, when_written=self._sink)
         self.overload = Overload(settings.overload)
         with contextlib.ExitStack() as undo:
+            self._install_signals()
+            undo.callback(self._close_signals)
             self.sensor.open()
             undo.callback(self.sensor.close)
             self.notices += self.sensor.notices
@@ -195,7 +199,6 @@ class Daemon:
 
     def run(self) -> str:
         """Runs until a signal or `stop`; returns the reason. Raises StageDied when a part fails."""
-        self._install_signals()
         poll = select.epoll()
         poll.register(self.sensor.ring.fileno(), select.EPOLLIN)
         poll.register(self._wake_fd, select.EPOLLIN)
@@ -243,6 +246,11 @@ class Daemon:
         """Reads everything before a position of the ring (Ring.written)."""
         while (self._kept or self.sensor.ring.read() < position) and self._drain_batch():
             pass
+
+    @property
+    def reason(self) -> str:
+        """Why it stops; empty as long as it runs."""
+        return self._stop_reason
 
     def stop(self, reason: str) -> None:
         """Ends the loop at its next turn."""
@@ -309,6 +317,8 @@ class Daemon:
             self._sweep_at = float("inf")
             self._sweep()
         self.log.tick()
+        if self._each_tick:
+            self._each_tick()
         if self._api:
             self._api.tick()
         if self._reload_wanted:
@@ -425,7 +435,11 @@ class Daemon:
         def end(number: int, _frame: FrameType | None) -> None:
             self.stop("interrupted" if number == signal.SIGINT else "terminated")
 
+        terminals = [fd for fd in range(3) if os.isatty(fd)]
+
         def again(_number: int, _frame: FrameType | None) -> None:
+            if terminals and not any(os.isatty(fd) for fd in terminals):
+                self.stop("the terminal was closed")
             self._reload_wanted = True
 
         self._old_handlers = {

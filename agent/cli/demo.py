@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from agent.cli import tree
 from agent.cli.arguments import add_color_argument, add_output_argument
 from agent.cli.color import Palette, palette, wants_color
 from agent.cli.render import RenderContext, learn, render_event
+from agent.cli.streams import OUTPUT_CLOSED, abandon
 
 if TYPE_CHECKING:
     from agent.cli.scenario import Act
@@ -57,13 +58,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _demonstrate(args: argparse.Namespace, scratch: Path) -> int:
-    from agent.cli.run import OUTPUT_CLOSED, Sink, still_attached
+    from agent.cli.run import still_attached
     from agent.cli.scenario import SECRET
     from agent.daemon import Daemon
 
     voice = Voice(args.format == "json", palette(wants_color(args.color)))
     settings = _settings(scratch)
-    sink = Sink(Screen(voice, wants_color(args.color)))
+    sink = Screen(voice, wants_color(args.color))
     daemon = Daemon(settings, sink=sink)
     sink.on_gone = daemon.stop
     daemon.open()
@@ -176,8 +177,21 @@ class Screen:
         self._context = RenderContext(color=color)
         self._family: set[str] = set()
         self._pid = os.getpid()
+        self._gone = False
+        self.on_gone: Callable[[str], None] = lambda reason: None
+        """Called once, when nobody reads standard output any more."""
 
     def __call__(self, lines: Sequence[Line], first: int) -> None:
+        if self._gone:
+            return
+        try:
+            self._show(lines, first)
+        except OSError:
+            self._gone = True
+            abandon(sys.stdout)
+            self.on_gone(OUTPUT_CLOSED)
+
+    def _show(self, lines: Sequence[Line], first: int) -> None:
         from orjson import loads
 
         for at, (head, tail) in enumerate(lines):

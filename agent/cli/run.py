@@ -4,14 +4,19 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
 
 from agent.cli.arguments import add_settings_arguments, settings_from
 from agent.cli.color import wants_color
-from agent.cli.streams import abandon
+from agent.cli.display import Display
+from agent.cli.streams import OUTPUT_CLOSED, abandon
 
 if TYPE_CHECKING:
     from agent.daemon import Daemon
@@ -25,10 +30,6 @@ examples:
   sudo tracehound run --output json            the log's lines, for a pipe
   sudo tracehound run --output none --log-dir /var/lib/tracehound/log
 """
-
-
-OUTPUT_CLOSED = "standard output was closed"
-"""Reason of the end when the reader of a pipe has seen enough."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     loaded = settings_from(args)
     settings: Settings = loaded.settings
     sink = _sink(settings.output)
-    daemon = Daemon(settings, sink=sink, reload=_reloader(args))
+    daemon = Daemon(settings, sink=sink, reload=_reloader(args), each_tick=sink.flush if sink else None)
     if sink:
         sink.on_gone = daemon.stop
     quiet = settings.output == "none"
@@ -59,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
         daemon.run()
     finally:
         counts = daemon.close()
+        if sink:
+            sink.close()
     if not quiet:
         _farewell(daemon, counts)
     return 0
@@ -91,7 +94,7 @@ def _greet(daemon: Daemon) -> None:
     say(f"log      {daemon.settings.log.dir}, from sequence {daemon.log.last_sequence + 1}")
     for notice in daemon.notices:
         say(f"note     {notice}")
-    say("in another terminal: tracehound tree --pid $$   (Ctrl-C ends)")
+    say(f"in another terminal: {_own_name()} tree --pid $$   (Ctrl-C ends)")
     say(f"watching, {daemon.ledger.total()} lost", strong=True)
 
 
@@ -100,6 +103,8 @@ def _farewell(daemon: Daemon, counts: dict[str, int]) -> None:
     seen = sum(counts.values())
     kinds = ", ".join(f"{kind} {number:,}" for kind, number in sorted(counts.items())) or "none"
     say("")
+    if daemon.reason not in ("interrupted", "terminated"):
+        say(f"ended: {daemon.reason}")
     say(f"{seen:,} events seen ({kinds}), {daemon.ledger.total()} lost", strong=True)
     for cause, number in sorted(daemon.ledger.by_cause().items()):
         say(f"lost {number:,}: {cause}")
@@ -119,7 +124,21 @@ def _question(program: str) -> str:
     return program.partition("_")[0]
 
 
-Show = Callable[[Sequence["Line"], int], None]
+Show = Callable[[Sequence["Line"], int], bytes]
+Note = Callable[[Sequence["Line"], int], None]
+
+
+def _encoded(text: str, stream: TextIO) -> bytes:
+    return text.encode(stream.encoding or "utf-8", "backslashreplace")
+
+
+def _own_name() -> str:
+    """What to type to call this program again."""
+    name = Path(sys.argv[0]).name
+    if name != "tracehound":  # python -m
+        return "tracehound"
+    found = shutil.which(name)
+    return name if found and Path(found).resolve() == Path(sys.argv[0]).resolve() else sys.argv[0]
 
 
 class _Speaker:
@@ -127,49 +146,81 @@ class _Speaker:
 
     def __init__(self) -> None:
         self._color = wants_color("auto", sys.stderr)
+        self._display = Display(sys.stderr.fileno())
 
     def __call__(self, text: str, *, strong: bool = False) -> None:
         if self._color:
             text = f"\x1b[1m{text}\x1b[0m" if strong else f"\x1b[2m{text}\x1b[0m"
-        print(text, file=sys.stderr, flush=True)
+        with suppress(OSError):
+            self._display.write(_encoded(f"{text}\n", sys.stderr))
 
 
 class Sink:
-    """Shows lines on standard output. A reader that has seen enough (`| head`) ends the run in order; so does
-    an output that fails. `before` gets what stands in the log before `begin`; without it that is shown."""
+    """Shows lines on standard output. A reader that has seen enough (`| head`) or a terminal that is gone
+    ends the run in order; output that fails otherwise ends only the showing.
 
-    def __init__(self, show: Show, before: Show | None = None) -> None:
+    `show` makes the text of lines, `tell` the line about those that were left out. Before `begin`, lines go to
+    `note` instead."""
+
+    def __init__(self, show: Show, tell: Callable[[int], bytes], note: Note | None = None) -> None:
         self.on_gone: Callable[[str], None] = lambda reason: None
         """Called once, when nobody reads standard output any more."""
-        self._show = before or show
-        self._later = show
+        self._display = Display(sys.stdout.fileno())
+        self._show = show
+        self._tell = tell
+        self._note = note
         self._gone = False
 
     def begin(self) -> None:
         """From now on everything is news."""
-        self._show = self._later
+        self._note = None
 
     def __call__(self, lines: Sequence[Line], first: int) -> None:
         if self._gone:
             return
+        if self._note:
+            self._note(lines, first)
+            return
+        self.flush()
+        self._guarded(lambda: self._display.write(self._show(lines, first), len(lines)))
+
+    def flush(self) -> None:
+        """Shows what waits as far as there is room, and how much had to be left out."""
+        if not self._gone:
+            self._guarded(self._display.flush)
+        if not self._gone and (count := self._display.missing()):
+            self._guarded(lambda: self._display.write(self._tell(count)))
+
+    def close(self) -> None:
+        """Gives a slow reader a moment."""
+        self._display.close()
+
+    def _guarded(self, write: Callable[[], None]) -> None:
         try:
-            self._show(lines, first)
-        except OSError:
+            write()
+        except OSError as error:
             self._gone = True
-            abandon(sys.stdout)
-            self.on_gone(OUTPUT_CLOSED)
+            if error.errno in (errno.EPIPE, errno.EIO):
+                abandon(sys.stdout)
+                self.on_gone(OUTPUT_CLOSED)
+            else:
+                _Speaker()(f"standard output: {error.strerror}; nothing more is shown, the log goes on")
 
 
 def _sink(output: str) -> Sink | None:
     if output == "none":
         return None
-    return Sink(_json_sink) if output == "json" else _compact_sink()
+    return _json_sink() if output == "json" else _compact_sink()
 
 
-def _json_sink(lines: Sequence[Line], first: int) -> None:
-    whole = b"".join([b"%b%d%b" % (head, first + at, tail) for at, (head, tail) in enumerate(lines)])
-    sys.stdout.buffer.write(whole)
-    sys.stdout.buffer.flush()
+def _json_sink() -> Sink:
+    def show(lines: Sequence[Line], first: int) -> bytes:
+        return b"".join([b"%b%d%b" % (head, first + at, tail) for at, (head, tail) in enumerate(lines)])
+
+    def tell(count: int) -> bytes:
+        return b'{"tracehound":{"notice":{"cause":"output_full","count":%d}}}\n' % count
+
+    return Sink(show, tell)
 
 
 def _compact_sink() -> Sink:
@@ -185,13 +236,17 @@ def _compact_sink() -> Sink:
         for at, (head, tail) in enumerate(lines):
             yield loads(b"%b%d%b" % (head, first + at, tail))
 
-    def show(lines: Sequence[Line], first: int) -> None:
+    def show(lines: Sequence[Line], first: int) -> bytes:
         news = (record for record in records(lines, first) if own_kind(record) not in quiet)
-        sys.stdout.write("".join(f"{render_event(record, context)}\n" for record in news))
-        sys.stdout.flush()
+        return _encoded("".join(f"{render_event(record, context)}\n" for record in news), sys.stdout)
+
+    def tell(count: int) -> bytes:
+        return _encoded(
+            f"… {count:,} lines were not shown: nobody read them. The log has them.\n", sys.stdout
+        )
 
     def note(lines: Sequence[Line], first: int) -> None:
         for record in records(lines, first):
             learn(record, context)  # those that were there before are known, not news
 
-    return Sink(show, before=note)
+    return Sink(show, tell, note)

@@ -6,6 +6,9 @@ from __future__ import annotations
 import os
 from typing import IO
 
+OUTPUT_CLOSED = "standard output was closed"
+"""Reason of the end when the reader of a pipe has seen enough."""
+
 
 def abandon(stream: IO[str]) -> None:
     """Point a stream that cannot be written at nothing, so that the interpreter's last flush succeeds."""

@@ -173,13 +173,15 @@ def test_a_second_agent_on_the_same_log_is_refused(start: StartAgent, tmp_path: 
     assert str(agent.process.pid) in second.stderr
 
 
-def test_what_was_there_before_is_only_taken_note_of() -> None:
-    shown, noted = [], []
-    sink = Sink(lambda lines, first: shown.append(first), before=lambda lines, first: noted.append(first))
+def test_what_was_there_before_is_only_taken_note_of(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    noted: list[int] = []
+    sink = Sink(
+        lambda lines, first: b"%d" % first, lambda count: b"", lambda lines, first: noted.append(first)
+    )
     sink([], 1)
     sink.begin()
     sink([], 2)
-    assert (noted, shown) == ([1], [2])
+    assert (noted, capfdbinary.readouterr().out) == ([1], b"2")
 
 
 def test_losses_are_shown_among_the_events(start: StartAgent, tmp_path: Path) -> None:
@@ -192,14 +194,50 @@ def test_losses_are_shown_among_the_events(start: StartAgent, tmp_path: Path) ->
     assert "heartbeat:" not in agent.shown and "--- st" not in agent.shown
 
 
-def test_lines_after_the_reader_has_gone_are_dropped_quietly() -> None:
-    reasons: list[str] = []
-
-    def show(lines: object, first: int) -> None:
-        raise BrokenPipeError
-
-    sink = Sink(show)
+def sink_on(fd: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Sink, list[str]]:
+    monkeypatch.setattr(sys, "stdout", os.fdopen(fd, "w"))
+    sink, reasons = Sink(lambda lines, first: b"line\n", lambda count: b"%d left out\n" % count), []
     sink.on_gone = reasons.append
+    return sink, reasons
+
+
+def test_lines_after_the_reader_has_gone_are_dropped_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    sink, reasons = sink_on(writer, monkeypatch)
     sink([], 1)
     sink([], 2)
+    sys.stdout.close()
     assert reasons == ["standard output was closed"]
+
+
+def test_output_that_cannot_be_written_ends_only_the_showing(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sink, reasons = sink_on(os.open("/dev/full", os.O_WRONLY), monkeypatch)
+    sink([], 1)
+    sink([], 2)
+    sys.stdout.close()
+    assert reasons == []
+    assert (
+        capfd.readouterr().err.count("No space left on device; nothing more is shown, the log goes on") == 1
+    )
+
+
+def test_an_agent_whose_output_nobody_reads_goes_on_and_ends(tmp_path: Path) -> None:
+    argv = [*RUN, "--root", str(tmp_path / "root"), "--output", "json"]
+    log = tmp_path / "root/var/lib/tracehound/log"
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as agent:
+        assert agent.stderr is not None
+        assert any("watching, 0 lost" in line for line in iter(agent.stderr.readline, ""))
+        long = "y" * 100_000
+        for _ in range(20):
+            subprocess.run(["/bin/true", long], check=True)
+        run_marked("marked-behind-the-flood")
+        end = time.monotonic() + PATIENCE_S
+        while b"marked-behind-the-flood" not in b"".join(path.read_bytes() for path in log.glob("*.jsonl")):
+            assert time.monotonic() < end, "the log stands still"
+            time.sleep(0.05)
+        agent.send_signal(signal.SIGTERM)
+        assert agent.wait(PATIENCE_S) == 0
+        assert agent.stderr.read().endswith("nothing left attached\n")
