@@ -8,6 +8,7 @@ Semantics: Tetragon's TracingPolicy (cilium.io/v1alpha1).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from dataclasses import field as _field
 from typing import NamedTuple
 
 
@@ -135,7 +136,7 @@ class CredentialFilter:
     is_in: bool
     ranges: tuple[tuple[int, int], ...]
     """Inclusive."""
-    where: Where = field(default=Where("", 0, ""), compare=False)
+    where: Where = _field(default=Where("", 0, ""), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

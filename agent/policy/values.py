@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What plan says to compile and to the loader: values, uses of hooks, and how hooks are attached here. Numbers are
-those of kprobes/include/policy.h; a test compares them with the object's BTF."""
+"""What plan says to compile and to the loader: values, uses of hooks, and how hooks are attached here.
+Numbers are those of kprobes/include/policy.h; a test compares them with the object's BTF."""
 
 from __future__ import annotations
 
@@ -75,16 +75,17 @@ class Step(NamedTuple):
 
 
 class Value(NamedTuple):
-    """One value that a hook's program reads (struct value_shape). Equal values of several policies are one."""
+    """One value that a hook's program reads (struct value_shape). Equal values of several policies are
+    one."""
 
     source: Source
     type: ValueType
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]  # it hides tuple.index, which nobody asks of a Value
     size: int = 8
     flags: ValueFlag = ValueFlag(0)
     steps: tuple[Step, ...] = ()
     max_bytes: int = 4096
-    length_of: Value | None = None  # type: ignore[misc]
+    length_of: Value | None = None
     """Buffers: the value that holds the length."""
 
 
@@ -94,8 +95,8 @@ class HookKey(NamedTuple):
     attach: str
     """fentry, fexit, fmod_ret, lsm, kprobe, kretprobe, tracepoint, tp_btf, raw_tp, sys_enter, sys_exit."""
     target: str
-    """Symbol (`__x64_sys_openat`), LSM hook, `subsystem/event`, or for sys_enter and sys_exit the number of the system
-    call, `32/` before it for the 32-bit ABI."""
+    """Symbol (`__x64_sys_openat`), LSM hook, `subsystem/event`, or for sys_enter and sys_exit the number of
+    the system call, `32/` before it for the 32-bit ABI."""
 
 
 class Shown(NamedTuple):
@@ -126,10 +127,10 @@ class HookUse:
     function_name: str
     """As events tell it: `__x64_sys_openat`, `tcp_connect`, `file_open`."""
     part: str = "whole"
-    """What this use does of its hook. `whole`: reads, judges, acts and sends. A call in two parts has two uses with
-    the same values: `entry` judges and acts, and keeps raw values and selectors in `calls` (HOOK_KEEPS); `return`
-    takes them from there, judges matchReturnArgs and sends (HOOK_JOINS). `enforcer`: carries out what NotifyEnforcer
-    left for this task; no selectors, nothing is sent."""
+    """What this use does of its hook. `whole`: reads, judges, acts and sends. A call in two parts has two
+    uses with the same values: `entry` judges and acts, and keeps raw values and selectors in `calls`
+    (HOOK_KEEPS); `return` takes them from there, judges matchReturnArgs and sends (HOOK_JOINS). `enforcer`:
+    carries out what NotifyEnforcer left for this task; no selectors, nothing is sent."""
     survives_restart: bool = True
     """Whether this kernel can pin a link of this kind."""
     notes: tuple[str, ...] = ()
