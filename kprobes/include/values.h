@@ -29,6 +29,17 @@ struct path_place {
 	u32 reserved;
 };
 
+/* Memory that is copied into the tail, in pieces. */
+struct copying {
+	u64 from, left;
+	u64 most;   /* bytes that may still be copied */
+	u64 wanted; /* bytes that there are in all */
+	u32 start, at; /* positions in tail */
+	u32 is_user;
+	u32 reserved;
+};
+enum segment_flags { SEGMENTS_USER = 1, SEGMENTS_OF_KERNEL = 2 }; /* the array, or what it tells of, lies there */
+
 struct hook_scratch {
 	u32 busy;
 	u32 position;             /* in tail, a multiple of 8 where a value begins */
@@ -41,6 +52,10 @@ struct hook_scratch {
 	struct path_place place;  /* write place.of = 0 when the slot is claimed */
 	struct path_walk walk;
 	u8 address[16];
+	struct sent_skb ends; /* of a socket, packet or address */
+	struct copying copy;
+	u32 status; /* enum sent_status of the value that is being sent */
+	u32 unused;
 	struct postfix_key reversed; /* the text's end turned round, as key */
 	u32 head[2];               /* with text: the key of strings_* and prefixes */
 	u8 text[TEXT_BYTES + 512]; /* root first, then zeros up to the next of 24, 120, 504, 4096 bytes */
@@ -55,9 +70,22 @@ struct {
 	__type(value, struct hook_scratch);
 } hook_scratch SEC(".maps");
 
-/* Signatures. */
-int path_buckets_top(u64 dentry, u64 vfsmount);  /* first | second << 16, PATH_BUCKETS: not known */
-int path_buckets_last(u64 dentry, u64 vfsmount); /* last | end << 16, PATH_BUCKETS: not known */
+/* What a process was at its last exec, by tgid; kept by who sees execs, absent where none was seen. */
+struct exec_state {
+	u64 image_ktime;
+	u64 cap_permitted, cap_effective, cap_inheritable;
+	u32 ns[NS_COUNT]; /* by enum namespace_slot */
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct exec_state);
+} exec_states SEC(".maps");
+
+int path_buckets_top(u64 dentry, u64 vfsmount);
+int path_buckets_last(u64 dentry, u64 vfsmount);
 int read_path_text(u32 slot, u64 dentry, u64 vfsmount);
 int read_string_text(u32 slot, u64 address, u32 is_user);
 int value_text(u32 slot, u32 index);
@@ -66,3 +94,5 @@ u64 value_field(u32 slot, u32 index, u32 field, u32 other);
 int value_address(u32 slot, u32 index, u32 field);
 u64 resolve(u64 base, u32 index);
 int send_value(u32 slot, u32 index);
+
+#include "send.h"
