@@ -159,8 +159,8 @@ class Sink:
     """Shows lines on standard output. A reader that has seen enough (`| head`) or a terminal that is gone
     ends the run in order; output that fails otherwise ends only the showing.
 
-    `show` makes the text of lines, `tell` the line about those that were left out. Before `begin`, lines go to
-    `note` instead."""
+    `show` makes the text of lines, `tell` the line about those that were left out. Before `begin`, lines go
+    to `note` instead."""
 
     def __init__(self, show: Show, tell: Callable[[int], bytes], note: Note | None = None) -> None:
         self.on_gone: Callable[[str], None] = lambda reason: None
