@@ -201,7 +201,6 @@ inline_always void renew_image(struct process *known, u32 tgid, u64 ktime)
 	}
 	known->image_ktime = ktime;
 	known->flags |= FLAG_EXECED;
-	known->policy_generation = 0;
 }
 
 inline_always void add_unknown_image(struct exec_record *record, struct task_struct *task, u32 tgid, bool typed)

@@ -27,7 +27,8 @@ inline_always int on_fork(struct task_struct *creator, struct task_struct *child
 		fresh.cgroup_id = maker->cgroup_id;
 		fresh.binary_inode = maker->binary_inode;
 		fresh.binary_device = maker->binary_device;
-		fresh.follow_children = maker->follow_children;
+		__builtin_memcpy(fresh.follow_set, maker->follow_set, sizeof(fresh.follow_set));
+		__builtin_memcpy(fresh.policy_set, maker->policy_set, sizeof(fresh.policy_set));
 	} else {
 		leader = READ(typed, creator, group_leader);
 		maker_ktime = image_ktime(leader, typed);

@@ -327,34 +327,6 @@ inline_always bool pass_path(void *ctx, u64 *words, struct path_table *table, u3
 	return !is_empty(words);
 }
 
-/* Takes a slot of the scratch memory; SCRATCH_SLOTS when all are taken. */
-inline_always u32 claim(void)
-{
-	struct verdict *verdict;
-
-	for (u32 slot = 0; slot < SCRATCH_SLOTS; slot++) {
-		verdict = verdict_of(slot);
-		if (!verdict)
-			return SCRATCH_SLOTS;
-#ifdef SINCE_V512
-		if (__sync_bool_compare_and_swap(&verdict->busy, 0, 1))
-			return slot;
-#else
-		if (!verdict->busy) { /* before v5.12 nothing preempts a program but an interrupt, which returns */
-			verdict->busy = 1;
-			return slot;
-		}
-#endif
-	}
-	return SCRATCH_SLOTS;
-}
-
-inline_always void release(struct verdict *verdict)
-{
-	asm volatile("" ::: "memory");
-	verdict->busy = 0;
-}
-
 inline_always void keep_value(struct hook_scratch *scratch, u32 n, u64 raw)
 {
 	scratch->raw[n] = raw;

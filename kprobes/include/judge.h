@@ -3,7 +3,7 @@
  * the verifier sees each once; `slot` names the scratch memory that the call has claimed. */
 #pragma once
 
-#include "hooks.h"
+#include "claim.h"
 #include "values.h"
 #include <bpf/bpf_endian.h>
 
@@ -11,11 +11,6 @@
 #define MASK_BITS 64
 #define AUTOMATON_ROUND 256
 #define AUTOMATON_ROUNDS 16
-
-inline_always struct verdict *verdict_of(u32 slot)
-{
-	return bpf_map_lookup_elem(&verdicts, &slot);
-}
 
 inline_always struct tables *hook_tables(void)
 {

@@ -129,7 +129,7 @@ struct chunk_record {
 #define POLICY_SET_WORDS 4
 /* The process map's value. LAYOUT_VERSION changes whenever this does: a pinned map of another version is
  * never reused. */
-#define PROCESS_LAYOUT_VERSION 1
+#define PROCESS_LAYOUT_VERSION 2
 struct process {
 	u64 image_ktime;
 	u64 parent_ktime;
@@ -139,9 +139,8 @@ struct process {
 	u64 binary_inode;
 	u32 binary_device;
 	u32 nspid;
-	u64 follow_children;   /* bits of matchBinaries with followChildren, inherited */
-	u64 policy_generation; /* policy_set is valid while this equals the policies' generation */
-	u64 policy_set[POLICY_SET_WORDS];
+	u64 follow_set[POLICY_SET_WORDS]; /* conditions that children inherit (classes.h) */
+	u64 policy_set[POLICY_SET_WORDS]; /* process classes that it has */
 };
 
 /* Everything that was not sent is counted where it was not sent: losses[cause * HOOK_COUNT + hook]. */
