@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The policies of this agent: added, replaced, taken away, switched off and on, each change on all hooks at
+once. What cannot be loaded leaves what ran before running."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from agent.errors import TracehoundError, UsageError
+from agent.policy.classes import ClassTable
+from agent.policy.compile import CompiledHook, Placed, compile_hook
+from agent.policy.conditions import KernelFacts
+from agent.policy.contents import PolicyRefused
+from agent.policy.model import Policy, Problem
+from agent.policy.status import COUNTERS, HookStatus, PolicyStatus, SelectorStatus, State
+from agent.policy.switch import Part, Switch
+from agent.policy.values import HookKey, Plan
+
+MODES = {"off": 0, "monitor": 1, "enforce": 2}
+"""enum policy_mode."""
+POLICY_SLOTS = 512
+"""kprobes/include/policy.h"""
+KILL_BUDGET = 100
+"""Enforcement actions of one policy in a minute; what goes beyond is only reported."""
+_STATE = struct.Struct("=IIQQ")
+"""struct policy_state: mode, budget, minute, spent."""
+
+Parse = Callable[[str, str], tuple[list[Policy], list[Problem]]]
+"""Text and where it came from; agent.policy.parse.parse_policies."""
+PlanOf = Callable[[Policy], Plan]
+"""agent.policy.plan.plan_policy with this kernel's view."""
+
+
+class Told(Protocol):
+    """agent.kernel.hooks.HookState."""
+
+    @property
+    def instructions(self) -> int:
+        """That the verifier looked at."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of program and maps."""
+
+    @property
+    def survives_restart(self) -> bool:
+        """Whether the link can be pinned."""
+
+    @property
+    def is_attached(self) -> bool:
+        """Asked of the kernel now."""
+
+    @property
+    def missed(self) -> int:
+        """Calls that were not judged."""
+
+
+class SlotMap(Protocol):
+    """The map `policies`."""
+
+    def lookup(self, key: bytes) -> bytes | None:
+        """struct policy_state."""
+
+    def update(self, key: bytes, value: bytes) -> None:
+        """Raises KernelRefused."""
+
+
+class HookCompiler:
+    """switch.Compiler with agent.policy.compile. `published` is called with the table of process classes
+    before selectors count; it raises a TracehoundError where not every process could be classified."""
+
+    def __init__(self, facts: KernelFacts, published: Callable[[ClassTable], None] | None = None) -> None:
+        self.classes = ClassTable()
+        self._facts = facts
+        self._published = published
+
+    def compile(self, number: int, key: HookKey, parts: Sequence[Part]) -> CompiledHook:
+        """All parts of a hook."""
+        placed = [
+            Placed(part.use, part.slot, part.bits, part.since, part.until, part.policy.workload)
+            for part in parts
+        ]
+        return compile_hook(number, key, placed, self.classes, self._facts)
+
+    def publish(self) -> None:
+        """Makes the classes known to the kernel."""
+        if self._published:
+            self._published(self.classes)
+
+    def release(self, policy: str, slot: int, since: int) -> None:
+        """As Placed.owner."""
+        self.classes.release((policy, slot, since))
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One policy by its key."""
+
+    policy: Policy
+    plan: Plan
+    mode: str
+    state: State = State.LOADING
+    slot: int = -1
+    error: str = ""
+    parts: list[Part] = field(default_factory=list)
+
+
+class Policies:
+    """All policies of this agent, by Policy.key."""
+
+    def __init__(self, switch: Switch, slots: SlotMap, parse: Parse, plan: PlanOf) -> None:
+        self._switch = switch
+        self._slots = slots
+        self._parse = parse
+        self._plan = plan
+        self._entries: dict[str, _Entry] = {}
+        self._free = list(range(POLICY_SLOTS))
+
+    def add(self, policy: str | Policy, mode: str = "", source: str = "<api>") -> list[str]:
+        """Loads policies from text, or one; those of the same key are replaced at one instant. Returns
+        their keys. Raises a TracehoundError (PolicyRefused names every problem) and leaves what ran; a
+        policy that was not there before then stands in the list with its error."""
+        policies = [policy] if isinstance(policy, Policy) else self._read(policy, source)
+        for one in policies:
+            self._add(one, mode)
+        return [one.key for one in policies]
+
+    def delete(self, key: str) -> None:
+        """Takes a policy away. Raises UsageError for one that is not there."""
+        entry = self._entry(key)
+        entry.state = State.UNLOADING
+        self._unload(entry)
+        del self._entries[key]
+
+    def disable(self, key: str) -> None:
+        """Its hooks judge nothing for it any more; it stays in the list."""
+        entry = self._entry(key)
+        if entry.slot >= 0:
+            self._unload(entry)
+        entry.state, entry.error = State.DISABLED, ""
+
+    def enable(self, key: str) -> None:
+        """Loads what was disabled, or could not be loaded before. Raises as `add`."""
+        entry = self._entry(key)
+        if entry.slot < 0:
+            self._load(_Entry(entry.policy, self._plan(entry.policy), entry.mode))
+
+    def set_mode(self, key: str, mode: str) -> None:
+        """enforce or monitor, at once and on all hooks; what was spent of the budget stays spent."""
+        if mode not in ("enforce", "monitor"):
+            raise UsageError(f"mode {mode!r}", "enforce or monitor")
+        entry = self._entry(key)
+        if entry.slot >= 0:
+            self._set_slot(entry.slot, MODES[mode])
+        entry.mode = mode
+
+    def skip(self, policy: Policy) -> None:
+        """Lists a policy that is not for this node; unloads it when it was."""
+        before = self._entries.get(policy.key)
+        if before and before.slot >= 0:
+            self._unload(before)
+        self._entries[policy.key] = _Entry(policy, Plan(policy.key), _mode_of(policy, ""), State.SKIPPED)
+
+    def statuses(self, hooks: Mapping[HookKey, Told]) -> list[PolicyStatus]:
+        """All policies; `hooks` is HookSet.state()."""
+        return [self._status(entry, hooks) for entry in self._entries.values()]
+
+    def keys_in(self, text: str, source: str = "<api>") -> list[str]:
+        """Which policies a text holds."""
+        return [policy.key for policy in self._read(text, source)]
+
+    def _read(self, text: str, source: str) -> list[Policy]:
+        policies, problems = self._parse(text, source)
+        errors = [problem for problem in problems if problem.is_error]
+        if errors:
+            raise PolicyRefused(errors)
+        return policies
+
+    def _add(self, policy: Policy, mode: str) -> None:
+        before = self._entries.get(policy.key)
+        entry = _Entry(policy, Plan(policy.key), _mode_of(policy, mode))
+        try:
+            entry.plan = self._plan(policy)
+            if not entry.plan.is_loadable:
+                raise PolicyRefused([problem for problem in entry.plan.problems if problem.is_error])
+            self._load(entry)
+        except TracehoundError as error:
+            if before is None or before.slot < 0:
+                entry.state, entry.error = State.LOAD_ERROR, error.message
+                self._entries[policy.key] = entry
+            raise
+
+    def _load(self, entry: _Entry) -> None:
+        """Puts an entry in the place of the one with its key."""
+        before = self._entries.get(entry.policy.key)
+        slot = self._take_slot()
+        try:
+            self._set_slot(slot, MODES[entry.mode], fresh=True)
+            coming = [(entry.policy, slot, use) for use in entry.plan.uses]
+            entry.parts = self._switch.change(before.parts if before else [], coming)
+        except TracehoundError:
+            self._give_back(slot)
+            raise
+        if before and before.slot >= 0:
+            self._give_back(before.slot)
+        entry.slot, entry.error = slot, ""
+        entry.state = State.PARTIALLY_ENABLED if entry.plan.missing else State.ENABLED
+        self._entries[entry.policy.key] = entry
+
+    def _unload(self, entry: _Entry) -> None:
+        if entry.slot < 0:
+            return
+        self._switch.change(entry.parts, [])
+        self._give_back(entry.slot)
+        entry.parts, entry.slot = [], -1
+
+    def _take_slot(self) -> int:
+        if not self._free:
+            raise TracehoundError(f"{POLICY_SLOTS} policies are loaded, no more fit", "delete one")
+        return self._free.pop(0)
+
+    def _give_back(self, slot: int) -> None:
+        """Freed slots are used again as late as possible."""
+        self._slots.update(struct.pack("=I", slot), bytes(_STATE.size))
+        self._free.append(slot)
+
+    def _set_slot(self, slot: int, mode: int, *, fresh: bool = False) -> None:
+        key = struct.pack("=I", slot)
+        _, budget, minute, spent = _STATE.unpack(self._slots.lookup(key) or bytes(_STATE.size))
+        if fresh:
+            budget, minute, spent = KILL_BUDGET, 0, 0
+        self._slots.update(key, _STATE.pack(mode, budget, minute, spent))
+
+    def _entry(self, key: str) -> _Entry:
+        if key not in self._entries:
+            raise UsageError(f"no policy {key}", "`tracehound policy list` shows all")
+        return self._entries[key]
+
+    def _status(self, entry: _Entry, hooks: Mapping[HookKey, Told]) -> PolicyStatus:
+        told = tuple(self._hook_status(part, hooks[part.use.key]) for part in entry.parts)
+        gone = [hook.target for hook in told if not hook.is_attached]
+        state = State.ERROR if gone and entry.slot >= 0 else entry.state
+        error = f"detached from {', '.join(gone)}" if gone else entry.error
+        policy = entry.policy
+        warnings = tuple(problem for problem in entry.plan.problems if not problem.is_error)
+        return PolicyStatus(
+            policy.name,
+            policy.namespace,
+            state,
+            entry.mode,
+            error,
+            entry.slot,
+            told,
+            entry.plan.missing,
+            warnings,
+        )
+
+    def _hook_status(self, part: Part, told: Told) -> HookStatus:
+        labels = [selector.label for selector in part.use.hook.selectors] or [""]
+        rows = zip(labels, self._switch.counts(part), strict=True)
+        selectors = tuple(
+            SelectorStatus(label, at, {name: n for name, n in zip(COUNTERS, row, strict=False) if n})
+            for at, (label, row) in enumerate(rows)
+        )
+        return HookStatus(
+            part.use.function_name,
+            *part.use.key,
+            instructions=told.instructions,
+            memory_bytes=told.memory_bytes,
+            survives_restart=told.survives_restart and part.use.survives_restart,
+            is_attached=told.is_attached,
+            missed=told.missed,
+            selectors=selectors,
+            notes=part.use.notes,
+        )
+
+
+def _mode_of(policy: Policy, mode: str) -> str:
+    """The mode asked for at load stands above the policy's own; enforce when nobody says (Tetragon)."""
+    return mode or policy.options.mode or "enforce"
