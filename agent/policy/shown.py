@@ -75,9 +75,12 @@ class ShownValue:
             row = row_of("", value.type)
         if value.status == NULL:
             return f'{{"{row.member}":{row.null}{self.end}'
+        decode = CONTENTS.get(value.type)
         try:
-            content = CONTENTS[value.type](data)
-        except (struct.error, KeyError):
+            content = decode(data) if decode and row.member else None
+        except struct.error:
+            content = None
+        if content is None:
             return self._error("a value of unknown form")
         noted = len(notes)
         text = row.convert(self._judged(content, value.status, notes))
