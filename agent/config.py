@@ -182,8 +182,7 @@ def _settle(
     """The last good value of each key, where it came from, and which keys had a problem."""
     values: dict[str, Any] = {}
     for name, key in KEYS.items():
-        moves = key.rule.is_path and isinstance(key.default, str)
-        values[name] = relocate(key.default, root) if moves else key.default
+        values[name] = _relocated(key.default, root) if key.rule.is_path else key.default
     origins = dict.fromkeys(KEYS, "default")
     broken = set()
     for name, raw in layers:
@@ -194,6 +193,13 @@ def _settle(
             problems.append(f"{raw.where}: {name}: {error}")
             broken.add(name)
     return values, origins, broken
+
+
+def _relocated(default: Any, root: Path | str | None) -> Any:
+    """A default of a key that holds a path, several of them, or none."""
+    if isinstance(default, tuple):
+        return tuple(relocate(path, root) for path in default)
+    return relocate(default, root) if isinstance(default, str) else default
 
 
 _ORDERED = (

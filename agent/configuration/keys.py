@@ -65,6 +65,12 @@ RULES: dict[str, Rule] = {
     "overload.shed_exit_detail_fraction": Rule(checks.fraction, live=True),
     "overload.shed_exit_fraction": Rule(checks.fraction, live=True),
     "overload.recover_seconds": Rule(checks.seconds(0, 3600), live=True),
+    "policies.files": Rule(checks.paths, live=True, is_path=True),
+    "policies.dirs": Rule(checks.paths, live=True, is_path=True),
+    "policies.profile": Rule(checks.one_of("", "minimal", "default", "forensic"), live=True),
+    "policies.persist": Rule(),
+    "policies.strict": Rule(),
+    "policies.kill_budget": Rule(checks.between(0, 1 << 31), live=True),
 }
 """One row per key; a test keeps it equal to the fields of `agent.settings`."""
 

@@ -51,7 +51,7 @@ def problems(config: Path, *flags: Flag, **environ: str) -> list[str]:
 
 def test_without_any_file_the_settings_are_the_defaults(tmp_path: Path) -> None:
     loaded = load(root=tmp_path)
-    relocated = {"log.dir", "redaction.key_file", "api.socket", "run_dir"}
+    relocated = {"log.dir", "redaction.key_file", "api.socket", "run_dir", "policies.dirs"}
     differing = {change.key for change in diff_settings(Settings(), loaded.settings)}
     assert differing == relocated
     assert set(loaded.origins.values()) == {"default"}
@@ -92,6 +92,7 @@ def test_under_another_root_files_and_default_paths_move(write: Write, tmp_path:
     assert settings.log.dir == "/var/lib/tracehound/elsewhere", "a written path is taken as written"
     assert settings.api.socket == f"{tmp_path}/run/tracehound/tracehound.sock"
     assert settings.redaction.key_file == f"{tmp_path}/var/lib/tracehound/redaction.key"
+    assert settings.policies.dirs == (f"{tmp_path}/etc/tracehound/policies.d",)
 
 
 def test_sizes_durations_and_lists_are_written_as_people_do(write: Write) -> None:
