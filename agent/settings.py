@@ -124,19 +124,19 @@ class PolicySettings:
     files: tuple[str, ...] = ()
     """Files with policies (YAML, one or several documents each)."""
     dirs: tuple[str, ...] = ("/etc/tracehound/policies.d",)
-    """Directories whose `*.yaml` and `*.yml` are read, in the order of their names. One that does not exist is
-    empty."""
+    """Directories whose `*.yaml` and `*.yml` are read, in the order of their names. One that does not exist
+    is empty."""
     profile: str = ""
     """Policies of the library that run besides: `minimal`, `default`, `forensic`; empty for none."""
     persist: bool | None = None
     """Whether policies are pinned and go on judging and enforcing while the agent is down. None: yes for a
     service (systemd, or pid 1 of a container), no for a run in a terminal."""
     strict: bool = False
-    """Whether the agent refuses to start when a configured policy cannot be loaded. Off: it says so and runs on,
-    for one bad policy must not blind the others."""
+    """Whether the agent refuses to start when a configured policy cannot be loaded. Off: it says so and runs
+    on, for one bad policy must not blind the others."""
     kill_budget: int = 100
-    """Signals and denials per policy and minute; a policy that wants more falls back to monitor mode, with an
-    alarm. 0: no limit."""
+    """Signals per policy and minute; a policy that wants more falls back to monitor mode, with an alarm.
+    0: no limit."""
 
 
 @dataclass(frozen=True, slots=True)
