@@ -214,11 +214,15 @@ class Reader:
         size, is_signed = kind.size, kind.is_signed
         if there and there.size and there.size < size:
             size, is_signed = there.size, there.is_signed
-        elif there and there.form == "integer" and there.size > size and not self._offer.is_compat:
+        elif there and there.form == "integer" and there.size > size and not self._is_narrow(argument):
             self._notes.append(
                 f"{self._label(argument)}: `{there.text}` is read as {name}, its upper bytes are cut"
             )
         return (min(size, 4) if self._offer.is_compat else size), is_signed
+
+    def _is_narrow(self, argument: Argument) -> bool:
+        """Whether no more was in it to begin with: results, and what 32-bit programs pass."""
+        return self._offer.is_compat or argument is self._hook.return_argument
 
     def _is_user(self, argument: Argument, value: Value, there: CType | None) -> bool:
         if value.source != Source.ARGUMENT or argument.resolve:
