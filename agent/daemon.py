@@ -71,7 +71,8 @@ class Daemon:
         each_tick: Callable[[], None] | None = None,
     ) -> None:
         self.settings = settings
-        self.node_name = settings.node_name or os.environ.get("NODE_NAME") or socket.gethostname()
+        name = settings.node_name or os.environ.get("NODE_NAME") or socket.gethostname()
+        self.node_name = name.encode(errors="replace").decode()  # bytes that are no text
         self.sensor = Sensor(_kernel_settings(settings))
         self.kernels_word = KernelsWord(self.sensor.existing_tasks)
         self.clock = WallClock()

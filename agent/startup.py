@@ -7,14 +7,25 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
+from agent.decode.header import KIND_TASK
 from agent.decode.task import decode_tasks
 from agent.enrich.containers import read_process_cgroup
 from agent.enrich.describe import Describer, ExecDetail, flag_words
 from agent.enrich.process import Process, is_same
-from agent.enrich.procfs import Inode, ProcEntry, read_inode, read_process, started_at
+from agent.enrich.procfs import Inode, ProcEntry, read_inode, read_process, read_status, started_at
 from agent.enrich.text import to_text
 from agent.enrich.tree import ProcessTree
-from agent.events import CWD_UNREACHABLE, IN_INIT_TREE, KERNEL_THREAD, Exec, Head, Task
+from agent.events import (
+    CWD_UNREACHABLE,
+    EXECED,
+    IN_INIT_TREE,
+    KERNEL_THREAD,
+    Credentials,
+    Exec,
+    Head,
+    Task,
+    TaskFacts,
+)
 from agent.log.clock import WallClock
 from agent.log.encode import Encoder
 from agent.log.records import Line
@@ -30,8 +41,10 @@ def adopt_existing(
     ordered = sorted(tasks, key=lambda task: task.head.image_ktime)
     fresh = [task for task in ordered if tree.adopt(task.head).binary == ""]
     tree.link(task.head for task in fresh)
+    hidden = _hidden_parents(tree)
+    tree.link(task.head for task in hidden)
     found = []
-    for task in fresh:
+    for task in [*hidden, *fresh]:
         process = tree.adopt(task.head)
         entry = read_process(task.head.tgid, environment=environment)
         event = _as_exec(task, entry)
@@ -40,6 +53,26 @@ def adopt_existing(
         process.start_time = clock.text(task.head.image_ktime)
         found.append((process, event, detail))
     return found
+
+
+def _hidden_parents(tree: ProcessTree) -> list[Task]:
+    """Processes that others name as their parent and the iterator does not show: a kernel can be made to keep
+    some to itself. /proc knows less of them: no namespaces, and no cgroup but by its path."""
+    newest = {process.tgid: process.image_ktime for process in tree.living.values()}
+    found = []
+    for process in tree.living.values():
+        if process.words != "unknown" or not started_at(process.tgid, process.image_ktime):
+            continue
+        status = read_status(process.tgid)
+        if status is not None:
+            stamp, above = process.image_ktime, newest.get(status.parent, 0)
+            parent = status.parent if above or not status.parent else 0
+            head = Head(
+                KIND_TASK, EXECED, stamp, process.tgid, process.tgid, stamp, parent, status.nspid, above
+            )
+            credentials = Credentials._make((*status.ids, *status.capabilities, 0))
+            found.append(Task(head, TaskFacts(credentials, status.auid, (), 0, status.sid, status.pgid, b"")))
+    return sorted(found, key=lambda task: task.head.image_ktime)
 
 
 def lines_of(

@@ -82,7 +82,7 @@ def node_name(value: str | None) -> None:
     """exec_ids are `node:time:pid`, so a colon would make them ambiguous."""
     if value is None:
         return
-    if not re.fullmatch(r"[^\s:\x00-\x1f\x7f]{1,253}", value):
+    if not re.fullmatch(r"[^\s:\x00-\x1f\x7f\ud800-\udfff]{1,253}", value):
         raise ValueError("is not a node name; use 1 to 253 characters without spaces, colons and controls")
 
 

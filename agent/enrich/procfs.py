@@ -32,6 +32,43 @@ class Inode(NamedTuple):
     links: int
 
 
+class ProcStatus(NamedTuple):
+    """A process's place and rights, as /proc/PID/status has them."""
+
+    parent: int
+    """Pid of the parent, 0 for those that the kernel itself started."""
+    nspid: int
+    """Pid in its own pid namespace, 0 in the host's."""
+    ids: tuple[int, ...]
+    """uid, gid, euid, egid, suid, sgid, fsuid, fsgid."""
+    capabilities: tuple[int, ...]
+    """Permitted, effective, inheritable, ambient."""
+    auid: int
+    """Audit login uid, 4294967295 when unset."""
+    sid: int
+    pgid: int
+
+
+def read_status(pid: int, root: str = "/proc") -> ProcStatus | None:
+    """None when the process is gone."""
+    lines = _content(f"{root}/{pid}/status").split(b"\n")
+    words = {name: rest.split() for name, _, rest in (line.partition(b":") for line in lines)}
+    try:
+        users, groups = ([int(word) for word in words[name]] for name in (b"Uid", b"Gid"))
+        sets = (words[name][0] for name in (b"CapPrm", b"CapEff", b"CapInh", b"CapAmb"))
+        pids = words.get(b"NSpid", [])
+        return ProcStatus(
+            int(words[b"PPid"][0]),
+            int(pids[-1]) if len(pids) > 1 else 0,
+            tuple(number for pair in zip(users, groups, strict=True) for number in pair),
+            tuple(int(word, 16) for word in sets),
+            int(_content(f"{root}/{pid}/loginuid") or 0xFFFFFFFF),
+            *(int(words.get(name, [b"0"])[0]) for name in (b"NSsid", b"NSpgid")),
+        )
+    except (KeyError, IndexError, ValueError):
+        return None
+
+
 def read_process(pid: int, *, environment: bool = False, root: str = "/proc") -> ProcEntry:
     """Raises nothing: a process may end between any two reads."""
     base = f"{root}/{pid}"

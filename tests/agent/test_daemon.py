@@ -129,6 +129,8 @@ def test_the_node_is_named_by_settings_environment_or_host(monkeypatch: pytest.M
     assert make(Settings()).node_name == socket.gethostname()
     monkeypatch.setenv("NODE_NAME", "n2")
     assert [make(Settings()).node_name, make(Settings(node_name="n1")).node_name] == ["n2", "n1"]
+    monkeypatch.setenv("NODE_NAME", "n\udcff")
+    assert make(Settings()).node_name == "n?"
 
 
 @pytest.mark.parametrize(("wanted", "most"), [((), 0), (("LANG",), 999)])

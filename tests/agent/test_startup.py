@@ -140,6 +140,18 @@ def test_what_is_in_the_tree_is_not_told_again() -> None:
     assert adopted(task_record(INIT), tree=tree) == []
 
 
+def test_a_parent_that_the_kernel_does_not_list_is_described_by_proc(
+    sleeper: subprocess.Popen[bytes],
+) -> None:
+    here = (os.getpid(), start_of(os.getpid()))
+    above, child = adopted(task_record((sleeper.pid, start_of(sleeper.pid)), here))
+    process = above["process_exec"]["process"]
+    assert (process["pid"], process["flags"].split()[0]) == (os.getpid(), "procFS")
+    assert process["binary"] == os.readlink("/proc/self/exe")
+    assert above["tracehound"]["sid"] == os.getsid(0)
+    assert child["process_exec"]["parent"] == process
+
+
 # Processes of which records were lost
 
 

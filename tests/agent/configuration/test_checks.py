@@ -31,7 +31,7 @@ def test_a_fraction_is_above_nothing_and_at_most_all() -> None:
             checks.fraction(value)
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a:b", "a\nb", "n" * 254])
+@pytest.mark.parametrize("name", ["", "a b", "a:b", "a\nb", "a\udcff", "n" * 254])
 def test_a_node_name_fits_into_an_exec_id(name: str) -> None:
     checks.node_name("node-1.example")
     checks.node_name(None)

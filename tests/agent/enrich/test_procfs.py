@@ -19,6 +19,7 @@ from agent.enrich.procfs import (
     is_alive,
     read_inode,
     read_process,
+    read_status,
     started_at,
 )
 from agent.log.encode import NAMESPACES
@@ -132,3 +133,14 @@ def test_namespaces_that_pid_1_keeps_to_itself_are_kthreadds(tmp_path: Path) -> 
     (tmp_path / "2" / "ns").mkdir(parents=True)
     (tmp_path / "2" / "ns" / "mnt").symlink_to("mnt:[4026531841]")
     assert host_namespaces(("mnt", "pid"), str(tmp_path)) == [4026531841, 0]
+
+
+def test_place_and_rights_of_a_process() -> None:
+    status = read_status(os.getpid())
+    assert status is not None
+    assert (status.parent, status.sid, status.pgid) == (os.getppid(), os.getsid(0), os.getpgid(0))
+    assert status.ids[:6] == tuple(
+        n for pair in zip(os.getresuid(), os.getresgid(), strict=True) for n in pair
+    )
+    assert len(status.ids) == 8 and len(status.capabilities) == 4
+    assert read_status(2**22 + 1) is None
