@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from agent.errors import KernelRefused, TracehoundError
 from agent.kernel import dispatch, hookpins
 from agent.kernel.attaching import Attachment, attach
+from agent.kernel.grace import wait_for_programs
 from agent.kernel.hookprogram import Compiled, Version, load_version
 from agent.kernel.libbpf import libbpf
 from agent.kernel.links import program_id, program_info, program_on
@@ -119,6 +120,8 @@ class HookSet:
         self._hooks: dict[HookKey, _Hook] = {}
         self._layout: dispatch.CallLayout | None = None
         self._preallocates: bool | None = None
+        self._flipped = 0.0
+        """When the epoch was written last (CLOCK_MONOTONIC)."""
 
     def install(self, key: HookKey, compiled: Compiled) -> None:
         """Makes `compiled` what judges at the hook. Raises KernelRefused or KernelUnsupported; then what
@@ -126,6 +129,7 @@ class HookSet:
         grown = self._shared.grow(_flags(compiled), compiled.sizes)
         hook = self._hooks.get(key)
         if hook and hook.version.takes(compiled) and not grown:
+            self._let_calls_end()
             hook.version.become(compiled)
         else:
             self._load(key, compiled)
@@ -145,6 +149,7 @@ class HookSet:
     def flip(self, epoch: int) -> None:
         """Switches to the selectors of this epoch, on all hooks at one instant."""
         self._shared.flip(epoch)
+        self._flipped = time.monotonic()
 
     def counts(self, key: HookKey) -> dict[int, tuple[int, ...]]:
         """struct selector_count by selector, since the hook is there and over all its versions."""
@@ -196,6 +201,12 @@ class HookSet:
         self._places.clear()
         self._templates.clear()
         self._targets.close()
+
+    def _let_calls_end(self) -> None:
+        """Calls that began before the epoch was written still look for what it ended."""
+        if time.monotonic() - self._flipped < _SETTLED_S:
+            wait_for_programs()
+            self._flipped = 0.0
 
     def _load(self, key: HookKey, compiled: Compiled) -> None:
         """Another version in the slot; the dispatcher first where the hook is new."""
