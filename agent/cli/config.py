@@ -46,10 +46,19 @@ def run(args: argparse.Namespace) -> int:
     """Print and return 0. Raises SettingsError when the settings are wrong."""
     loaded = settings_from(args)
     if args.what == "check":
+        _check_rules(loaded)
         _report_good(loaded, args.format)
     else:
         _SHOW[args.format](loaded, _wanted(args.keys))
     return 0
+
+
+def _check_rules(loaded: LoadedSettings) -> None:
+    """What the settings name is part of them. Raises SettingsError."""
+    if rules := loaded.settings.redaction.rules:
+        from agent.enrich.redaction import load_rules
+
+        load_rules(rules)
 
 
 def _report_good(loaded: LoadedSettings, form: str) -> None:

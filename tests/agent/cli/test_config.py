@@ -80,3 +80,10 @@ def test_wrong_settings_are_refused_with_all_problems(call: Call, config: Path) 
     assert (status, out) == (2, "")
     assert f"{config}:1: outptu: unknown key" in err
     assert f"{config}:2: log.dir: x is not an absolute path" in err
+
+
+def test_rules_that_the_settings_name_are_checked(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text("- nonsense")
+    (tmp_path / "t.yaml").write_text(f"redaction: {{rules: [{tmp_path}/rules.yaml]}}")
+    status, _, err = call("config", "check", "--config", tmp_path / "t.yaml")
+    assert (status, f"{tmp_path}/rules.yaml:1: " in err) == (2, True)
