@@ -17,8 +17,16 @@
 
 #define MIX_LENGTH 0x9e3779b97f4a7c15ULL
 #define MIX_WORD 0xff51afd7ed558ccdULL
-#define TOP_STEPS 24 /* components and mounts of a path that is still rejected without being built */
+#define TOP_STEPS 16 /* components and mounts of a path that is still rejected without being built */
 #define NOT_KNOWN (PATH_BUCKETS | PATH_BUCKETS << 16)
+
+/* The same number, of which the verifier knows nothing any more: a pointer may be kept and compared, and a loop begins in
+ * the state in which it goes on. */
+inline_always u64 forgotten(u64 number)
+{
+	asm volatile("%0 = be64 %0\n%0 = be64 %0" : "+r"(number));
+	return number;
+}
 
 /* What one step of a walk reads. */
 struct dentry_part {
@@ -67,15 +75,6 @@ struct root {
 	u64 dentry, mount;
 };
 
-/* A pointer as a plain number. */
-inline_always u64 as_number(const void *pointer)
-{
-	u64 number = (u64)pointer;
-
-	asm volatile("%0 = be64 %0\n%0 = be64 %0" : "+r"(number));
-	return number;
-}
-
 /* The current task's root. The typed task is one of Linux kernel commit 3ca1032ab7ab "bpf: Implement
  * get_current_task_btf and RET_PTR_TO_BTF_ID" (in v5.11). */
 inline_always void read_root(struct root *root)
@@ -85,8 +84,8 @@ inline_always void read_root(struct root *root)
 
 	if (!shape.has_cast && bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
 		task = bpf_get_current_task_btf();
-		root->dentry = as_number(task->fs->root.dentry);
-		root->mount = as_number(task->fs->root.mnt);
+		root->dentry = forgotten((u64)task->fs->root.dentry);
+		root->mount = forgotten((u64)task->fs->root.mnt);
 		return;
 	}
 	fs = GET(bpf_get_current_task(), struct task_struct, fs);
@@ -112,6 +111,12 @@ struct top_name {
 	u64 hash_len;
 	u64 word; /* first bytes of the inline name */
 };
+
+inline_always void forget_name(struct top_name *name)
+{
+	name->dentry = shape.has_cast ? forgotten(0) : 0;
+	name->hash_len = name->word = 0;
+}
 
 #define INLINE_NAME_BYTES 32 /* shorter names with their NUL lie in the dentry */
 
@@ -142,35 +147,53 @@ inline_always u64 read_step(struct top_name *name, u64 dentry)
 	return GET(dentry, struct dentry, d_parent);
 }
 
-/* mix() of a remembered name; *is_known is left alone or becomes false. */
-inline_always u64 mix_name(struct top_name *name, bool *is_known)
+inline_always u32 top_buckets(u64 first, u64 second)
+{
+	second = ((first >> 32 | first << 32) ^ second) * MIX_WORD;
+	return first >> 56 | second >> 56 << 16;
+}
+
+inline_always u64 mix_dentry(u64 dentry)
 {
 	u64 length;
 
-	if (!name->dentry)
+	if (!dentry)
 		return 0;
-	if (shape.has_cast) {
-		length = GET(name->dentry, struct dentry, d_name.hash_len) >> 32;
-		return mix(masked(load(GET(name->dentry, struct dentry, d_name.name), 8), length), length);
-	}
-	length = name->hash_len >> 32;
-	if (length >= INLINE_NAME_BYTES)
-		*is_known = false;
-	return mix(masked(name->word, length), length);
+	length = GET(dentry, struct dentry, d_name.hash_len) >> 32;
+	return mix(masked(load(GET(dentry, struct dentry, d_name.name), 8), length), length);
+}
+
+/* Global functions once more, so that the verifier does not go through them for every end of the walk. */
+__attribute__((noinline)) int buckets_of_dentries(u64 top, u64 below)
+{
+	return top_buckets(mix_dentry(top), mix_dentry(below));
+}
+
+__attribute__((noinline)) int buckets_of_words(u64 top_hash_len, u64 top_word, u64 below_hash_len, u64 below_word)
+{
+	u64 top = top_hash_len >> 32, below = below_hash_len >> 32;
+
+	if (top >= INLINE_NAME_BYTES || below >= INLINE_NAME_BYTES)
+		return NOT_KNOWN;
+	return top_buckets(mix(masked(top_word, top), top), mix(masked(below_word, below), below));
 }
 
 /* first | second << 16: buckets of the two topmost names of the path as the current task sees it; NOT_KNOWN where only
  * the whole path tells. vfsmount 0: seen from its own file system's root. */
 __attribute__((noinline)) int path_buckets_top(u64 dentry, u64 vfsmount)
 {
-	struct top_name top = {}, below = {}, name = {};
+	struct top_name top, below, name;
 	struct mount_part mount;
 	struct root root;
-	u64 parent, first, second;
 	bool is_known = false;
+	u64 parent;
 
+	forget_name(&top);
+	forget_name(&below);
+	forget_name(&name);
 	read_root(&root);
 	read_mount(&mount, vfsmount);
+#pragma clang loop unroll(disable)
 	for (int i = 0; i < TOP_STEPS; i++) {
 		if (dentry == root.dentry && vfsmount == root.mount) {
 			is_known = true;
@@ -196,9 +219,9 @@ __attribute__((noinline)) int path_buckets_top(u64 dentry, u64 vfsmount)
 	}
 	if (!is_known)
 		return NOT_KNOWN;
-	first = mix_name(&top, &is_known);
-	second = ((first >> 32 | first << 32) ^ mix_name(&below, &is_known)) * MIX_WORD;
-	return is_known ? first >> 56 | second >> 56 << 16 : NOT_KNOWN;
+	if (shape.has_cast)
+		return buckets_of_dentries(top.dentry, below.dentry);
+	return buckets_of_words(top.hash_len, top.word, below.hash_len, below.word);
 }
 
 /* last | end << 16: buckets of the path's last name and of its last two bytes. A mount's root has its name elsewhere, and

@@ -161,10 +161,11 @@ void *bpf_rdonly_cast(const void *object, u32 btf_id) __ksym __weak;
  * helper call of some 115. */
 inline_always u64 load(u64 address, u32 size)
 {
-	u64 value = 0;
 	void *memory;
 
 	if (!shape.has_cast) {
+		u64 value = 0;
+
 		bpf_probe_read_kernel(&value, size, (void *)address);
 		return value;
 	}

@@ -7,8 +7,8 @@
 
 #include "buckets.h"
 
-#define WALK_COMPONENTS 24 /* steps of one round */
-#define WALK_ROUNDS 128    /* 2,048 components are the most of a path, and mounts take a step as well */
+#define WALK_COMPONENTS 16 /* steps of one round */
+#define WALK_ROUNDS 160    /* 2,048 components are the most of a path, and mounts take a step as well */
 #define PATH_FIRST (PATH_END - TEXT_BYTES + 1)
 #define NAME_BYTES 256
 

@@ -32,8 +32,8 @@ struct path_place {
 /* Memory that is copied into the tail, in pieces. */
 struct copying {
 	u64 from, left;
-	u64 most;   /* bytes that may still be copied */
-	u64 wanted; /* bytes that there are in all */
+	u64 most;      /* bytes that may still be copied */
+	u64 wanted;    /* bytes that there are in all */
 	u32 start, at; /* positions in tail */
 	u32 is_user;
 	u32 reserved;
@@ -42,14 +42,14 @@ enum segment_flags { SEGMENTS_USER = 1, SEGMENTS_OF_KERNEL = 2 }; /* the array, 
 
 struct hook_scratch {
 	u32 busy;
-	u32 position;             /* in tail, a multiple of 8 where a value begins */
-	u64 raw[HOOK_VALUES];     /* the bytes that the source gave */
-	u64 object[HOOK_VALUES];  /* resolve(raw, index): the value, or where it lies */
-	u32 text_of;              /* value + 1 whose text is in `text`; write 0 when the slot is claimed */
-	int text_length;          /* without NUL, or negative: it cannot be read */
-	u32 text_flags;           /* enum path_flags */
+	u32 position;            /* in tail, a multiple of 8 where a value begins */
+	u64 raw[HOOK_VALUES];    /* the bytes that the source gave */
+	u64 object[HOOK_VALUES]; /* resolve(raw, index): the value, or where it lies */
+	u32 text_of;             /* value + 1 whose text is in `text`; write 0 when the slot is claimed */
+	int text_length;         /* without NUL, or negative: it cannot be read */
+	u32 text_flags;          /* enum path_flags */
 	u32 reserved;
-	struct path_place place;  /* write place.of = 0 when the slot is claimed */
+	struct path_place place; /* write place.of = 0 when the slot is claimed */
 	struct path_walk walk;
 	u8 address[16];
 	struct sent_skb ends; /* of a socket, packet or address */
@@ -57,9 +57,9 @@ struct hook_scratch {
 	u32 status; /* enum sent_status of the value that is being sent */
 	u32 unused;
 	struct postfix_key reversed; /* the text's end turned round, as key */
-	u32 head[2];               /* with text: the key of strings_* and prefixes */
-	u8 text[TEXT_BYTES + 512]; /* root first, then zeros up to the next of 24, 120, 504, 4096 bytes */
-	struct hook_record record; /* and tail: one piece when sent */
+	u32 head[2];                 /* with text: the key of strings_* and prefixes */
+	u8 text[TEXT_BYTES + 512];   /* root first, then zeros up to the next of 24, 120, 504, 4096 bytes */
+	struct hook_record record;   /* and tail: one piece when sent */
 	u8 tail[TAIL_BYTES];
 };
 
