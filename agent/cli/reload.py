@@ -59,15 +59,20 @@ def run(args: argparse.Namespace) -> int:
 
 def _reload(where: Whereabouts, timeout: float) -> dict[str, Any]:
     """The outcome, asked for by the socket, else by a signal."""
+    unanswered = ""
     if where.socket:
         try:
             return _ask(where.socket, timeout)
-        except AgentUnreachable:
+        except AgentUnreachable as error:
             if where.log_dir is None:
                 raise
+            unanswered = f"{error.message}\n"
     if where.log_dir is None:
         raise AgentUnreachable("neither a socket nor a log directory is named", "pass one of them")
-    state = require_alive(where.log_dir)
+    try:
+        state = require_alive(where.log_dir)
+    except AgentUnreachable as error:
+        raise AgentUnreachable(f"{unanswered}{error.message}", error.hint) from None
     before = state.content.get("reload")
     _signal(state.content["pid"])
     return _await(where.log_dir, before, timeout)

@@ -151,3 +151,5 @@ def test_a_signal_does_it_where_no_socket_answers(call: Call, log: LogMaker, age
     status, out, _ = call("reload", "--socket", "/no/such/socket", "--log-dir", log.directory)
     assert (status, out) == (0, "reloaded\n")
     assert call("reload", "--socket", "/no/such/socket")[0] == 7
+    status, _, err = call("reload", "--socket", "/no/such/socket", "--log-dir", "/no/such/directory")
+    assert (status, "there is no such socket\ntracehound: no agent writes to" in err) == (7, True)
