@@ -168,6 +168,33 @@ class HookSet:
         """Every hook as the kernel tells it now."""
         return {key: self._state_of(key, hook) for key, hook in self._hooks.items()}
 
+    def missed(self) -> dict[tuple[str, str], int]:
+        """Calls that were not judged, by kind and target of the dispatcher; one serves all system calls."""
+        return {
+            name: program_info(place.dispatcher_fd).recursion_misses
+            for name, place in self._places.items()
+            if place.dispatcher_fd >= 0
+        }
+
+    def renew(self, key: HookKey) -> bool:
+        """Attaches a dispatcher anew, where one was found detached. False: the kernel refuses."""
+        name, template = _place_key(key), self._template(key.attach)
+        before = self._places.pop(name)
+        sharing = [hook for hook in self._hooks.values() if hook.place is before]
+        try:
+            place = self._place(key, template)
+            for hook in sharing:
+                place.put(hook.slot, hook.version.program)
+            self._attach(key, place)
+        except TracehoundError:
+            self._leave(key)
+            self._places[name] = before
+            return False
+        for hook in sharing:
+            hook.place = place
+        before.close()
+        return True
+
     def finish(self) -> None:
         """After a batch of changes: frees what only loading needs, and settles counts."""
         self._targets.forget()
