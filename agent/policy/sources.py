@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where policies are configured: files, directories, a profile of the library. Without any of them nothing of the
-engine is loaded, so this module asks only for file names until there are some."""
+"""Where policies are configured: files, directories, a profile of the library. Without any of them nothing of
+the engine is loaded, so this module asks only for file names until there are some."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def _policies_in(directory: Path) -> list[Path]:
 
 
 def _profile_files(profile: str, libraries: tuple[Path, ...]) -> Iterator[Path]:
-    """The profile's files; where no library knows it, the name under which it was looked for, which is then told as
-    a file that cannot be read."""
+    """The profile's files; where no library knows it, the name under which it was looked for, which is then
+    told as a file that cannot be read."""
     for library in libraries:
         names = _profiles_of(library).get(profile)
         if names:
