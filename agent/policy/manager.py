@@ -168,6 +168,10 @@ class Policies:
         """All policies; `hooks` is HookSet.state()."""
         return [self._status(entry, hooks) for entry in self._entries.values()]
 
+    def __contains__(self, key: str) -> bool:
+        """Whether there is a policy of this key, loaded or not."""
+        return key in self._entries
+
     def keys_in(self, text: str, source: str = "<api>") -> list[str]:
         """Which policies a text holds."""
         return [policy.key for policy in self._read(text, source)]
