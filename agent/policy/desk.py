@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the agent's policies are looked after: configured ones are read and compared, requests are carried out,
+and every change stands in the log as a `policy` record. Made when the first policy is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agent.errors import TracehoundError, UsageError
+from agent.kernel.hooks import HookState
+from agent.policy.contents import tell
+from agent.policy.engine import Engine
+from agent.policy.listed import listed
+from agent.policy.model import Policy, Problem
+from agent.policy.sources import Configured
+from agent.policy.status import PolicyStatus, State
+from agent.policy.values import HookKey
+
+Record = Callable[[str, Mapping[str, object]], None]
+"""Writes an own record: its kind and content."""
+WORKING = (State.ENABLED, State.PARTIALLY_ENABLED)
+BUDGET = "kill budget"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A policy that was asked for and does not run."""
+
+    name: str
+    """Its key, or the file when the text was not understood."""
+    error: str
+
+
+class Desk:
+    """All policies of this agent, and what became of those that were asked for."""
+
+    def __init__(self, engine: Engine, record: Record, between: Callable[[], object] = lambda: None) -> None:
+        """`between` is called between two policies, so that the ring does not fill meanwhile."""
+        self._engine = engine
+        self._record = record
+        self._between = between
+        self._configured: dict[str, Policy] = {}
+        """As they were applied last; what requests changed since stays as it is."""
+        self._unread: list[Refused] = []
+        """What of the configured files cannot be read."""
+        self._detached: set[HookKey] = set()
+        self._summary: dict[str, Any] | None = None
+
+    # Configured policies
+
+    def configure(self, wanted: Configured) -> list[str]:
+        """Makes what is configured run: new and changed policies are loaded, those that are gone are deleted,
+        the others are not touched. Returns what was done and what failed, one sentence each."""
+        self._unread = _unread(wanted.problems)
+        said = [f"{refused.name}: {refused.error}" for refused in self._unread]
+        before, self._configured = self._configured, dict(wanted.policies)
+        for key in before.keys() - self._configured.keys():
+            if key in self._engine.policies and not self._is_broken(before[key]):
+                said += self._tried(key, "deleted", self._delete, key, before[key].where.source)
+        for key, policy in self._configured.items():
+            if before.get(key) != policy:
+                said += self._tried(key, "loaded", self._load, policy)
+                self._between()
+        return said
+
+    def failures(self) -> list[Refused]:
+        """Configured or added policies that do not run as they should."""
+        broken = [one for one in self._engine.policies_now() if one.state in (State.LOAD_ERROR, State.ERROR)]
+        return [*self._unread, *(Refused(_key(one), one.error) for one in broken)]
+
+    # Requests
+
+    def add(self, text: str, mode: str, by: str) -> dict[str, Any]:
+        """Loads what a text holds; a policy of the same name is replaced at one instant."""
+        try:
+            known = {key for key in self._engine.policies.keys_in(text) if key in self._engine.policies}
+            keys = self._engine.policies.add(text, mode, source="<api>")
+        except TracehoundError as error:
+            self._changed("refused", "", by, error=error.message)
+            raise
+        for key in keys:
+            self._changed("changed" if key in known else "added", key, by)
+        return {"ok": True, "policies": keys}
+
+    def delete(self, key: str, by: str) -> dict[str, Any]:
+        """Raises UsageError for one that is not there."""
+        self._delete(key, by)
+        return {"ok": True}
+
+    def set(self, key: str, by: str, *, enable: bool | None = None, mode: str = "") -> dict[str, Any]:
+        """Switches a policy on or off, and its mode."""
+        if mode:
+            self._engine.policies.set_mode(key, mode)
+            self._changed("mode", key, by)
+        if enable is not None:
+            (self._engine.policies.enable if enable else self._engine.policies.disable)(key)
+            self._changed("enabled" if enable else "disabled", key, by)
+        if enable is None and not mode:
+            raise UsageError(f"{key}: nothing to change", "say whether to enable it, or its mode")
+        return {"ok": True}
+
+    def told(self) -> dict[str, Any]:
+        """Everything about all policies, as `policy list -o json` shows it."""
+        return {
+            "policies": listed(self._engine.policies_now()),
+            "unread": [{"source": one.name, "error": one.error} for one in self._unread],
+        }
+
+    # The agent's loop
+
+    def tick(self) -> list[str]:
+        """Once a second: budgets that are spent. Returns what a person should know."""
+        fallen = self._engine.slots.fallen()
+        self._engine.rest()
+        if not fallen:
+            return []
+        by_slot = {one.slot: _key(one) for one in self._engine.policies_now() if one.slot >= 0}
+        return [self._fell(by_slot[slot]) for slot in fallen if slot in by_slot]
+
+    def watch(self) -> Iterator[tuple[HookKey, bool]]:
+        """With each heartbeat: hooks that were found detached (False), or are attached again (True)."""
+        for key, state in self._engine.states().items():
+            if not state.is_attached:
+                again = self._engine.hooks.renew(key)
+                if again or key not in self._detached:
+                    yield key, again
+                (self._detached.discard if again else self._detached.add)(key)
+        self._summary = None
+
+    def missed(self) -> dict[tuple[str, str], int]:
+        """Calls that no program judged since start, as losses: by (cause, hook)."""
+        found = {}
+        for (kind, target), missed in self._engine.hooks.missed().items():
+            if missed:
+                found["recursion", f"policy:{target or kind}"] = missed
+        return found
+
+    def summary(self) -> dict[str, Any]:
+        """For the agent's status; asked anew after a change and with each heartbeat."""
+        if self._summary is None:
+            self._summary = _counted(self._engine.policies_now(), self._unread)
+        return self._summary
+
+    def hook_states(self) -> dict[HookKey, HookState]:
+        """Every hook, for heartbeats."""
+        return self._engine.states()
+
+    def close(self) -> None:
+        """Detaches what is not pinned; what was sent can still be read."""
+        self._engine.close()
+
+    # How
+
+    def _load(self, policy: Policy) -> None:
+        known = policy.key in self._engine.policies
+        try:
+            self._engine.policies.add(policy)
+        except TracehoundError as error:
+            self._changed("refused", policy.key, policy.where.source, error=error.message)
+            raise
+        self._changed("changed" if known else "added", policy.key, policy.where.source)
+
+    def _delete(self, key: str, by: str) -> None:
+        self._engine.policies.delete(key)
+        self._changed("deleted", key, by)
+
+    def _tried(self, key: str, done: str, call: Callable[..., None], *arguments: object) -> list[str]:
+        try:
+            call(*arguments)
+        except TracehoundError as error:
+            return [f"{key}: {error.message}"]
+        return [f"policy {key} {done}"]
+
+    def _is_broken(self, policy: Policy) -> bool:
+        """Whether its file is there still, with a mistake: then what runs stays."""
+        return any(refused.name == policy.where.source for refused in self._unread)
+
+    def _fell(self, key: str) -> str:
+        self._engine.policies.set_mode(key, "monitor")
+        budget = self._engine.slots.budget
+        text = f"more than {budget} signals in a minute: it only monitors until its mode is set again"
+        self._changed("alarm", key, BUDGET, error=text)
+        return f"policy {key}: {text}"
+
+    def _changed(self, action: str, key: str, by: str, error: str = "") -> None:
+        """Writes the record, with what the policy is now."""
+        self._summary = None
+        now = next((one for one in self._engine.policies_now() if _key(one) == key), None)
+        content: dict[str, object] = {"name": now.name if now else key, "action": action, "by": by}
+        if now:
+            content |= {"namespace": now.namespace} if now.namespace else {}
+            content |= {"mode": now.mode, "state": str(now.state)}
+            content["hooks"] = [
+                {"function": one.function, "attach": one.attach, "target": one.target} for one in now.hooks
+            ]
+        self._record("policy", content | ({"error": error} if error else {}))
+
+
+def _key(status: PolicyStatus) -> str:
+    return f"{status.namespace}/{status.name}" if status.namespace else status.name
+
+
+def _unread(problems: list[Problem]) -> list[Refused]:
+    """Errors by file."""
+    texts: dict[str, list[str]] = {}
+    for problem in problems:
+        if problem.is_error:
+            texts.setdefault(problem.where.source, []).append(tell(problem))
+    return [Refused(source, "; ".join(lines)) for source, lines in texts.items()]
+
+
+def _counted(policies: list[PolicyStatus], unread: list[Refused]) -> dict[str, Any]:
+    working = [one for one in policies if one.state in WORKING]
+    failed = [one for one in policies if one.state in (State.LOAD_ERROR, State.ERROR)]
+    return {
+        "enabled": len(working),
+        "monitored": sum(one.mode == "monitor" for one in working),
+        "failed": len(failed) + len(unread),
+        "disabled": sum(one.state is State.DISABLED for one in policies),
+        "hooks": len({(hook.attach, hook.target) for one in policies for hook in one.hooks}),
+        "failures": [
+            *({"name": one.name, "error": one.error} for one in unread),
+            *({"name": _key(one), "error": one.error} for one in failed),
+        ],
+    }

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts that make policies run, put together: hooks of the kernel, what compiles for them, policies."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from agent.enrich.procfs import host_namespaces
+from agent.kernel.hooks import HookSet, HookState
+from agent.kernel.sharedmaps import FROM_SENSOR, SharedMaps
+from agent.kernel.tiny import takes_fetching_atomics
+from agent.kernel.view import KernelView
+from agent.policy.book import PolicyBook
+from agent.policy.budgets import BudgetedSlots
+from agent.policy.conditions import NAMESPACES, KernelFacts
+from agent.policy.manager import KILL_BUDGET, HookCompiler, Policies
+from agent.policy.model import Policy
+from agent.policy.parse import parse_policies
+from agent.policy.plan import plan_policy
+from agent.policy.status import PolicyStatus
+from agent.policy.switch import Switch
+from agent.policy.values import HookKey, Plan
+
+VIEW_S = 5.0
+"""How long the view of the kernel (its symbols take some ten MiB) is kept after a change, in seconds."""
+
+
+class Engine:
+    """Everything behind the policies of one agent."""
+
+    def __init__(
+        self, sensor: Mapping[str, int], pin_dir: Path | None = None, kill_budget: int = KILL_BUDGET
+    ) -> None:
+        """`sensor`: descriptors of the base sensor's maps, by FROM_SENSOR. Raises KernelRefused,
+        KernelUnsupported."""
+        self._view: KernelView | None = None
+        self._used_s = 0.0
+        self.shared = SharedMaps({name: sensor[name] for name in FROM_SENSOR})
+        self.hooks = HookSet(self.shared, pin_dir)
+        self.book = PolicyBook()
+        compiler = HookCompiler(self._facts())
+        switch = Switch(self.hooks, compiler, self.book)
+        self.slots = BudgetedSlots(self.shared.map("policies"), kill_budget)
+        self.policies = Policies(switch, self.slots, parse_policies, self._plan)
+
+    def states(self) -> dict[HookKey, HookState]:
+        """Every hook as the kernel tells it now."""
+        return self.hooks.state()
+
+    def policies_now(self) -> list[PolicyStatus]:
+        """All policies as they are now."""
+        return self.policies.statuses(self.states())
+
+    def rest(self) -> None:
+        """To be called now and then: gives back what only changes need."""
+        if self._view and time.monotonic() - self._used_s > VIEW_S:
+            self._view.close()
+            self._view = None
+
+    def close(self) -> None:
+        """Detaches what is not pinned and gives everything back."""
+        self.hooks.close()
+        self.shared.close()
+        if self._view:
+            self._view.close()
+            self._view = None
+
+    def _kernel(self) -> KernelView:
+        self._used_s = time.monotonic()
+        if self._view is None:
+            self._view = KernelView()
+        return self._view
+
+    def _plan(self, policy: Policy) -> Plan:
+        return plan_policy(policy, self._kernel())
+
+    def _facts(self) -> KernelFacts:
+        return kernel_facts(self._kernel())
+
+
+def kernel_facts(view: KernelView) -> KernelFacts:
+    """What compiled hooks depend on."""
+    numbers = zip(NAMESPACES, host_namespaces(NAMESPACES), strict=True)
+    return KernelFacts(
+        has_atomics=takes_fetching_atomics(),
+        has_cast=view.btf.has_function("bpf_rdonly_cast"),
+        host_namespaces={name: number for name, number in numbers if number},
+    )
