@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Maps that all hooks share."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+
+import pytest
+
+from agent.kernel.links import fd_facts
+from agent.kernel.sharedmaps import FULL, SharedMaps
+
+pytestmark = pytest.mark.kernel
+
+RATE_LIMITS = 1 << 6
+"""enum hook_flags"""
+
+
+@pytest.fixture
+def shared() -> Iterator[SharedMaps]:
+    opened = SharedMaps({})
+    yield opened
+    opened.close()
+
+
+def entries(shared: SharedMaps, name: str) -> int:
+    return int(fd_facts(shared.descriptors()[name])["max_entries"])
+
+
+def test_what_no_policy_uses_has_one_entry(shared: SharedMaps) -> None:
+    assert {name: entries(shared, name) for name in FULL} == dict.fromkeys(FULL, 1)
+    assert entries(shared, "policies") == 512
+
+
+def test_a_map_grows_once_for_the_first_that_needs_it(shared: SharedMaps) -> None:
+    assert shared.grow(RATE_LIMITS, {}) == {"rate_limits"}
+    assert entries(shared, "rate_limits") == FULL["rate_limits"]
+    assert shared.grow(RATE_LIMITS, {}) == set()
+
+
+def test_sizes_may_ask_for_a_map_by_its_name(shared: SharedMaps) -> None:
+    assert shared.grow(0, {"enforcements": 1, "integers": 9}) == set()
+    assert shared.grow(0, {"enforcements": 10}) == {"enforcements"}
+
+
+def test_the_epoch_is_one_word(shared: SharedMaps) -> None:
+    shared.flip(77)
+    assert shared.map("epoch").lookup(bytes(4)) == struct.pack("=4Q", 77, 0, 0, 0)
+
+
+def test_closing_gives_back_what_is_ours() -> None:
+    before = os.listdir("/proc/self/fd")
+    opened = SharedMaps({})
+    assert opened.memory() > 0
+    opened.grow(RATE_LIMITS, {})
+    opened.close()
+    assert os.listdir("/proc/self/fd") == before
