@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import KernelUnsupported
-from agent.kernel.btf import Btf, Member
+from agent.kernel.btf import KIND_FUNC, KIND_TYPEDEF, Btf, Member
 from agent.kernel.libbpf import libbpf
 from agent.kernel.objects import BpfObject
 from tests.agent.kernel.support import run_without_btf
@@ -84,3 +84,33 @@ def test_an_empty_btf_is_no_btf(tmp_path: Path) -> None:
     code = "from agent.kernel.btf import Btf\nBtf.of_kernel()"
     done = run_without_btf(code, tmp_path)
     assert "KernelUnsupported: this kernel has no BTF" in done.stderr
+
+
+def test_wrappers_are_taken_off(kernel: Btf) -> None:
+    typedef = kernel.find("umode_t", KIND_TYPEDEF)
+    assert kernel.name_of(kernel.bare(typedef)) == "short unsigned int"
+    assert kernel.wrappers(typedef)[0] == (KIND_TYPEDEF, "umode_t")
+    assert (kernel.byte_size(typedef), kernel.is_signed(typedef)) == (2, False)
+
+
+def test_a_function_has_parameters_and_a_result(kernel: Btf) -> None:
+    prototype = kernel.inner(kernel.find("security_file_permission", KIND_FUNC))
+    assert [given.name for given in kernel.parameters(prototype)] == ["file", "mask"]
+    assert kernel.name_of(kernel.inner(prototype)) == "int"
+
+
+def test_arrays_have_an_element_type_and_a_length(kernel: Btf) -> None:
+    comm = next(member for member in kernel.members("task_struct") if member.name == "comm")
+    element, count = kernel.array(kernel.bare(comm.type_id))
+    assert (kernel.name_of(element), count, kernel.byte_size(comm.type_id)) == ("char", 16, 16)
+
+
+def test_bit_fields_have_a_width_and_a_first_bit(kernel: Btf) -> None:
+    bits = {member.name: (member.bits, member.first_bit) for member in kernel.members("task_struct")}
+    assert bits["in_execve"][0] == 1
+    assert bits["pid"] == (0, 0)
+
+
+def test_types_that_no_file_holds_are_unsupported(tmp_path: Path) -> None:
+    with pytest.raises(KernelUnsupported, match="no types in"):
+        Btf.of_file(tmp_path / "nothing")

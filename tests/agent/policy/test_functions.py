@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hooks on functions and LSM hooks of this kernel."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from agent.policy.model import Argument, Hook
+from tests.agent.policy.planning import ONLY_RAW, acting, keys, kprobe, plan, texts, without
+
+pytestmark = pytest.mark.kernel
+
+OPEN = kprobe("security_file_open", "file")
+
+
+def test_fentry_is_the_first_choice() -> None:
+    assert keys(plan(OPEN)) == [("fentry", "security_file_open", "whole")]
+
+
+def test_a_kprobe_is_the_second_and_says_why() -> None:
+    found = plan(OPEN, known=without("fentry"))
+    assert keys(found) == [("kprobe", "security_file_open", "whole")]
+    assert found.uses[0].notes == ("no fentry: fentry is off",)
+
+
+def test_without_both_it_is_refused_with_both_reasons() -> None:
+    found = plan(OPEN, known=ONLY_RAW)
+    assert not found.is_loadable
+    assert "no fentry: fentry is off; no kprobe: kprobe is off" in texts(found)
+
+
+def test_an_override_needs_fmod_ret() -> None:
+    assert keys(plan(acting(OPEN, "Override")))[0][0] == "fmod_ret"
+
+
+def test_an_override_that_is_impossible_is_an_error_with_the_way_out() -> None:
+    found = plan(acting(OPEN, "Override"), known=without("fmod_ret", "bpf_override_return"))
+    assert not found.is_loadable
+    assert "lsmhooks, hook: file_open" in texts(found)
+
+
+def test_in_monitor_mode_it_is_a_warning() -> None:
+    found = plan(acting(OPEN, "Override"), known=without("fmod_ret", "bpf_override_return"), mode="monitor")
+    assert found.is_loadable
+    assert keys(found)[0][0] == "fentry"
+    assert "Override of security_file_open is not possible here" in texts(found)
+
+
+def test_fentries_take_no_action() -> None:
+    found = plan(replace(acting(OPEN, "Sigkill"), kind="fentry"))
+    assert "fentries take no action on calls: Sigkill" in texts(found)
+
+
+def test_fentries_never_become_kprobes() -> None:
+    found = plan(replace(OPEN, kind="fentry"), known=without("fentry"))
+    assert (found.uses, found.is_loadable) == ((), False)
+
+
+def test_a_function_that_is_misspelt_has_the_nearest_told() -> None:
+    assert "did you mean tcp_connect" in texts(plan(kprobe("tcp_conect")))
+
+
+def test_what_may_be_missing_is_missing_without_a_problem() -> None:
+    found = plan(OPEN, kprobe("security_of_another_planet", ignore_not_found=True))
+    assert (found.is_loadable, found.missing) == (True, ("security_of_another_planet",))
+
+
+def test_a_system_call_is_told_to_be_one() -> None:
+    assert "syscall: true" in texts(plan(kprobe("sys_openat")))
+
+
+def test_what_programs_run_through_is_not_touched() -> None:
+    assert "part of how programs run" in texts(plan(kprobe("bpf_ringbuf_reserve")))
+
+
+def test_registers_need_a_kprobe() -> None:
+    hook = replace(OPEN, data=(Argument(0, "uint64", source="pt_regs", resolve="rsp"),))
+    assert keys(plan(hook))[0][0] == "kprobe"
+    assert not plan(hook, known=without("kprobe")).is_loadable
+
+
+def test_lsm_hooks_are_attached_as_such() -> None:
+    hook = Hook("lsm", "file_open", arguments=(Argument(0, "file"),))
+    assert keys(plan(hook)) == [("lsm", "file_open", "whole")]
+    assert "lsm is off" in texts(plan(hook, known=without("lsm")))
+
+
+def test_an_lsm_hook_that_returns_nothing_cannot_deny() -> None:
+    found = plan(acting(Hook("lsm", "cred_free"), "Override"))
+    assert "cred_free returns nothing" in texts(found)
+
+
+def test_an_lsm_hook_is_not_called_by_its_functions_name() -> None:
+    assert "(write file_open)" in texts(plan(Hook("lsm", "security_file_open")))
