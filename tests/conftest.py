@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import signal
 import tomllib
 from collections.abc import Generator
 from pathlib import Path
@@ -15,6 +16,14 @@ import pytest
 
 TESTS = Path(__file__).resolve().parent
 IN_CI = os.environ.get("CI") == "true"
+
+
+def pytest_configure() -> None:
+    """Ctrl-C and Ctrl-\\ reach what the tests start, although who runs them in the background may have both
+    ignored (POSIX shells do so for `&`)."""
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
