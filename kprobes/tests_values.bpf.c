@@ -6,8 +6,8 @@
 
 const volatile struct shape shape SEC(".rodata.shape") = {};
 
-enum base { BASE_RAW, BASE_DESCRIPTOR, BASE_TASK };
-enum question { ASK_SEND, ASK_FIELD, ASK_ADDRESS, ASK_TEXT, ASK_TOP, ASK_LAST, ASK_PLACE };
+enum base { BASE_RAW, BASE_DESCRIPTOR, BASE_TASK, BASE_FAKE };
+enum question { ASK_SEND, ASK_FIELD, ASK_ADDRESS, ASK_TEXT, ASK_TOP, ASK_LAST, ASK_OBJECT };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -16,10 +16,25 @@ struct {
 	__type(value, u64);
 } answers SEC(".maps");
 
+/* An object that a test makes up: kernel memory all the same. */
+struct fake {
+	u8 bytes[4096];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct fake);
+} fakes SEC(".maps");
+
 inline_always u64 base_of(u64 raw, u64 base)
 {
+	u32 zero = 0;
+
 	if (base == BASE_DESCRIPTOR)
 		return file_of_descriptor(raw);
+	if (base == BASE_FAKE)
+		return raw + forgotten((u64)bpf_map_lookup_elem(&fakes, &zero));
 	return base == BASE_TASK ? bpf_get_current_task() : raw;
 }
 
@@ -34,6 +49,8 @@ inline_always u64 ask(struct hook_scratch *scratch, u32 index, u64 question, u32
 		return value_address(0, index, field);
 	case ASK_TEXT:
 		return value_text(0, index);
+	case ASK_OBJECT:
+		return object_of(scratch, index);
 	}
 	if (path_of_value(0, index))
 		return -1;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Buckets of path names, as kprobes/include/buckets.h computes them: by them a hook rejects a path without building it.
-A path whose bucket is in no filter's table cannot be one of those asked for; equal buckets say nothing."""
+"""Buckets of path names, as kprobes/include/buckets.h computes them: by them a hook rejects a path without
+building it. A path whose bucket is in no filter's table cannot be one of those asked for; equal buckets say
+nothing."""
 
 from __future__ import annotations
 

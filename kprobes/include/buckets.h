@@ -75,6 +75,12 @@ struct root {
 	u64 dentry, mount;
 };
 
+inline_always void read_root_of(struct root *root, u64 fs)
+{
+	root->dentry = GET(fs, struct fs_struct, root.dentry);
+	root->mount = GET(fs, struct fs_struct, root.mnt);
+}
+
 /* The current task's root. The typed task is one of Linux kernel commit 3ca1032ab7ab "bpf: Implement
  * get_current_task_btf and RET_PTR_TO_BTF_ID" (in v5.11). */
 inline_always void read_root(struct root *root)
@@ -89,8 +95,7 @@ inline_always void read_root(struct root *root)
 		return;
 	}
 	fs = GET(bpf_get_current_task(), struct task_struct, fs);
-	root->dentry = GET(fs, struct fs_struct, root.dentry);
-	root->mount = GET(fs, struct fs_struct, root.mnt);
+	read_root_of(root, fs);
 }
 
 /* Of the first eight bytes of a name those that belong to it. */

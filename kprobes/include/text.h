@@ -226,9 +226,9 @@ inline_always int settle_path(struct hook_scratch *scratch)
 	return keep_text(scratch, length);
 }
 
-/* The path of (dentry, vfsmount) as the current task sees it; vfsmount 0: as its own file system sees it. Returns its
- * length or a negative number. A path of TEXT_BYTES and more keeps its end, with PATH_CUT. */
-__attribute__((noinline)) int read_path_text(u32 slot, u64 dentry, u64 vfsmount)
+/* The path of (dentry, vfsmount) as a task with this fs_struct sees it, 0: the current one; vfsmount 0: as its own file
+ * system sees it. Returns its length or a negative number. A path of TEXT_BYTES and more keeps its end, with PATH_CUT. */
+__attribute__((noinline)) int path_text_from(u32 slot, u64 dentry, u64 vfsmount, u64 fs)
 {
 	struct hook_scratch *scratch = scratch_of(slot);
 	struct root root;
@@ -236,7 +236,10 @@ __attribute__((noinline)) int read_path_text(u32 slot, u64 dentry, u64 vfsmount)
 
 	if (!scratch || !dentry)
 		return -1;
-	read_root(&root);
+	if (fs)
+		read_root_of(&root, fs);
+	else
+		read_root(&root);
 	scratch->text_of = scratch->text_flags = 0;
 	scratch->walk.dentry = dentry;
 	scratch->walk.mount = vfsmount;
@@ -257,6 +260,12 @@ __attribute__((noinline)) int read_path_text(u32 slot, u64 dentry, u64 vfsmount)
 			prepend_byte(scratch, '/');
 	}
 	return settle_path(scratch);
+}
+
+/* As the current task sees it. */
+__attribute__((noinline)) int read_path_text(u32 slot, u64 dentry, u64 vfsmount)
+{
+	return path_text_from(slot, dentry, vfsmount, 0);
 }
 
 /* Copies a string; returns its length with its NUL, or a negative error. */

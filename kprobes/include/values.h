@@ -87,6 +87,7 @@ struct {
 int path_buckets_top(u64 dentry, u64 vfsmount);
 int path_buckets_last(u64 dentry, u64 vfsmount);
 int read_path_text(u32 slot, u64 dentry, u64 vfsmount);
+int path_text_from(u32 slot, u64 dentry, u64 vfsmount, u64 fs);
 int read_string_text(u32 slot, u64 address, u32 is_user);
 int value_text(u32 slot, u32 index);
 int path_of_value(u32 slot, u32 index);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Buckets of names. That the kernel computes the same is tested with real files in tests/agent/kernel/test_values.py."""
+"""Buckets of names. That the kernel computes the same is tested with real files in
+tests/agent/kernel/test_values.py."""
 
 from __future__ import annotations
 
