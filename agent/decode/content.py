@@ -32,8 +32,11 @@ _SYSCALL = Struct("=2I")
 _FAMILY = Struct("=H")
 _PATH_CUT, _PATH_UNREACHABLE = 1, 2
 """Bits of sent_path.flags."""
+_PATH_AT = SENT_PATH.size
 _UN_PATH_MOST = 108
 """UNIX_PATH_MAX, include/uapi/linux/un.h."""
+
+_new = tuple.__new__  # see agent.decode.fork
 
 
 class PathContent(NamedTuple):
@@ -207,9 +210,11 @@ def _integer(raw: bytes) -> int:
 
 def _path(raw: bytes) -> PathContent:
     inode, device, mode, flags, links, length = SENT_PATH.unpack_from(raw)
-    path = _until_nul(raw[SENT_PATH.size : SENT_PATH.size + length])
-    is_cut = bool(flags & _PATH_CUT)
-    return PathContent(path, mode, inode, device, links, is_cut, bool(flags & _PATH_UNREACHABLE))
+    path = raw[_PATH_AT : _PATH_AT + length]
+    if b"\0" in path:
+        path = _until_nul(path)
+    cut = flags & _PATH_CUT != 0
+    return _new(PathContent, (path, mode, inode, device, links, cut, flags & _PATH_UNREACHABLE != 0))
 
 
 def _buffer(raw: bytes) -> BufferContent:
@@ -258,7 +263,7 @@ CONTENTS: dict[int, Callable[[bytes], Content]] = {
     NET_DEVICE: _until_nul,
     **dict.fromkeys((BUFFER, IOVEC, IOV_ITER), _buffer),
     **dict.fromkeys((FILE, PATH, DENTRY, FD, KIOCB, BINPRM), _path),
-    **dict.fromkeys((SOCK, SOCKET), lambda raw: SockContent(*SENT_SOCK.unpack_from(raw))),
+    **dict.fromkeys((SOCK, SOCKET), lambda raw: _new(SockContent, SENT_SOCK.unpack_from(raw))),
     SKB: lambda raw: SkbContent(*SENT_SKB.unpack_from(raw)),
     SOCKADDR: lambda raw: SockaddrContent(*SENT_SOCKADDR.unpack_from(raw)),
     SOCKADDR_UN: _sockaddr_un,

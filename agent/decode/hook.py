@@ -16,39 +16,30 @@ _new = tuple.__new__  # see agent.decode.fork
 
 
 def decode_hook(raw: bytes) -> HookEvent | Garbage:
-    """Raises nothing: what does not fit is Garbage."""
-    if len(raw) < _AFTER_HOOK:
-        return Garbage("hook record too short", len(raw))
-    (kind, flags, ktime, tgid, tid, image, parent, nspid, parent_ktime,
-     cgroup, hook, match_count, value_count, values_at, actions,
-     error, signal, kernel_stack, user_stack) = HOOK.unpack_from(raw)  # fmt: skip
-    end = _AFTER_HOOK + match_count * _MATCH_BYTES
-    if not match_count or len(raw) < end:
-        return Garbage("hook record without its matches", len(raw))
-    matches = [
-        _new(HookMatch, MATCH.unpack_from(raw, start)) for start in range(_AFTER_HOOK, end, _MATCH_BYTES)
-    ]
-    values = _values(raw, max(end, _AFTER_HOOK + values_at), value_count)
-    if values is None:
-        return Garbage("hook record shorter than its values", len(raw))
-    head = _new(Head, (kind, flags, ktime, tgid, tid, image, parent, nspid, parent_ktime))
-    return _new(
-        HookEvent, (head, hook, matches, values, cgroup, actions, error, signal, kernel_stack, user_stack)
-    )
-
-
-def _values(raw: bytes, at: int, count: int) -> dict[int, SentValue] | None:
-    """Values by index, None where the record ends before they do. Every part begins at a multiple of 8."""
-    values: dict[int, SentValue] = {}
+    """Raises nothing: what does not fit is Garbage. Every part begins at a multiple of 8."""
     size = len(raw)
-    for _ in range(count):
+    if size < _AFTER_HOOK:
+        return Garbage("hook record too short", size)
+    fields = HOOK.unpack_from(raw)
+    match_count = fields[11]
+    at = _AFTER_HOOK + match_count * _MATCH_BYTES
+    if not match_count or size < at:
+        return Garbage("hook record without its matches", size)
+    if match_count == 1:
+        matches = [_new(HookMatch, MATCH.unpack_from(raw, _AFTER_HOOK))]
+    else:
+        matches = [_new(HookMatch, found) for found in MATCH.iter_unpack(raw[_AFTER_HOOK:at])]
+    at = max(at, _AFTER_HOOK + fields[13])
+    values = {}
+    for _ in range(fields[12]):
         start = at + _SENT_BYTES
         if start > size:
-            return None
+            return Garbage("hook record shorter than its values", size)
         index, kind, status, length = SENT.unpack_from(raw, at)
-        end = start + length
-        if end > size:
-            return None
-        values[index] = _new(SentValue, (kind, status, raw[start:end]))
-        at = end + 7 & -8
-    return values
+        at = start + length
+        if at > size:
+            return Garbage("hook record shorter than its values", size)
+        values[index] = _new(SentValue, (kind, status, raw[start:at]))
+        at = at + 7 & -8
+    head = _new(Head, fields[:9])
+    return _new(HookEvent, (head, fields[10], matches, values, fields[9], *fields[14:]))

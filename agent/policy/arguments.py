@@ -7,6 +7,7 @@ always there.
 from __future__ import annotations
 
 import os
+import re
 from base64 import b64encode
 from collections.abc import Callable
 from functools import lru_cache
@@ -37,6 +38,8 @@ UNRESOLVED = "unresolvedPathComponents"
 _COOKIE_KEY = os.urandom(32)
 """Of this run: equal sockets have equal cookies as long as the agent runs, and no cookie tells an address."""
 _ABI = {"x86_64": ("x64", "i386"), "aarch64": ("arm64", "arm32")}.get(os.uname().machine, ("", ""))
+_PLAIN = re.compile(r"[ !#-\[\]-~]*").fullmatch
+"""What stands in JSON as it is."""
 _FILES = (c.FILE, c.PATH, c.DENTRY, c.FD, c.KIOCB, c.BINPRM)
 _TEXTS = (c.STRING, c.DATA_LOC)
 _BUFFERS = (c.BUFFER, c.IOVEC, c.IOV_ITER)
@@ -56,11 +59,14 @@ class Row(NamedTuple):
     """enum value_type: what it can convert."""
     null: str = "{}"
     """JSON of a null pointer."""
+    is_common: bool = True
+    """Whether equal bytes come again and again, so that their JSON is worth remembering."""
 
 
 def text_of(raw: bytes) -> str:
     """JSON string; bytes that are not UTF-8 as U+FFFD."""
-    return dumps(to_text(raw)[0]).decode()
+    text = to_text(raw)[0]
+    return f'"{text}"' if _PLAIN(text) else dumps(text).decode()
 
 
 def _narrowed(bits: int, *, signed: bool) -> Convert:
@@ -108,11 +114,14 @@ def cookie(kernel_address: int) -> int:
 
 def _ends(end: c.SockContent | c.SkbContent) -> str:
     """saddr, daddr, sport, dport, each before a comma."""
-    source, target = address(end.family, end.saddr), address(end.family, end.daddr)
+    family, sport, dport = end.family, end.sport, end.dport
+    source, target = address(family, end.saddr), address(family, end.daddr)
+    if source and sport and dport:
+        return f'"saddr":"{source}","daddr":"{target}","sport":{sport},"dport":{dport},'
     text = f'"saddr":"{source}",' if source else ""
     text += f'"daddr":"{target}",' if target else ""
-    text += f'"sport":{end.sport},' if end.sport else ""
-    return text + (f'"dport":{end.dport},' if end.dport else "")
+    text += f'"sport":{sport},' if sport else ""
+    return text + (f'"dport":{dport},' if dport else "")
 
 
 def _sock(sock: c.SockContent) -> str:
@@ -233,7 +242,7 @@ _uint = [Row("uint_arg", _narrowed(bits, signed=False), _INTEGERS, "0") for bits
 _size = Row("size_arg", lambda number: f'"{number & (1 << 64) - 1}"', _INTEGERS, '"0"')
 _long = Row("long_arg", lambda number: f'"{number}"', _INTEGERS, '"0"')
 _string = Row("string_arg", text_of, _TEXTS, '""')
-_bytes = Row("bytes_arg", _buffer, _BUFFERS, '""')
+_bytes = Row("bytes_arg", _buffer, _BUFFERS, '""', is_common=False)
 _file = Row("file_arg", _path, _FILES)
 
 
@@ -256,8 +265,8 @@ ROWS: dict[str, Row] = {
     **dict.fromkeys(("file", "fd", "kiocb"), _file),
     **dict.fromkeys(("path", "dentry"), Row("path_arg", _path, _FILES)),
     "linux_binprm": Row("linux_binprm_arg", _path, _FILES),
-    **dict.fromkeys(("sock", "socket"), Row("sock_arg", _sock, _SOCKS)),
-    "skb": Row("skb_arg", _skb, (c.SKB,)),
+    **dict.fromkeys(("sock", "socket"), Row("sock_arg", _sock, _SOCKS, is_common=False)),
+    "skb": Row("skb_arg", _skb, (c.SKB,), is_common=False),
     "sockaddr": Row("sockaddr_arg", _sockaddr, (c.SOCKADDR,)),
     "sockaddr_un": Row("sockaddrun_arg", _sockaddr_un, (c.SOCKADDR_UN,)),
     "net_device": Row("net_dev_arg", _net_device, (c.NET_DEVICE, c.STRING)),

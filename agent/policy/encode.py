@@ -118,8 +118,17 @@ class HookEncoder:
         notes: Notes = {}
         values = event.values
         body = form.before_args
+        before = ',"args":['
+        for one in form.args:
+            value = values.get(one.index)
+            known = None if value is None or value.status else one.known.get(value.data)
+            if known is None:
+                body += before + one.json(value, notes)
+            else:
+                body += f"{before}{one.begin}{known}{one.end}"
+            before = ","
         if form.args:
-            body += f',"args":[{",".join([one.json(values.get(one.index), notes) for one in form.args])}]'
+            body += "]"
         returned = form.returned
         if returned is not None and returned.index in values:
             body += f',"return":{returned.json(values[returned.index], notes)}'

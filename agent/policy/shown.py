@@ -10,6 +10,7 @@ from typing import Any
 
 from orjson import dumps
 
+from agent.decode import content as c
 from agent.decode.content import CONTENTS, BufferContent, Content, PathContent
 from agent.enrich.text import to_text
 from agent.events import SentValue
@@ -25,6 +26,8 @@ CUT, FAULT, NULL = 1, 2, 3
 _BAD_ADDRESS = "Bad address for basic type"
 _BAD_STEP = "Bad address encountered during resolve dereference"
 """As Tetragon says it, which also tells the step."""
+_JUDGED = {c.STRING, c.DATA_LOC, c.NET_DEVICE, c.BUFFER, c.IOVEC, c.IOV_ITER, *range(c.FILE, c.SOCK)}
+"""Types that are text, or hold one."""
 _MEMO_MOST = 512
 _MEMO_BYTES = 512
 """Longer values are not remembered."""
@@ -83,11 +86,14 @@ class ShownValue:
         if content is None:
             return self._error("a value of unknown form")
         noted = len(notes)
-        text = row.convert(self._judged(content, value.status, notes))
+        if value.type in _JUDGED:
+            content = self._judged(content, value.status, notes)
+        text = row.convert(content)
         if isinstance(content, BufferContent):
             member = "truncated_bytes_arg" if content.wanted > len(content.data) else row.member
             return f'{{"{member}":{text}{self.end}'
-        if row is self.row and not value.status and len(notes) == noted and len(data) <= _MEMO_BYTES:
+        is_whole = not value.status and len(notes) == noted
+        if is_whole and row.is_common and row is self.row and len(data) <= _MEMO_BYTES:
             if len(self.known) >= _MEMO_MOST:
                 self.known.clear()
             self.known[data] = text
@@ -99,7 +105,8 @@ class ShownValue:
     def _judged(self, content: Content, status: int, notes: Notes) -> Content:
         """The content without secrets; what is special about it goes to the notes."""
         if isinstance(content, PathContent):
-            self._note_file(content, notes)
+            if not content.links or content.is_unreachable:
+                self._note_file(content, notes)
             raw = content.path
         elif isinstance(content, bytes):
             raw = content
