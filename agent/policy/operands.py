@@ -105,6 +105,11 @@ def _checked(read: Callable[[str], object]) -> Check:
     return check
 
 
+def _protocol(text: str, of: Type) -> str:
+    number = words.protocol(text)
+    return str(number) if text in words.IPV6_PROTOCOLS else text
+
+
 CHECKS: Mapping[str, Check] = {
     "Equal": _equal,
     "Prefix": _text,
@@ -121,7 +126,7 @@ CHECKS: Mapping[str, Check] = {
     "DPort": _checked(parse_port),
     "SAddr": _checked(parse_network),
     "DAddr": _checked(parse_network),
-    "Protocol": _checked(words.protocol),
+    "Protocol": _protocol,
     "Family": _checked(words.family),
     "State": _checked(words.state),
     "FileType": _checked(words.kind_of_file),

@@ -11,7 +11,7 @@ from agent.configuration.values import shorten
 from agent.policy.report import Wrong
 
 _INTEGER = re.compile(
-    r"([+-]?)(?:0[xX]([0-9a-fA-F]{1,32})|0[oO]?([0-7]{1,44})|0[bB]([01]{1,128})|([0-9]{1,40}))"
+    r"([+-]?)(?:0[xX]([0-9a-fA-F]{1,32})|0[oO]?([0-7]{1,44})|0[bB]([01]{1,128})|(0|[1-9][0-9]{0,39}))"
 )
 _DURATION = re.compile(r"([0-9]{1,12})([smh]?)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}

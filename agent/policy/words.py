@@ -15,9 +15,23 @@ CAPABILITIES = tuple(f"CAP_{name.removeprefix('CAP_')}" for name in capability_n
 """In order of their bits."""
 
 
+IPV6_PROTOCOLS = {
+    "IPPROTO_HOPOPTS": 0,
+    "IPPROTO_ROUTING": 43,
+    "IPPROTO_FRAGMENT": 44,
+    "IPPROTO_ICMPV6": 58,
+    "IPPROTO_NONE": 59,
+    "IPPROTO_DSTOPTS": 60,
+    "IPPROTO_MH": 135,
+}
+"""Linux include/uapi/linux/in6.h; the model has them as numbers."""
+
+
 def protocol(text: str) -> int:
     """A protocol of IP: `IPPROTO_TCP`, `tcp`, 6."""
-    return _word(text, protocol_number, PROTOCOLS.values(), "protocol", 0xFFFF)
+    if text in IPV6_PROTOCOLS:
+        return IPV6_PROTOCOLS[text]
+    return _word(text, protocol_number, (*PROTOCOLS.values(), *IPV6_PROTOCOLS), "protocol", 0xFFFF)
 
 
 def family(text: str) -> int:
