@@ -15,7 +15,16 @@ from typing import Protocol
 from agent.errors import KernelRefused
 from agent.kernel.libbpf import libbpf
 from agent.kernel.links import program_info
-from agent.kernel.mapfill import change, changes_in_place, fits, make_constants, make_map, memory_of, sized
+from agent.kernel.mapfill import (
+    change,
+    changes_in_place,
+    fits,
+    make_constants,
+    make_map,
+    memory_of,
+    prepare,
+    sized,
+)
 from agent.kernel.objects import BpfMap
 from agent.kernel.targets import Target
 from agent.kernel.template import MapForm, Template
@@ -58,6 +67,11 @@ class Version:
     forms: dict[str, MapForm]
     shared: Mapping[str, int]
     """Numbers of shared maps that this version is bound to."""
+    used: int = 0
+    """So many selectors, from the first, are or were in use."""
+
+    def __post_init__(self) -> None:
+        self.used = _used(self.compiled)
 
     def takes(self, compiled: Compiled) -> bool:
         """Whether a change needs no other program."""
@@ -82,19 +96,13 @@ class Version:
             change(self.maps, self.forms, _unlike(both), self.compiled.maps)
             raise
         self.compiled = compiled
+        self.used = max(self.used, _used(compiled))
 
     def counts(self) -> list[tuple[int, ...]]:
         """struct selector_count by selector."""
         table = self.maps["selector_counts"]
-        rows = (
-            table.lookup(struct.pack("=I", bit)) or bytes(_COUNTS.size) for bit in range(self._selectors())
-        )
+        rows = (table.lookup(struct.pack("=I", bit)) or bytes(_COUNTS.size) for bit in range(self.used))
         return [_COUNTS.unpack(row) for row in rows]
-
-    def _selectors(self) -> int:
-        """Up to the last selector in use."""
-        used = [int.from_bytes(key, "little") for key in self.compiled.maps.get("selectors", {})]
-        return max(used, default=-1) + 1
 
     def memory(self) -> int:
         """Bytes of kernel memory of program and own maps."""
@@ -132,6 +140,7 @@ def load_version(
             elif name not in shared:
                 forms[name] = sized(form, needed.get(name, 0), preallocate)
                 maps[name] = make_map(name, forms[name])
+                prepare(name, maps[name], forms[name])
         change(maps, forms, {}, compiled.maps)
         descriptors = {**shared, **{name: one.fd for name, one in maps.items()}}
         program, instructions = _load(template, target, template.bound(descriptors))
@@ -176,6 +185,12 @@ def _try(template: Template, target: Target, code: bytes, level: int, log_bytes:
         template.type, b"th_hook", b"Dual BSD/GPL", code, len(code) // 8, ctypes.byref(options)
     )
     return int(fd), log.value.decode(errors="replace")
+
+
+def _used(compiled: Compiled) -> int:
+    """Up to the last selector in use."""
+    bits = [int.from_bytes(key, "little") for key in compiled.maps.get("selectors", {})]
+    return max(bits, default=-1) + 1
 
 
 def _hint(number: int) -> str:

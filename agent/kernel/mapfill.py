@@ -118,9 +118,25 @@ def change(maps: Mapping[str, BpfMap], forms: Mapping[str, MapForm], before: Con
         old = before[name]
         for key in old.keys() - after.get(name, {}).keys():
             if forms[name].type == ARRAY:
-                maps[name].update(key, bytes(forms[name].value_size))
+                maps[name].update(key, blank(name, forms[name]))
             else:
                 maps[name].delete(key)
+
+
+def blank(name: str, form: MapForm) -> bytes:
+    """What stands in an array where nothing does. An unused selector begins to count at the end of time: a
+    program that reads its first word now and its second one after it was put to use takes it for unused, or
+    for new."""
+    start = b"\xff" * 8 if name == _FIRST else b""
+    return start.ljust(form.value_size, b"\0")
+
+
+def prepare(name: str, made: BpfMap, form: MapForm) -> None:
+    """Blank rows of a new array, where they are not zero."""
+    row = blank(name, form)
+    if form.type == ARRAY and any(row):
+        for number in range(form.entries):
+            made.update(struct.pack("=I", number), row)
 
 
 def memory_of(fd: int) -> int:

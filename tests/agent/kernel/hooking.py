@@ -71,11 +71,12 @@ def shape(hook: int = 1, flags: int = 0, values: int = 0) -> bytes:
     return struct.pack("=4I", hook, flags, 1, values).ljust(SHAPE_BYTES, b"\0")
 
 
-def content(*selectors: tuple[int, int], hook: int = 1, values: int = 0, integers: int = 0) -> Content:
-    """Selectors by (from, to), bit 0 first, and so many entries of `integers`."""
+def content(*selectors: tuple[int, int] | None, hook: int = 1, values: int = 0, integers: int = 0) -> Content:
+    """Selectors by (from, to), bit 0 first, None for an unused bit, and so many entries of `integers`."""
     rows = {
-        struct.pack("=I", bit): SELECTOR.pack(since, until, 0, 1, 0, 0, 0, 0, 0, 0)
-        for bit, (since, until) in enumerate(selectors)
+        struct.pack("=I", bit): SELECTOR.pack(*epochs, 0, 1, 0, 0, 0, 0, 0, 0)
+        for bit, epochs in enumerate(selectors)
+        if epochs
     }
     numbers = {struct.pack("=IIQ", 1, 0, number): bytes(32) for number in range(integers)}
     return Content(shape(hook, values=values), {"selectors": rows, "integers": numbers})

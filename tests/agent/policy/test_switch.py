@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Changes on all hooks at one instant, on real hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from agent.errors import KernelRefused, TracehoundError
+from agent.policy.switch import FOREVER, Part
+from tests.agent.kernel.hooking import call
+from tests.agent.policy.counting import ENTER, EXIT, Running, policy, running, use
+
+pytestmark = pytest.mark.kernel
+
+
+@pytest.fixture
+def run() -> Iterator[Running]:
+    with running() as started:
+        yield started
+
+
+def matched(run: Running, parts: list[Part]) -> list[list[int]]:
+    return [[row[0] if row else 0 for row in run.switch.counts(part)] for part in parts]
+
+
+def test_a_policy_counts_on_all_its_hooks_from_one_epoch_on(run: Running) -> None:
+    p = policy()
+    parts = run.switch.change([], [(p, 0, use(p, ENTER)), (p, 0, use(p, EXIT))])
+    call(3)
+    assert matched(run, parts) == [[3], [3]]
+    assert {part.since for part in parts} == {run.switch.epoch}
+
+
+def test_a_policy_that_goes_leaves_the_others_counting(run: Running) -> None:
+    p, q = policy("p"), policy("q", selectors=2)
+    first = run.switch.change([], [(p, 0, use(p))])
+    second = run.switch.change([], [(q, 1, use(q))])
+    call(1)
+    run.switch.change(first, [])
+    call(1)
+    assert matched(run, second) == [[2, 2]]
+    assert [part.policy.name for part in run.switch.parts()] == ["q"]
+
+
+def test_a_hook_that_nobody_uses_is_detached(run: Running) -> None:
+    p = policy()
+    parts = run.switch.change([], [(p, 0, use(p))])
+    run.switch.change(parts, [])
+    assert run.hooks.keys() == []
+    assert run.switch.parts() == []
+
+
+def test_a_replacement_has_other_bits_and_begins_at_zero(run: Running) -> None:
+    p = policy()
+    first = run.switch.change([], [(p, 0, use(p))])
+    call(5)
+    second = run.switch.change(first, [(p, 1, use(p))])
+    assert not set(first[0].bits) & set(second[0].bits)
+    call(2)
+    assert matched(run, second) == [[2]]
+
+
+def test_a_bit_that_is_used_again_does_not_inherit_counts(run: Running) -> None:
+    p, q = policy("p"), policy("q")
+    run.switch.change([], [(p, 0, use(p))])
+    first = run.switch.change([], [(q, 1, use(q))])
+    call(5)
+    run.switch.change(first, [])
+    again = run.switch.change([], [(q, 1, use(q))])
+    call(1)
+    assert again[0].bits == first[0].bits
+    assert matched(run, again) == [[1]]
+
+
+def test_what_one_hook_refuses_is_taken_back_from_all(run: Running) -> None:
+    p, bad = policy("p"), policy("refused")
+    parts = run.switch.change([], [(p, 0, use(p, EXIT))])
+    epoch = run.switch.epoch
+    with pytest.raises(KernelRefused):
+        run.switch.change(parts, [(p, 1, use(p, ENTER)), (bad, 2, use(bad, EXIT))])
+    call(2)
+    assert matched(run, parts) == [[2]]
+    assert run.hooks.keys() == [EXIT]
+    assert (run.switch.epoch, run.switch.parts()[0].until) == (epoch, FOREVER)
+    assert {name for name, _, _ in run.compiler.released} == {"p", "refused"}
+
+
+def test_after_a_refusal_the_next_change_is_as_if_it_had_not_been(run: Running) -> None:
+    bad, p = policy("refused"), policy("p")
+    with pytest.raises(KernelRefused):
+        run.switch.change([], [(bad, 0, use(bad))])
+    parts = run.switch.change([], [(p, 0, use(p))])
+    call(1)
+    assert matched(run, parts) == [[1]]
+
+
+def test_more_selectors_than_a_hook_holds_are_refused(run: Running) -> None:
+    p, many = policy("p", selectors=200), policy("many", selectors=57)
+    run.switch.change([], [(p, 0, use(p))])
+    with pytest.raises(TracehoundError, match="57 selectors, and 56 are free"):
+        run.switch.change([], [(many, 1, use(many))])
+
+
+def test_records_of_both_numbers_are_known_when_values_move(run: Running) -> None:
+    run.compiler.moving = True
+    p, q = policy("p"), policy("q")
+    (first,) = run.switch.change([], [(p, 0, use(p))])
+    run.switch.change([], [(q, 1, use(q))])
+    before, after = (run.book.describe(number, 0, first.since) for number in (1, 2))
+    assert before and after
+    assert (before.indexes, after.indexes) == ((1,), (2,))
+
+
+def test_process_conditions_are_released_with_the_policy(run: Running) -> None:
+    p = policy()
+    parts = run.switch.change([], [(p, 3, use(p))])
+    assert run.compiler.released == []
+    run.switch.change(parts, [])
+    assert run.compiler.released == [("p", 3, parts[0].since)]
+    assert run.compiler.published == 2
