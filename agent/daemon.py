@@ -15,7 +15,7 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -40,12 +40,14 @@ from agent.log.writer import LogWriter
 from agent.losses import LossLedger
 from agent.overload import STEP_NAMES, Overload
 from agent.pipeline import Pipeline
+from agent.policing import Policing, Surroundings, pin_dir_of
 from agent.settings import KernelSettings, Settings
 from agent.startup import KernelsWord, adopt_existing, describe_unknown, lines_of
 from agent.status import StatusFile
 
 if TYPE_CHECKING:
     from agent.api.activation import ApiSocket
+    from agent.policy.book import HookBook
 
 TICK_S = 1.0
 """How often the loop looks after log, losses, clock and status, in seconds."""
@@ -73,7 +75,8 @@ class Daemon:
         self.settings = settings
         name = settings.node_name or os.environ.get("NODE_NAME") or socket.gethostname()
         self.node_name = name.encode(errors="replace").decode()  # bytes that are no text
-        self.sensor = Sensor(_kernel_settings(settings))
+        pin_dir = pin_dir_of(settings)
+        self.sensor = Sensor(_kernel_settings(settings, pin_dir))
         self.kernels_word = KernelsWord(self.sensor.existing_tasks)
         self.clock = WallClock()
         self.started_s = time.monotonic()
@@ -91,6 +94,8 @@ class Daemon:
         """The fullest that the ring was seen, as a fraction of it."""
         self.notices: list[str] = []
         """Sentences for the person who started it: what is missing and why."""
+        around = Surroundings(self._map_fd, self._connect, self._record, self.drain, self.notices.append)
+        self.policing = Policing(around, pin_dir)
 
     # Start
 
@@ -138,6 +143,7 @@ class Daemon:
         self.ledger = LossLedger(self.log, self.clock)
         self.status = StatusFile(Path(settings.log.dir))
         self._adopt()
+        self._start_policies()
         gc.collect()
         gc.freeze()  # what lives now lives for ever
         gc.disable()  # the pipeline makes no cycles; a collection comes with each heartbeat
@@ -189,6 +195,33 @@ class Daemon:
         self.pipeline.events["process_exec"] += len(lines)
         self._append(lines)
         self.tree.unknown = 0
+
+    def _start_policies(self) -> None:
+        """Raises SettingsError when one fails and none may (policies.strict); then everything is closed."""
+        try:
+            self.policing.start(self.settings.policies)
+        except TracehoundError as error:
+            self.stop(f"start failed: {error.message}")
+            self.close()
+            raise
+
+    def _map_fd(self, name: str) -> int:
+        return self.sensor.map_fd(name)
+
+    def _connect(self, book: HookBook) -> None:
+        """From now on records of hooks become events."""
+        from agent.policy.encode import HookEncoder
+
+        def redact(text: str) -> str:
+            redactor: Any = self.describe.redactor  # a reload may change it
+            return redactor.redact_text(text) if redactor else text
+
+        self.pipeline.hooks = HookEncoder(self.encoder, book, redact=redact)
+
+    def _record(self, kind: str, content: Mapping[str, object]) -> None:
+        """An own record, behind the events that were sent before it."""
+        self.drain()
+        self.log.record(kind, content)
 
     def _meet_unknown(self, process: Process) -> None:
         """A process whose records were lost."""
@@ -288,7 +321,7 @@ class Daemon:
         """Writes what was lost behind the events that came before the loss; returns how much was lost."""
         losses, now_ns, position = self.sensor.losses(), _boot_ns(), self.sensor.ring.written()
         self._drain_to(position)
-        return self.ledger.collect(losses, self.pipeline, now_ns)
+        return self.ledger.collect({**losses, **self.policing.missed()}, self.pipeline, now_ns)
 
     def _sweep(self) -> None:
         """Forgets processes whose exit record was lost; the kernel says who lives."""
@@ -318,6 +351,7 @@ class Daemon:
             self._sweep_at = float("inf")
             self._sweep()
         self.log.tick()
+        self.policing.tick()
         if self._each_tick:
             self._each_tick()
         if self._api:
@@ -338,12 +372,13 @@ class Daemon:
                 "attachment", {"program": program, "attached": attached, "by": "a look at the agent's links"}
             )
             self.notices.append(f"{program} was found detached; attached again: {attached}")
+        hooks = self.policing.watch()
         self.log.record(
             "heartbeat",
             {
                 "last_sequence": self.log.last_sequence,
                 "lost": self.ledger.by_cause(),
-                "programs": self.program_states(),
+                "programs": [*self.program_states(), *hooks],
                 "events": sum(self.pipeline.events.values()),
                 "processes": len(self.tree.living),
                 "ring_fill": round(self.sensor.ring.fill(), 4),
@@ -375,6 +410,8 @@ class Daemon:
         if kind == "reload":
             self._do_reload()
             return self.last_reload or {}
+        if str(kind).startswith("polic"):
+            return self.policing.answer(request)
         return {"error": f"unknown request {kind!r}"}
 
     last_reload: dict[str, Any] | None = None
@@ -388,6 +425,7 @@ class Daemon:
             try:
                 settings, problems = self._reload(self.settings)
                 self._apply(settings)
+                problems += self.policing.reload(settings.policies)
             except TracehoundError as error:
                 ok, problems = False, str(error).splitlines()
         self.last_reload = {"at": self.clock.text(_boot_ns()), "ok": ok, "problems": problems}
@@ -425,6 +463,7 @@ class Daemon:
                 )
             )
             steps.callback(self.sensor.close)
+            self.policing.close()
             self.sensor.detach()  # from now on nothing is added, so the end of the ring is the end
             self._account()
         return dict(self.pipeline.events)
@@ -469,9 +508,11 @@ class Daemon:
             ) from error
 
 
-def _kernel_settings(settings: Settings) -> KernelSettings:
-    """The environment is read only when some of it is wanted: it is large, and mostly secrets."""
-    return settings.kernel if settings.enrich.environment else replace(settings.kernel, environment_bytes=0)
+def _kernel_settings(settings: Settings, pin_dir: Path | None) -> KernelSettings:
+    """The environment is read only when some of it is wanted: it is large, and mostly secrets. Where policies
+    are pinned, the process map that they read is, too."""
+    kernel = settings.kernel if settings.enrich.environment else replace(settings.kernel, environment_bytes=0)
+    return replace(kernel, pin_dir=str(pin_dir)) if pin_dir else kernel
 
 
 def _first_line(path: str) -> str:

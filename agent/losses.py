@@ -12,7 +12,7 @@ from agent.log.clock import WallClock
 
 RECENT_S = 60.0
 LANES = {"chunk": "bulk", "flood": "bulk", "policy": "bulk"}
-"""Lane by hook; everything else is life cycle."""
+"""Lane by hook, up to a colon (`policy:tcp_connect`); everything else is life cycle."""
 
 
 class Recorder(Protocol):
@@ -71,7 +71,7 @@ class LossLedger:
                 "loss",
                 {
                     "cause": cause,
-                    "lane": LANES.get(hook, "lifecycle"),
+                    "lane": LANES.get(hook.partition(":")[0], "lifecycle"),
                     "hook": hook,
                     "count": grown,
                     "from": self._clock.text(self._looked_ns),

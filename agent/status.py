@@ -93,6 +93,7 @@ def build_state(daemon: Daemon) -> dict[str, Any]:
         "lost": daemon.ledger.by_cause(),
         "lost_recent": daemon.ledger.recent,
         "programs": daemon.program_states(),
+        "policies": daemon.policing.summary(),
         "ring": {"bytes": ring.size, "fill": round(ring.fill(), 4), "peak": round(daemon.fill_peak, 4)},
         "processes": len(daemon.tree.living),
         "shed_step": daemon.overload.step,
@@ -116,6 +117,7 @@ def build_state(daemon: Daemon) -> dict[str, Any]:
 def _reasons(daemon: Daemon) -> list[str]:
     found = [f"{p['name']} is not attached" for p in daemon.program_states() if not p["attached"]]
     found += [f"lost {count} ({cause}) in the last minute" for cause, count in daemon.ledger.recent.items()]
+    found += [f"policy {one['name']}: {one['error']}" for one in daemon.policing.summary()["failures"]]
     if daemon.overload.step:
         found.append(f"shedding step {daemon.overload.step} of 3: the agent cannot keep up")
     log = daemon.log.health()

@@ -17,8 +17,13 @@ SETTING_OPTIONS = {
     "log_dir": ("--log-dir", "log.dir"),
     "output": ("--output", "output"),
     "node_name": ("--node-name", "node_name"),
+    "policy_files": ("--policy", "policies.files"),
+    "policy_dirs": ("--policy-dir", "policies.dirs"),
+    "profile": ("--profile", "policies.profile"),
+    "strict_policies": ("--strict-policies", "policies.strict"),
 }
-"""Options that stand for a setting: argparse's name, the option, the dotted key."""
+"""Options that stand for a setting: argparse's name, the option, the dotted key. Values that are several make
+a list."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -131,9 +136,9 @@ def _flags(args: argparse.Namespace) -> list[Flag]:
     from agent.config import Flag
 
     flags = [
-        Flag(option, key, str(getattr(args, name)))
+        Flag(option, key, _flag_text(getattr(args, name)))
         for name, (option, key) in SETTING_OPTIONS.items()
-        if getattr(args, name, None) is not None
+        if getattr(args, name, None) not in (None, [])
     ]
     for assignment in getattr(args, "assignments", []):
         key, equals, text = assignment.partition("=")
@@ -141,3 +146,8 @@ def _flags(args: argparse.Namespace) -> list[Flag]:
             raise UsageError(f"--set {assignment}: no value", "write --set KEY=VALUE")
         flags.append(Flag("--set", key.strip(), text))
     return flags
+
+
+def _flag_text(value: object) -> str:
+    """As settings are written outside of files."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -29,6 +29,8 @@ examples:
   sudo tracehound run                          one readable line per event
   sudo tracehound run --output json            the log's lines, for a pipe
   sudo tracehound run --output none --log-dir /var/lib/tracehound/log
+  sudo tracehound run --policy secrets.yaml    and what this TracingPolicy asks for
+  sudo tracehound run --profile default        and what the library thinks worth watching
 """
 
 
@@ -37,6 +39,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings_arguments(parser)
     parser.add_argument("--output", choices=("compact", "json", "none"), help="what to print per event")
     parser.add_argument("--node-name", help="name of this node in events (default: host name)")
+    _add_policy_arguments(parser)
+
+
+def _add_policy_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("policies")
+    group.add_argument(
+        "--policy",
+        action="extend",
+        nargs="+",
+        metavar="FILE",
+        dest="policy_files",
+        help="run the TracingPolicies of these files",
+    )
+    group.add_argument(
+        "--policy-dir",
+        action="append",
+        metavar="DIR",
+        dest="policy_dirs",
+        help="run those of all *.yaml in DIR, instead of the configured directories (may be repeated)",
+    )
+    group.add_argument(
+        "--profile", choices=("minimal", "default", "forensic"), help="run policies of the library"
+    )
+    group.add_argument(
+        "--strict-policies",
+        action="store_const",
+        const="true",
+        help="do not start when one of them cannot be loaded",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -91,11 +122,21 @@ def _greet(daemon: Daemon) -> None:
         f"environment {', '.join(daemon.settings.enrich.environment) or 'not recorded'}",
     ]
     say(f"agent    node {daemon.node_name}, {', '.join(switched)}")
+    if policies := _policies(daemon):
+        say(f"policies {policies}")
     say(f"log      {daemon.settings.log.dir}, from sequence {daemon.log.last_sequence + 1}")
     for notice in daemon.notices:
         say(f"note     {notice}")
     say(f"in another terminal: {_own_name()} tree --pid $$   (Ctrl-C ends)")
     say(f"watching, {daemon.ledger.total()} lost", strong=True)
+
+
+def _policies(daemon: Daemon) -> str:
+    """`2 enabled (1 of them only monitors), 1 failed`; empty without any."""
+    told = daemon.policing.summary()
+    monitored = f" ({told['monitored']} of them only monitor)" if told["monitored"] else ""
+    failed = f", {told['failed']} failed" if told["failed"] else ""
+    return f"{told['enabled']} enabled{monitored}{failed}" if told["enabled"] or failed else ""
 
 
 def _farewell(daemon: Daemon, counts: dict[str, int]) -> None:

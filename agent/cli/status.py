@@ -96,6 +96,7 @@ def _facts(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("agent", _agent(content)),
         ("kernel", _kernel(content)),
+        ("policies", policy_counts(content.get("policies", {}))),
         ("events", counts(content.get("events", {})) + _lag(content)),
         ("lost", counts(content.get("lost", {}))),
         ("ring", _ring(content.get("ring", {}))),
@@ -131,6 +132,14 @@ def _kernel(content: Mapping[str, Any]) -> str:
         f"{content.get('kernel', '?')}, {len(programs) - len(missing)} of {len(programs)} programs attached"
     )
     return text + (f" (not attached: {', '.join(missing)})" if missing else "")
+
+
+def policy_counts(told: Mapping[str, Any]) -> str:
+    """`2 enabled, 1 monitored, 1 failed`; empty without any policy."""
+    if not any(told.get(name) for name in ("enabled", "failed", "disabled")):
+        return ""
+    parts = [f"{told.get(name, 0)} {name}" for name in ("enabled", "monitored", "failed")]
+    return ", ".join(parts + [f"{told['disabled']} disabled"] * bool(told.get("disabled")))
 
 
 def counts(numbers: Mapping[str, int]) -> str:

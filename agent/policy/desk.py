@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the agent's policies are looked after: configured ones are read and compared, requests are carried out,
-and every change stands in the log as a `policy` record. Made when the first policy is there."""
+"""Where the agent's policies are looked after: configured ones are read and compared, requests are carried
+out, and every change stands in the log as a `policy` record. Made when the first policy is there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.errors import TracehoundError, UsageError
-from agent.kernel.hooks import HookState
+from agent.kernel.hooks import BY_NUMBER, HookState
 from agent.policy.contents import tell
 from agent.policy.engine import Engine
 from agent.policy.listed import listed
@@ -55,14 +55,18 @@ class Desk:
         the others are not touched. Returns what was done and what failed, one sentence each."""
         self._unread = _unread(wanted.problems)
         said = [f"{refused.name}: {refused.error}" for refused in self._unread]
-        before, self._configured = self._configured, dict(wanted.policies)
-        for key in before.keys() - self._configured.keys():
-            if key in self._engine.policies and not self._is_broken(before[key]):
+        self._summary = None
+        before = self._configured
+        kept = {key: policy for key, policy in before.items() if self._is_broken(policy)}
+        self._configured = {**kept, **wanted.policies}
+        for key in sorted(before.keys() - self._configured.keys()):
+            if key in self._engine.policies:
                 said += self._tried(key, "deleted", self._delete, key, before[key].where.source)
         for key, policy in self._configured.items():
             if before.get(key) != policy:
                 said += self._tried(key, "loaded", self._load, policy)
                 self._between()
+        self._engine.rest(at_once=True)
         return said
 
     def failures(self) -> list[Refused]:
@@ -121,12 +125,16 @@ class Desk:
 
     def watch(self) -> Iterator[tuple[HookKey, bool]]:
         """With each heartbeat: hooks that were found detached (False), or are attached again (True)."""
+        looked: set[HookKey] = set()
         for key, state in self._engine.states().items():
-            if not state.is_attached:
-                again = self._engine.hooks.renew(key)
-                if again or key not in self._detached:
-                    yield key, again
-                (self._detached.discard if again else self._detached.add)(key)
+            place = HookKey(key.attach, "all" if key.attach in BY_NUMBER else key.target)
+            if state.is_attached or place in looked:
+                continue
+            looked.add(place)
+            again = self._engine.hooks.renew(key)
+            if again or place not in self._detached:
+                yield place, again
+            (self._detached.discard if again else self._detached.add)(place)
         self._summary = None
 
     def missed(self) -> dict[tuple[str, str], int]:
@@ -146,6 +154,15 @@ class Desk:
     def hook_states(self) -> dict[HookKey, HookState]:
         """Every hook, for heartbeats."""
         return self._engine.states()
+
+    def drop_unclaimed(self) -> list[str]:
+        """Detaches what an agent before us pinned and no policy wants; returns it as `kind target`."""
+        return self._engine.hooks.drop_unclaimed()
+
+    def set_budget(self, budget: int) -> None:
+        """Signals per policy and minute."""
+        if budget != self._engine.slots.budget:
+            self._engine.slots.change(budget)
 
     def close(self) -> None:
         """Detaches what is not pinned; what was sent can still be read."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,11 +54,12 @@ class Engine:
         """All policies as they are now."""
         return self.policies.statuses(self.states())
 
-    def rest(self) -> None:
+    def rest(self, *, at_once: bool = False) -> None:
         """To be called now and then: gives back what only changes need."""
-        if self._view and time.monotonic() - self._used_s > VIEW_S:
+        if self._view and (at_once or time.monotonic() - self._used_s > VIEW_S):
             self._view.close()
             self._view = None
+            _trim()
 
     def close(self) -> None:
         """Detaches what is not pinned and gives everything back."""
@@ -88,3 +90,10 @@ def kernel_facts(view: KernelView) -> KernelFacts:
         has_cast=view.btf.has_function("bpf_rdonly_cast"),
         host_namespaces={name: number for name, number in numbers if number},
     )
+
+
+def _trim() -> None:
+    """Memory that is free goes back to the kernel (malloc_trim(3)); other C libraries do it by themselves."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim:
+        trim(0)

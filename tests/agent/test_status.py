@@ -93,6 +93,7 @@ def a_daemon(directory: Path) -> Any:
         last_reload=None,
         _stop_reason="",
         program_states=lambda: [{"name": "exec_btf", "kind": "tp_btf", "attached": True}],
+        policing=SimpleNamespace(summary=lambda: {"enabled": 2, "failures": []}),
     )
 
 
@@ -134,6 +135,15 @@ def test_every_trouble_is_a_reason(tmp_path: Path) -> None:
         "shedding step 2 of 3: the agent cannot keep up",
         "the log is not written: No space left; 0 bytes wait in memory",
     ]
+
+
+def test_policies_are_counted_and_one_that_does_not_run_is_a_reason(tmp_path: Path) -> None:
+    daemon = a_daemon(tmp_path)
+    failed = {"enabled": 1, "failed": 1, "failures": [{"name": "opens", "error": "no such function"}]}
+    daemon.policing = SimpleNamespace(summary=lambda: failed)
+    state = build_state(daemon)
+    assert state["policies"] == failed
+    assert state["health"]["reasons"] == ["policy opens: no such function"]
 
 
 def test_an_agent_that_ends_says_so(tmp_path: Path) -> None:

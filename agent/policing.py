@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon's policies. Nothing of the engine is loaded before there is a first one: an agent without
+policies does not pay for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from agent.errors import SettingsError, TracehoundError, UsageError
+from agent.settings import PolicySettings, Settings
+
+if TYPE_CHECKING:
+    from agent.policy.book import HookBook
+    from agent.policy.desk import Desk
+
+PIN_DIR = "/sys/fs/bpf/tracehound"
+"""Where hooks are pinned unless `kernel.pin_dir` says otherwise."""
+_COUNTS = ("enabled", "monitored", "failed", "disabled", "hooks")
+_NOTHING: dict[str, Any] = {**dict.fromkeys(_COUNTS, 0), "failures": []}
+
+
+class Surroundings(NamedTuple):
+    """What policies need of the agent."""
+
+    map_fd: Callable[[str], int]
+    """Of the base sensor's maps."""
+    connect: Callable[[HookBook], None]
+    """Called with the book by which records of hooks are read, before the first policy is loaded."""
+    record: Callable[[str, Mapping[str, object]], None]
+    """Writes an own record."""
+    drain: Callable[[], object]
+    """Reads what waits in the ring."""
+    notice: Callable[[str], None]
+    """Takes a sentence for the person who started the agent."""
+
+
+class Policing:
+    """All that the daemon asks of its policies."""
+
+    def __init__(self, around: Surroundings, pin_dir: Path | None = None) -> None:
+        self._around = around
+        self._pin_dir = pin_dir
+        self._desk: Desk | None = None
+        self._broken = ""
+        """Why no policy at all can run here."""
+        self._missed: dict[tuple[str, str], int] = {}
+
+    def start(self, settings: PolicySettings) -> None:
+        """Loads what is configured. What fails is noticed, or with `policies.strict` raised as
+        SettingsError."""
+        for sentence in self._configure(settings):
+            self._around.notice(sentence)
+        for left in self._desk.drop_unclaimed() if self._desk else ():
+            self._around.notice(f"{left} was left by an agent before and is no policy's now: detached")
+        failures = self.summary()["failures"]
+        if settings.strict and failures:
+            raise SettingsError(
+                [f"{one['name']}: {one['error']}" for one in failures],
+                "policies.strict is on: correct them, or switch it off to run without them",
+            )
+
+    def reload(self, settings: PolicySettings) -> list[str]:
+        """Applies what changed in files and settings; returns it, failures included."""
+        before = {one["name"] for one in self.summary()["failures"]}
+        said = self._configure(settings, every_change=True)
+        if self._desk:
+            self._desk.set_budget(settings.kill_budget)
+        return [*said, *(f"{name}: runs now" for name in sorted(before) if not self._fails(name))]
+
+    def answer(self, question: dict[str, Any]) -> dict[str, Any]:
+        """What the control socket asks about policies. Raises TracehoundError."""
+        kind, key = question["request"], str(question.get("key", ""))
+        if kind == "policies":
+            return self._desk.told() if self._desk else {"policies": [], "unread": []}
+        if kind == "policy_add":
+            desk = self._opened(self._settings)
+            return desk.add(str(question.get("text", "")), str(question.get("mode", "")), "api")
+        if self._desk is None:
+            raise UsageError(f"no policy {key}", "`tracehound policy list` shows all")
+        if kind == "policy_delete":
+            return self._desk.delete(key, "api")
+        return self._desk.set(key, "api", enable=question.get("enable"), mode=str(question.get("mode", "")))
+
+    def tick(self) -> None:
+        """Once a second."""
+        if self._desk:
+            for sentence in self._desk.tick():
+                self._around.notice(sentence)
+
+    def watch(self) -> list[dict[str, Any]]:
+        """With each heartbeat: hooks and whether they are attached; what changed is written and noticed."""
+        if not self._desk:
+            return []
+        for key, again in self._desk.watch():
+            name = f"{key.attach} {key.target}"
+            content = {"program": name, "attached": again, "by": "a look at the policies' links"}
+            self._around.record("attachment", content)
+            self._around.notice(f"{name} was found detached; attached again: {again}")
+        return [
+            {"name": f"{key.attach} {key.target}", "attached": state.is_attached}
+            for key, state in self._desk.hook_states().items()
+        ]
+
+    def missed(self) -> dict[tuple[str, str], int]:
+        """Calls that hooks did not judge since start, by (cause, hook)."""
+        if self._desk:
+            self._missed = self._desk.missed()
+        return self._missed
+
+    def summary(self) -> dict[str, Any]:
+        """For the agent's status."""
+        if self._broken:
+            return {**_NOTHING, "failed": 1, "failures": [{"name": "policies", "error": self._broken}]}
+        return self._desk.summary() if self._desk else _NOTHING
+
+    def close(self) -> None:
+        """Detaches what is not pinned; records that were sent can still be read."""
+        self.missed()
+        if self._desk:
+            self._desk.close()
+            self._desk = None
+
+    _settings = PolicySettings()
+
+    def _configure(self, settings: PolicySettings, *, every_change: bool = False) -> list[str]:
+        from agent.policy.sources import configured_files, read_configured
+
+        self._settings = settings
+        if not self._desk and not configured_files(settings) and not self._has_pins():
+            return []
+        try:
+            desk = self._opened(settings)
+        except TracehoundError as error:
+            return [f"policies: {error.message}"]
+        said = desk.configure(read_configured(settings))
+        failed = [f"{one.name}: {one.error}" for one in desk.failures()]
+        return said if every_change else failed
+
+    def _opened(self, settings: PolicySettings) -> Desk:
+        """The desk, made when it is first asked for."""
+        if self._desk is None:
+            from agent.kernel.sharedmaps import FROM_SENSOR
+            from agent.policy.desk import Desk
+            from agent.policy.engine import Engine
+
+            maps = {name: self._around.map_fd(name) for name in FROM_SENSOR}
+            try:
+                engine = Engine(maps, self._pin_dir, settings.kill_budget)
+            except TracehoundError as error:
+                self._broken = error.message
+                raise
+            self._broken = ""
+            self._around.connect(engine.book)
+            self._desk = Desk(engine, self._around.record, self._around.drain)
+        return self._desk
+
+    def _has_pins(self) -> bool:
+        """Whether an agent before us left hooks that run now."""
+        return self._pin_dir is not None and any(self._pin_dir.glob("hooks/*/*"))
+
+    def _fails(self, name: str) -> bool:
+        return any(one["name"] == name for one in self.summary()["failures"])
+
+
+def pin_dir_of(settings: Settings) -> Path | None:
+    """Where policies are pinned; None: they end with the agent. By default a service pins, if it can."""
+    wanted = settings.policies.persist
+    if not (is_service() if wanted is None else wanted):
+        return None
+    place = Path(settings.kernel.pin_dir or PIN_DIR)
+    return place if wanted or _is_bpffs(place) else None
+
+
+def is_service(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether this process is what systemd started as a service (systemd.exec(5): SYSTEMD_EXEC_PID is its
+    pid), or the first of a container."""
+    return environ.get("SYSTEMD_EXEC_PID") == str(os.getpid()) or os.getpid() == 1
+
+
+def _is_bpffs(place: Path) -> bool:
+    from agent.kernel.pins import require_bpffs
+
+    try:
+        require_bpffs(place)
+    except (TracehoundError, OSError):
+        return False
+    return True
