@@ -172,18 +172,14 @@ class Encoder:
         content = f'{{"process":{self.fragment(process)}{self._parent_field(process)}}}'
         return OWN_HEAD, f',"fork":{content}}}{self._own_end}{stamp}"}}\n'.encode()
 
-    def hook(self, kind: str, process: ProcessLike, tid: int, body: str, stamp: str, own: str) -> Line:
-        """An event of a policy. `tid`: the thread that called. `body`: the event's own fields, `own`: those
-        below `tracehound`; each begins with a comma."""
+    def around_hook(self, kind: str, process: ProcessLike, tid: int) -> tuple[str, str, str]:
+        """What events of a policy have in common as long as one thread makes them: what stands before their
+        own fields, between these and the time, and at the beginning of what is below `tracehound`."""
         fragment = process.fragment or self.fragment(process)
         if tid != process.tgid:
             fragment = _with_thread(fragment, tid)
-        head = (
-            f'{{"{kind}":{{"process":{fragment}{self._parent_field(process)}{body}'
-            f'{self._middle}{stamp}","tracehound":{{"sequence":'
-        )
         ancestry = f',"ancestry":[{self.ancestry(process)}]' if self._on_all else ""
-        return head.encode(), f"{ancestry}{own}}}}}\n".encode()
+        return f'{{"{kind}":{{"process":{fragment}{self._parent_field(process)}', self._middle, ancestry
 
     def fragment(self, process: ProcessLike) -> str:
         """The default process fields, encoded once per image."""

@@ -43,8 +43,8 @@ class HookForm:
     """The lasting parts of one selector's events."""
 
     __slots__ = (
-        "action", "after_args", "args", "before_args", "data", "kind", "own", "policy", "returned", "socks",
-        "would",
+        "action", "after_args", "args", "before_args", "data", "kind", "last", "own", "policy", "returned",
+        "socks", "would",
     )  # fmt: skip
 
     def __init__(self, facts: HookFacts) -> None:
@@ -59,6 +59,8 @@ class HookForm:
         self.would = [wording(action) for action in _of(facts, "actions") if action.name in ENFORCING]
         self.own = f',"policy":{dumps(self.policy).decode()}'
         """Of events at which nothing was done."""
+        self.last: tuple[ProcessLike, int, object, tuple[str, str, str]] | None = None
+        """Whose event came last: process, thread, what was known of them, and what stands around it."""
         self.socks: list[int] = []
         """Where the sockets stand in the hook's shape."""
 
@@ -145,7 +147,24 @@ class HookEncoder:
             own += f',"caller":"{caller}"'
         if notes:
             own += f",{dumps(notes)[1:-1].decode()}"
-        return self._encoder.hook(form.kind, process, tid, body, stamp, own)
+        before, middle, ancestry = self._around(form, process, tid)
+        return (
+            f'{before}{body}{middle}{stamp}","tracehound":{{"sequence":'.encode(),
+            f"{ancestry}{own}}}}}\n".encode(),
+        )
+
+    def _around(self, form: HookForm, process: ProcessLike, tid: int) -> tuple[str, str, str]:
+        """Events often come from one thread in a row. What may change of a process meanwhile are its
+        description and its parent's, and who its ancestors are."""
+        parent = process.parent
+        state = (process.fragment, parent and (parent.fragment, parent.lineage))
+        last = form.last
+        if last is not None and last[0] is process and last[1] == tid and last[2] == state:
+            return last[3]
+        around = self._encoder.around_hook(form.kind, process, tid)
+        state = (process.fragment, parent and (parent.fragment, parent.lineage))
+        form.last = (process, tid, state, around)
+        return around
 
     def _traces(self, event: HookEvent, match: HookMatch, stacks: Stacks, between: str) -> str:
         text = ""
