@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks the readers of kprobes/include/values.h: a program that is run with arguments (BPF_PROG_TEST_RUN) looks at
-real objects of this process and of the kernel, through the same functions that hooks use."""
+"""Asks the readers of kprobes/include/values.h: a program that is run with arguments (BPF_PROG_TEST_RUN)
+looks at real objects of this process and of the kernel, through the same functions that hooks use."""
 
 from __future__ import annotations
 
@@ -151,8 +151,7 @@ class Asking:
         words = struct.pack("=8Q", index, raw, base, question, field, other, SIZE_INDEX, size)
         context = ctypes.create_string_buffer(words, len(words))
         attr = bytearray(128)
-        fd = self._object.program_fd("ask_value")
-        struct.pack_into("=I36xI4xQ", attr, 0, fd, len(words), ctypes.addressof(context))
+        struct.pack_into("=I36xI4xQ", attr, 0, self.program_fd(), len(words), ctypes.addressof(context))
         place = (ctypes.c_char * 128).from_buffer(attr)
         libc = ctypes.CDLL(None, use_errno=True)
         number = _SYS_BPF[platform.machine()]
@@ -212,6 +211,14 @@ class Asking:
     def fake(self, content: bytes) -> None:
         """Kernel memory with this content, for values with Base.FAKE."""
         self._object.map("fakes").update(bytes(4), content.ljust(4096, b"\0"))
+
+    def map_fd(self, name: str) -> int:
+        """A map of the program as a descriptor."""
+        return self._object.map(name).fd
+
+    def program_fd(self) -> int:
+        """The program as a descriptor."""
+        return self._object.program_fd("ask_value")
 
     def close(self) -> None:
         """Unloads."""
