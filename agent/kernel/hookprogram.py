@@ -136,6 +136,7 @@ def load_version(
     try:
         for name, form in template.maps.items():
             if name == SHAPE:
+                _check_shape(compiled, form)
                 maps[name] = make_constants(name, compiled.shape)
             elif name not in shared:
                 forms[name] = sized(form, needed.get(name, 0), preallocate)
@@ -185,6 +186,12 @@ def _try(template: Template, target: Target, code: bytes, level: int, log_bytes:
         template.type, b"th_hook", b"Dual BSD/GPL", code, len(code) // 8, ctypes.byref(options)
     )
     return int(fd), log.value.decode(errors="replace")
+
+
+def _check_shape(compiled: Compiled, form: MapForm) -> None:
+    if len(compiled.shape) != form.value_size:
+        what = f"a shape of {len(compiled.shape)} bytes for programs that take {form.value_size}"
+        raise KernelRefused(what, errno.EINVAL, hint="run `make build` again")
 
 
 def _used(compiled: Compiled) -> int:

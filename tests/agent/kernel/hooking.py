@@ -15,11 +15,11 @@ from tempfile import mkdtemp
 
 from agent.errors import TracehoundError
 from agent.kernel.hooks import HookSet
+from agent.kernel.objects import BpfObject
 from agent.kernel.sharedmaps import SharedMaps
 from agent.policy.values import HookKey
 
 ROOT = Path(__file__).parents[3]
-SHAPE_BYTES = 2128
 SELECTOR = struct.Struct("=QQ32xIIiIIB3xQQ")
 """struct selector of kprobes/include/policy.h."""
 FOREVER = (1 << 64) - 1
@@ -66,9 +66,19 @@ def counting_object() -> str:
     return str(built)
 
 
+@cache
+def shape_bytes() -> int:
+    """Size of struct shape."""
+    opened = BpfObject(counting_object())
+    try:
+        return opened.btf().size("shape")
+    finally:
+        opened.close()
+
+
 def shape(hook: int = 1, flags: int = 0, values: int = 0) -> bytes:
     """struct shape with these first words; 99 values ask for what the verifier refuses."""
-    return struct.pack("=4I", hook, flags, 1, values).ljust(SHAPE_BYTES, b"\0")
+    return struct.pack("=4I", hook, flags, 1, values).ljust(shape_bytes(), b"\0")
 
 
 def content(*selectors: tuple[int, int] | None, hook: int = 1, values: int = 0, integers: int = 0) -> Content:
