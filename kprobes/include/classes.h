@@ -57,9 +57,18 @@ struct class_postfix { u32 prefix_bits; u8 text[POSTFIX_BYTES]; };
 struct class_conditions { u64 followed[FOLLOWED_WORDS]; };
 /* class_cgroups: u64 cgroup id -> struct set */
 
-/* By tgid: what a process hands on. */
+/* class_states, by tgid: what is known of a process's binary and hands on to its children. The followed conditions
+ * that it has stand in its entry of the process map (follow_set). */
 struct class_state {
 	u64 image_ktime;
-	struct set own, as_parent; /* as_parent: `parent` of its binary, for its children */
-	u64 followed[FOLLOWED_WORDS];
+	struct set own;       /* classes that its binary allows */
+	struct set as_parent; /* classes that it allows its children as their parent's binary */
+	struct set parent;    /* what its own parent's allowed it */
+};
+
+/* class_pass: for classify_tasks. */
+struct class_pass {
+	u32 pass; /* 0: conditions that are fresh are forgotten; then: what parents have is inherited */
+	u32 reserved;
+	u64 fresh[FOLLOWED_WORDS]; /* conditions whose numbers meant something else before */
 };

@@ -52,6 +52,9 @@ struct user_namespace___owned {
 struct inode___private {
 	void *i_private;
 };
+struct mm_struct___exe {
+	struct file *exe_file;
+};
 struct super_block___magic {
 	unsigned long s_magic;
 };
