@@ -94,6 +94,8 @@ class Encoder:
         self._parents = parent == "full"
         self._host_ns = tuple(host_ns)
         self._credentials = credentials
+        self.changes = 0
+        """How often settings changed: who keeps what was encoded makes it anew then."""
         self._facts: dict[int, tuple[TaskFacts, str]] = {}
         self._strings: dict[str, str] = {}
         self.change(ancestry, user_name)
@@ -104,6 +106,7 @@ class Encoder:
         self._on_all = ancestry == "all"
         self._user_name = user_name
         self._facts.clear()
+        self.changes += 1
 
     def exec(self, process: ProcessLike, event: Exec, detail: Detail, stamp: str) -> Line:
         """A process_exec line."""

@@ -157,12 +157,14 @@ class HookEncoder:
         """Events often come from one thread in a row. What may change of a process meanwhile are its
         description and its parent's, and who its ancestors are."""
         parent = process.parent
-        state = (process.fragment, parent and (parent.fragment, parent.lineage))
+        known = parent and (parent.fragment, parent.lineage)
+        state = (self._encoder.changes, process.fragment, known)
         last = form.last
         if last is not None and last[0] is process and last[1] == tid and last[2] == state:
             return last[3]
         around = self._encoder.around_hook(form.kind, process, tid)
-        state = (process.fragment, parent and (parent.fragment, parent.lineage))
+        known = parent and (parent.fragment, parent.lineage)
+        state = (self._encoder.changes, process.fragment, known)
         form.last = (process, tid, state, around)
         return around
 

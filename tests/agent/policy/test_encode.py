@@ -203,3 +203,24 @@ def test_a_selector_that_nobody_knows_has_no_form() -> None:
     event = decode_hook(hook_record())
     assert isinstance(event, HookEvent)
     assert HookEncoder(Encoder("n1"), PolicyBook()).form(1, event.matches[0]) is None
+
+
+def test_what_is_learned_of_a_process_later_shows_in_its_next_event() -> None:
+    book, encoder = PolicyBook(), Encoder("n1")
+    book.note(1, 0, 1, facts())
+    hooks, made = HookEncoder(encoder, book), process()
+    event = decode_hook(hook_record(values=[FILE]))
+    assert isinstance(event, HookEvent)
+    form = hooks.form(1, event.matches[0])
+    assert form is not None
+
+    def now() -> tuple[bytes, bytes]:
+        return hooks.line(form, event, event.matches[0], made, 60, STAMP)
+
+    first = now()
+    assert now() == first
+    made.born_of(Process(9, 90, "bmV3", made.parent))
+    second = now()
+    assert b'"parent_exec_id":"bmV3"' in second[0] and b'"ancestry":["bmV3"' in second[1]
+    encoder.change("none", None)
+    assert now() == (second[0], b',"policy":{"selector":0}}}\n')
