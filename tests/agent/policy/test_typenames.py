@@ -10,8 +10,10 @@ from agent.policy.typenames import ALL_OPERATORS, find_type, operators_of
 CRD = """
 auto int sint8 int8 uint8 sint16 int16 uint16 uint32 sint32 int32 ulong uint64 size_t long sint64
 int64 char_buf char_iovec skb sock sockaddr socket sockaddr_un string fd file filename path nop
-bpf_attr perf_event bpf_map user_namespace capability kiocb iov_iter cred const_buf load_info module syscall64
-kernel_cap_t cap_inheritable cap_permitted cap_effective linux_binprm data_loc net_device bpf_cmd dentry bpf_prog"""
+bpf_attr perf_event bpf_map user_namespace capability kiocb iov_iter cred const_buf load_info module
+syscall64
+kernel_cap_t cap_inheritable cap_permitted cap_effective linux_binprm data_loc net_device
+bpf_cmd dentry bpf_prog"""
 
 
 @pytest.mark.parametrize("name", CRD.split())
