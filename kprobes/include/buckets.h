@@ -17,7 +17,7 @@
 
 #define MIX_LENGTH 0x9e3779b97f4a7c15ULL
 #define MIX_WORD 0xff51afd7ed558ccdULL
-#define TOP_STEPS 16 /* components and mounts of a path that is still rejected without being built */
+#define TOP_STEPS 14 /* components and mounts of a path that is still rejected without being built */
 #define NOT_KNOWN (PATH_BUCKETS | PATH_BUCKETS << 16)
 
 /* The same number, of which the verifier knows nothing any more: a pointer may be kept and compared, and a loop begins in
@@ -42,33 +42,33 @@ struct mount_part {
 #define OFFSET(type, member) bpf_core_field_offset(type, member)
 
 /* Three words that follow each other unless the kernel's layout is randomised. */
-inline_always void read_dentry(struct dentry_part *part, u64 dentry)
+inline_always void read_dentry(bool cast, struct dentry_part *part, u64 dentry)
 {
 	part->parent = part->hash_len = part->name = 0;
-	if (!shape.has_cast && OFFSET(struct dentry, d_name) == OFFSET(struct dentry, d_parent) + 8) {
+	if (!cast && OFFSET(struct dentry, d_name) == OFFSET(struct dentry, d_parent) + 8) {
 		bpf_probe_read_kernel(part, sizeof(*part), (void *)AT(dentry, struct dentry, d_parent));
 		return;
 	}
-	part->parent = GET(dentry, struct dentry, d_parent);
-	part->hash_len = GET(dentry, struct dentry, d_name.hash_len);
-	part->name = GET(dentry, struct dentry, d_name.name);
+	part->parent = GET_BY(cast, dentry, struct dentry, d_parent);
+	part->hash_len = GET_BY(cast, dentry, struct dentry, d_name.hash_len);
+	part->name = GET_BY(cast, dentry, struct dentry, d_name.name);
 }
 
-inline_always void read_mount(struct mount_part *part, u64 vfsmount)
+inline_always void read_mount(bool cast, struct mount_part *part, u64 vfsmount)
 {
 	u64 mount = vfsmount - OFFSET(struct mount, mnt);
 
 	part->parent = part->mountpoint = part->root = 0;
 	if (!vfsmount)
 		return;
-	if (!shape.has_cast && OFFSET(struct mount, mnt_mountpoint) == OFFSET(struct mount, mnt_parent) + 8 &&
+	if (!cast && OFFSET(struct mount, mnt_mountpoint) == OFFSET(struct mount, mnt_parent) + 8 &&
 	    OFFSET(struct mount, mnt.mnt_root) == OFFSET(struct mount, mnt_parent) + 16) {
 		bpf_probe_read_kernel(part, sizeof(*part), (void *)AT(mount, struct mount, mnt_parent));
 		return;
 	}
-	part->parent = GET(mount, struct mount, mnt_parent);
-	part->mountpoint = GET(mount, struct mount, mnt_mountpoint);
-	part->root = GET(vfsmount, struct vfsmount, mnt_root);
+	part->parent = GET_BY(cast, mount, struct mount, mnt_parent);
+	part->mountpoint = GET_BY(cast, mount, struct mount, mnt_mountpoint);
+	part->root = GET_BY(cast, vfsmount, struct vfsmount, mnt_root);
 }
 
 struct root {
@@ -83,18 +83,18 @@ inline_always void read_root_of(struct root *root, u64 fs)
 
 /* The current task's root. The typed task is one of Linux kernel commit 3ca1032ab7ab "bpf: Implement
  * get_current_task_btf and RET_PTR_TO_BTF_ID" (in v5.11). */
-inline_always void read_root(struct root *root)
+inline_always void read_root(bool cast, struct root *root)
 {
 	struct task_struct *task;
 	u64 fs;
 
-	if (!shape.has_cast && bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
+	if (!cast && bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
 		task = bpf_get_current_task_btf();
 		root->dentry = forgotten((u64)task->fs->root.dentry);
 		root->mount = forgotten((u64)task->fs->root.mnt);
 		return;
 	}
-	fs = GET(bpf_get_current_task(), struct task_struct, fs);
+	fs = GET_BY(cast, bpf_get_current_task(), struct task_struct, fs);
 	read_root_of(root, fs);
 }
 
@@ -117,9 +117,9 @@ struct top_name {
 	u64 word; /* first bytes of the inline name */
 };
 
-inline_always void forget_name(struct top_name *name)
+inline_always void forget_name(bool cast, struct top_name *name)
 {
-	name->dentry = shape.has_cast ? forgotten(0) : 0;
+	name->dentry = cast ? forgotten(0) : 0;
 	name->hash_len = name->word = 0;
 }
 
@@ -133,13 +133,13 @@ inline_always u64 inline_name_offset(void)
 }
 
 /* Reads the dentry's parent, and its name where that costs nothing more. */
-inline_always u64 read_step(struct top_name *name, u64 dentry)
+inline_always u64 read_step(bool cast, struct top_name *name, u64 dentry)
 {
 	u64 words[5] = {};
 
 	name->dentry = dentry;
-	if (shape.has_cast)
-		return GET(dentry, struct dentry, d_parent);
+	if (cast)
+		return GET_BY(cast, dentry, struct dentry, d_parent);
 	if (OFFSET(struct dentry, d_name) == OFFSET(struct dentry, d_parent) + 8 &&
 	    inline_name_offset() == OFFSET(struct dentry, d_parent) + 32) {
 		bpf_probe_read_kernel(words, sizeof(words), (void *)AT(dentry, struct dentry, d_parent));
@@ -147,9 +147,9 @@ inline_always u64 read_step(struct top_name *name, u64 dentry)
 		name->word = words[4];
 		return words[0];
 	}
-	name->hash_len = GET(dentry, struct dentry, d_name.hash_len);
-	name->word = load(dentry + inline_name_offset(), 8);
-	return GET(dentry, struct dentry, d_parent);
+	name->hash_len = GET_BY(cast, dentry, struct dentry, d_name.hash_len);
+	name->word = load_by(cast, dentry + inline_name_offset(), 8);
+	return GET_BY(cast, dentry, struct dentry, d_parent);
 }
 
 inline_always u32 top_buckets(u64 first, u64 second)
@@ -158,20 +158,22 @@ inline_always u32 top_buckets(u64 first, u64 second)
 	return first >> 56 | second >> 56 << 16;
 }
 
-inline_always u64 mix_dentry(u64 dentry)
+inline_always u64 mix_dentry(bool cast, u64 dentry)
 {
 	u64 length;
 
 	if (!dentry)
 		return 0;
-	length = GET(dentry, struct dentry, d_name.hash_len) >> 32;
-	return mix(masked(load(GET(dentry, struct dentry, d_name.name), 8), length), length);
+	length = GET_BY(cast, dentry, struct dentry, d_name.hash_len) >> 32;
+	return mix(masked(load_by(cast, GET_BY(cast, dentry, struct dentry, d_name.name), 8), length), length);
 }
 
 /* Global functions once more, so that the verifier does not go through them for every end of the walk. */
 __attribute__((noinline)) int buckets_of_dentries(u64 top, u64 below)
 {
-	return top_buckets(mix_dentry(top), mix_dentry(below));
+	bool cast = shape.has_cast;
+
+	return top_buckets(mix_dentry(cast, top), mix_dentry(cast, below));
 }
 
 __attribute__((noinline)) int buckets_of_words(u64 top_hash_len, u64 top_word, u64 below_hash_len, u64 below_word)
@@ -187,17 +189,18 @@ __attribute__((noinline)) int buckets_of_words(u64 top_hash_len, u64 top_word, u
  * the whole path tells. vfsmount 0: seen from its own file system's root. */
 __attribute__((noinline)) int path_buckets_top(u64 dentry, u64 vfsmount)
 {
+	bool cast = shape.has_cast;
 	struct top_name top, below, name;
 	struct mount_part mount;
 	struct root root;
 	bool is_known = false;
 	u64 parent;
 
-	forget_name(&top);
-	forget_name(&below);
-	forget_name(&name);
-	read_root(&root);
-	read_mount(&mount, vfsmount);
+	forget_name(cast, &top);
+	forget_name(cast, &below);
+	forget_name(cast, &name);
+	read_root(cast, &root);
+	read_mount(cast, &mount, vfsmount);
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < TOP_STEPS; i++) {
 		if (dentry == root.dentry && vfsmount == root.mount) {
@@ -210,10 +213,10 @@ __attribute__((noinline)) int path_buckets_top(u64 dentry, u64 vfsmount)
 				break;
 			dentry = mount.mountpoint;
 			vfsmount = AT(mount.parent, struct mount, mnt);
-			read_mount(&mount, vfsmount);
+			read_mount(cast, &mount, vfsmount);
 			continue;
 		}
-		parent = read_step(&name, dentry);
+		parent = read_step(cast, &name, dentry);
 		if (parent == dentry || !parent) {
 			is_known = parent && !vfsmount;
 			break;
@@ -224,7 +227,7 @@ __attribute__((noinline)) int path_buckets_top(u64 dentry, u64 vfsmount)
 	}
 	if (!is_known)
 		return NOT_KNOWN;
-	if (shape.has_cast)
+	if (cast)
 		return buckets_of_dentries(top.dentry, below.dentry);
 	return buckets_of_words(top.hash_len, top.word, below.hash_len, below.word);
 }
@@ -233,21 +236,22 @@ __attribute__((noinline)) int path_buckets_top(u64 dentry, u64 vfsmount)
  * so has the task's root. */
 __attribute__((noinline)) int path_buckets_last(u64 dentry, u64 vfsmount)
 {
+	bool cast = shape.has_cast;
 	struct dentry_part part;
 	struct root root;
 	u64 length, pair, end;
 
-	read_root(&root);
-	read_dentry(&part, dentry);
+	read_root(cast, &root);
+	read_dentry(cast, &part, dentry);
 	length = part.hash_len >> 32;
 	if (dentry == root.dentry || !part.parent || part.parent == dentry || !length)
 		return NOT_KNOWN;
-	if (vfsmount && dentry == GET(vfsmount, struct vfsmount, mnt_root))
+	if (vfsmount && dentry == GET_BY(cast, vfsmount, struct vfsmount, mnt_root))
 		return NOT_KNOWN;
 	if (length > 1)
-		pair = load(part.name + length - 2, 2);
+		pair = load_by(cast, part.name + length - 2, 2);
 	else
-		pair = '/' | load(part.name, 1) << 8;
+		pair = '/' | load_by(cast, part.name, 1) << 8;
 	end = pair * MIX_LENGTH;
-	return mix(masked(load(part.name, 8), length), length) >> 56 | end >> 56 << 16;
+	return mix(masked(load_by(cast, part.name, 8), length), length) >> 56 | end >> 56 << 16;
 }

@@ -162,11 +162,11 @@ void *bpf_rdonly_cast(const void *object, u32 btf_id) __ksym __weak;
 /* `size` bytes of kernel memory as a number, 0 where there are none. With the cast of Linux kernel commit a35b9af4ec2c
  * "bpf: Add a kfunc for generic type cast" (in v6.2) a load is one instruction that tolerates faults; without it a
  * helper call of some 115. */
-inline_always u64 load(u64 address, u32 size)
+inline_always u64 load_by(bool cast, u64 address, u32 size)
 {
 	void *memory;
 
-	if (!shape.has_cast) {
+	if (!cast) {
 		u64 value = 0;
 
 		bpf_probe_read_kernel(&value, size, (void *)address);
@@ -184,6 +184,13 @@ inline_always u64 load(u64 address, u32 size)
 	return *(u64 *)memory;
 }
 
+inline_always u64 load(u64 address, u32 size)
+{
+	return load_by(shape.has_cast, address, size);
+}
+
 /* The address and the content of a member of the object at `address`. */
 #define AT(address, type, member) ((u64)(address) + bpf_core_field_offset(type, member))
 #define GET(address, type, member) load(AT(address, type, member), sizeof(((type *)0)->member))
+/* The same where it happens often: `cast` is shape.has_cast, read once. */
+#define GET_BY(cast, address, type, member) load_by(cast, AT(address, type, member), sizeof(((type *)0)->member))

@@ -21,21 +21,21 @@ inline_always struct hook_scratch *scratch_of(u32 slot)
 inline_always void copy_short(u8 *out, u64 name, u64 length)
 {
 	if (length >= 16) {
-		*(u64 *)out = load(name, 8);
-		*(u64 *)(out + 8) = load(name + 8, 8);
-		*(u64 *)(out + length - 16) = load(name + length - 16, 8);
-		*(u64 *)(out + length - 8) = load(name + length - 8, 8);
+		*(u64 *)out = load_by(true, name, 8);
+		*(u64 *)(out + 8) = load_by(true, name + 8, 8);
+		*(u64 *)(out + length - 16) = load_by(true, name + length - 16, 8);
+		*(u64 *)(out + length - 8) = load_by(true, name + length - 8, 8);
 	} else if (length >= 8) {
-		*(u64 *)out = load(name, 8);
-		*(u64 *)(out + length - 8) = load(name + length - 8, 8);
+		*(u64 *)out = load_by(true, name, 8);
+		*(u64 *)(out + length - 8) = load_by(true, name + length - 8, 8);
 	} else if (length >= 4) {
-		*(u32 *)out = load(name, 4);
-		*(u32 *)(out + length - 4) = load(name + length - 4, 4);
+		*(u32 *)out = load_by(true, name, 4);
+		*(u32 *)(out + length - 4) = load_by(true, name + length - 4, 4);
 	} else if (length >= 2) {
-		*(u16 *)out = load(name, 2);
-		*(u16 *)(out + length - 2) = load(name + length - 2, 2);
+		*(u16 *)out = load_by(true, name, 2);
+		*(u16 *)(out + length - 2) = load_by(true, name + length - 2, 2);
 	} else if (length) {
-		*out = load(name, 1);
+		*out = load_by(true, name, 1);
 	}
 }
 
@@ -52,7 +52,7 @@ inline_always bool prepend_byte(struct hook_scratch *scratch, u8 byte)
 }
 
 /* Puts a name in front of what is built; false when the path becomes too long. */
-inline_always bool prepend_name(struct hook_scratch *scratch, u64 name, u64 length)
+inline_always bool prepend_name(bool cast, struct hook_scratch *scratch, u64 name, u64 length)
 {
 	u64 at = scratch->walk.at;
 
@@ -63,7 +63,7 @@ inline_always bool prepend_name(struct hook_scratch *scratch, u64 name, u64 leng
 	barrier_value(at);
 	if (at >= PATH_END)
 		return !length;
-	if (shape.has_cast && length <= 32)
+	if (cast && length <= 32)
 		copy_short(&scratch->text[at], name, length);
 	else
 		bpf_probe_read_kernel(&scratch->text[at], length, (void *)name);
@@ -94,7 +94,7 @@ inline_always void prepend_namespace(struct hook_scratch *scratch, u64 inode)
 
 	PREPEND(scratch, ":[");
 	if (length > 1)
-		prepend_name(scratch, name, (length - 1) & 31);
+		prepend_name(shape.has_cast, scratch, name, (length - 1) & 31);
 }
 
 /* The text of a file without a path, as its file system's d_dname writes it (Linux fs/pipe.c, net/socket.c,
@@ -110,7 +110,7 @@ __attribute__((noinline)) int prepend_pseudo(u32 slot)
 	dentry = scratch->walk.dentry;
 	magic = GET(GET(dentry, struct dentry___super, d_sb), struct super_block___magic, s_magic);
 	inode = GET(dentry, struct dentry, d_inode);
-	read_dentry(&part, dentry);
+	read_dentry(shape.has_cast, &part, dentry);
 	if (magic == MAGIC_PIPE || magic == MAGIC_SOCKET || magic == MAGIC_NAMESPACE) {
 		prepend_byte(scratch, ']');
 		prepend_number(scratch, GET(inode, struct inode, i_ino));
@@ -126,7 +126,7 @@ __attribute__((noinline)) int prepend_pseudo(u32 slot)
 		PREPEND(scratch, "anon_inode:[pidfd]");
 		return 1;
 	}
-	prepend_name(scratch, part.name, part.hash_len >> 32);
+	prepend_name(shape.has_cast, scratch, part.name, part.hash_len >> 32);
 	if (magic == MAGIC_ANON_INODE)
 		PREPEND(scratch, "anon_inode:");
 	else
@@ -137,6 +137,7 @@ __attribute__((noinline)) int prepend_pseudo(u32 slot)
 /* Goes on with the walk in scratch for WALK_COMPONENTS steps; returns enum walk_end. */
 __attribute__((noinline)) int walk_up(u32 slot)
 {
+	bool cast = shape.has_cast;
 	struct hook_scratch *scratch = scratch_of(slot);
 	struct mount_part mount;
 	struct dentry_part part;
@@ -146,7 +147,7 @@ __attribute__((noinline)) int walk_up(u32 slot)
 		return WALK_CUT;
 	dentry = scratch->walk.dentry;
 	vfsmount = scratch->walk.mount;
-	read_mount(&mount, vfsmount);
+	read_mount(cast, &mount, vfsmount);
 	for (int i = 0; i < WALK_COMPONENTS; i++) {
 		if (dentry == scratch->walk.root_dentry && vfsmount == scratch->walk.root_mount)
 			return WALK_ROOT;
@@ -155,15 +156,15 @@ __attribute__((noinline)) int walk_up(u32 slot)
 				return WALK_UNREACHABLE;
 			dentry = mount.mountpoint;
 			vfsmount = AT(mount.parent, struct mount, mnt);
-			read_mount(&mount, vfsmount);
+			read_mount(cast, &mount, vfsmount);
 			continue;
 		}
-		read_dentry(&part, dentry);
+		read_dentry(cast, &part, dentry);
 		if (!part.parent)
 			return WALK_CUT;
 		if (part.parent == dentry)
 			return vfsmount ? WALK_UNREACHABLE : WALK_ROOT;
-		if (!prepend_name(scratch, part.name, part.hash_len >> 32) || !prepend_byte(scratch, '/'))
+		if (!prepend_name(cast, scratch, part.name, part.hash_len >> 32) || !prepend_byte(scratch, '/'))
 			return WALK_CUT;
 		dentry = part.parent;
 	}
@@ -239,7 +240,7 @@ __attribute__((noinline)) int path_text_from(u32 slot, u64 dentry, u64 vfsmount,
 	if (fs)
 		read_root_of(&root, fs);
 	else
-		read_root(&root);
+		read_root(shape.has_cast, &root);
 	scratch->text_of = scratch->text_flags = 0;
 	scratch->walk.dentry = dentry;
 	scratch->walk.mount = vfsmount;
