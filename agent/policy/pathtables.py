@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from agent.policy.buckets import bucket_end, bucket_first, bucket_last, bucket_second
+from agent.policy import buckets
 from agent.policy.groups import Constraint
 from agent.policy.layout import EVERY, PATH_BUCKETS, PATH_TABLE_BYTES, Kind, PathAsks, pack_words
 from agent.policy.values import Source, Value, ValueType
@@ -43,34 +43,32 @@ def is_rejectable(value: Value) -> bool:
     return value.type in PATH_TYPES and value.source is Source.ARGUMENT and not value.steps
 
 
-def needs_of_top(names: Sequence[bytes]) -> Needs:
-    """By the topmost names that are known whole."""
-    if not names or not names[0]:
-        return Needs()
-    if len(names) > 1 and names[1]:
-        return Needs(second=bucket_second(names[0], names[1]))
-    return Needs(first=bucket_first(names[0]))
-
-
 def needs_of_equal(text: bytes) -> Needs:
-    """A whole path. The root itself has no name and is not told."""
+    """A whole path. A second name that there is not is empty, and so is the root's only one."""
     names = text.split(b"/")[1:]
+    if text == b"/":
+        return Needs(second=buckets.second(b"", b""))
     if not text.startswith(b"/") or not all(names):
         return Needs()
-    return needs_of_top(names)._replace(last=bucket_last(names[-1]), end=bucket_end(names[-1]))
+    top = buckets.second(names[0], names[1] if len(names) > 1 else b"")
+    return Needs(second=top, last=buckets.last(names[-1]), end=buckets.end(text[-2:]))
 
 
 def needs_of_prefix(text: bytes) -> Needs:
     """The last name may go on: only those before it are known whole."""
-    return needs_of_top(text.split(b"/")[1:-1]) if text.startswith(b"/") else Needs()
+    names = text.split(b"/")[1:-1]
+    if not text.startswith(b"/") or not names or not all(names[:2]):
+        return Needs()
+    return (
+        Needs(second=buckets.second(*names[:2])) if len(names) > 1 else Needs(first=buckets.first(names[0]))
+    )
 
 
 def needs_of_postfix(text: bytes) -> Needs:
-    """With a slash the last name is known whole, else perhaps its last two bytes."""
+    """With a slash the last name is known whole, else perhaps the last two bytes."""
     _, slash, name = text.rpartition(b"/")
-    if slash and name:
-        return Needs(last=bucket_last(name), end=bucket_end(name))
-    return Needs(end=bucket_end(name)) if len(name) > 1 else Needs()
+    last = buckets.last(name) if slash and name else None
+    return Needs(last=last, end=buckets.end(text[-2:]) if name and len(text) > 1 else None)
 
 
 NEEDS = {Kind.EQUAL: needs_of_equal, Kind.PREFIX: needs_of_prefix, Kind.POSTFIX: needs_of_postfix}

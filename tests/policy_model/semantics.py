@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What selectors mean, in plain Python: a policy's YAML and a call in, who matches out. The slowest and simplest way
+to say it; knows nothing of how policies are compiled and imports none of it.
+
+A call: `{"arguments": [...], "process": {...}}`. Arguments are ints, texts (paths as well) or dictionaries (sockets:
+saddr, daddr, sport, dport, protocol, family, state; addresses None where there is none). A process: pid, nspid (0 in
+the host's pid namespace), binary, parent (a process or None), namespaces {name: inum}, exec_namespaces, effective
+(mask of capabilities), in_host_user_ns, uid.
+"""
+
+import ipaddress
+import re
+
+CAPABILITIES = {"CAP_CHOWN": 0, "CAP_NET_RAW": 13, "CAP_SYS_ADMIN": 21}
+NUMBERS = {"IPPROTO_TCP": 6, "IPPROTO_UDP": 17, "AF_INET": 2, "AF_INET6": 10, "TCP_LISTEN": 10}
+SIZES = {"int": (32, True), "uint64": (64, False)}
+
+
+def number(text):
+    return NUMBERS[text] if text in NUMBERS else int(text, 0)
+
+
+def as_type(value, kind):
+    """A written number as an argument of that type holds it."""
+    bits, is_signed = SIZES[kind]
+    value &= (1 << bits) - 1
+    return value - (1 << bits) if is_signed and value >> bits - 1 else value
+
+
+def within(value, text):
+    low, _, high = text.partition(":")
+    return int(low, 0) <= value <= int(high or low, 0)
+
+
+def in_network(address, text):
+    if address is None:
+        return None
+    return ipaddress.ip_address(address) in ipaddress.ip_network(text, strict=False)
+
+
+def integer_operators(kind):
+    return {
+        "Equal": lambda v, text: v == as_type(int(text, 0), kind),
+        "InMap": lambda v, text: v == as_type(int(text, 0), kind),
+        "GT": lambda v, text: v > int(text, 0),
+        "LT": lambda v, text: v < int(text, 0),
+        "Mask": lambda v, text: v & int(text, 0) != 0,
+        "InRange": within,
+    }
+
+
+TEXT_OPERATORS = {
+    "Equal": lambda v, text: v == text,
+    "Prefix": lambda v, text: v.startswith(text),
+    "Postfix": lambda v, text: v.endswith(text),
+    "SubString": lambda v, text: text in v,
+    "SubStringIgnCase": lambda v, text: text.lower() in v.lower(),
+    "Regex": lambda v, text: re.search(text, v, re.ASCII) is not None,
+}
+SOCKET_OPERATORS = {
+    "SAddr": lambda v, text: in_network(v["saddr"], text),
+    "DAddr": lambda v, text: in_network(v["daddr"], text),
+    "SPort": lambda v, text: within(v["sport"], text),
+    "DPort": lambda v, text: within(v["dport"], text),
+    "SPortPriv": lambda v, text: v["sport"] < 1024,
+    "DPortPriv": lambda v, text: v["dport"] < 1024,
+    "Protocol": lambda v, text: v["protocol"] == number(text),
+    "Family": lambda v, text: v["family"] == number(text),
+    "State": lambda v, text: v["state"] == number(text),
+}
+
+
+def operators_of(kind):
+    if kind in SIZES:
+        return integer_operators(kind)
+    return SOCKET_OPERATORS if kind == "sock" else TEXT_OPERATORS
+
+
+def argument_holds(rule, kinds, arguments):
+    """One entry of matchArgs. Of an address that there is none of, nothing holds."""
+    position, operator = rule["args"][0], rule["operator"]
+    test = operators_of(kinds[position])[operator.removeprefix("Not")]
+    found = [test(arguments[position], text) for text in rule.get("values", ["-"])]
+    if None in found:
+        return False
+    return any(found) != operator.startswith("Not")
+
+
+def chain(process):
+    while process is not None:
+        yield process
+        process = process["parent"]
+
+
+def pids_hold(rule, process):
+    who = chain(process) if rule.get("followForks") else [process]
+    if rule.get("isNamespacePID"):
+        if not rule.get("followForks") and process["nspid"] == 0:
+            return False
+        found = any(one["nspid"] in rule["values"] and one["nspid"] for one in who)
+    else:
+        found = any(one["pid"] in rule["values"] for one in who)
+    return found == (rule["operator"] == "In")
+
+
+BINARY_OPERATORS = {"In": str.__eq__, "Prefix": str.startswith, "Postfix": str.endswith}
+
+
+def binary_holds(rule, process):
+    operator = rule["operator"].removeprefix("Not")
+    who = chain(process) if rule.get("followChildren") else [process]
+    found = any(
+        BINARY_OPERATORS[operator](one["binary"], text) for one in who if one for text in rule["values"]
+    )
+    return found != rule["operator"].startswith("Not")
+
+
+def namespace_holds(rule, process):
+    inum = process["namespaces"][rule["namespace"].lower()]
+    return (str(inum) in rule["values"]) == (rule["operator"] == "In")
+
+
+def change_holds(rule, process):
+    now, before = process["namespaces"], process["exec_namespaces"]
+    changed = any(now[name.lower()] != before[name.lower()] for name in rule["values"])
+    return changed == (rule["operator"] == "In")
+
+
+def capability_holds(rule, process):
+    counts = rule.get("isNamespaceCapability") or process["in_host_user_ns"]
+    mask = process["effective"] if counts else 0
+    found = any(mask >> CAPABILITIES[name] & 1 for name in rule["values"])
+    return found == (rule["operator"] == "In")
+
+
+def credential_holds(rule, process):
+    found = any(within(process[rule["field"]], text) for text in rule["values"])
+    return found == (rule["operator"] == "In")
+
+
+def selector_holds(selector, kinds, call):
+    process = call["process"]
+    rules = [
+        ("matchArgs", lambda rule: argument_holds(rule, kinds, call["arguments"])),
+        ("matchPIDs", lambda rule: pids_hold(rule, process)),
+        ("matchBinaries", lambda rule: binary_holds(rule, process)),
+        ("matchParentBinaries", lambda rule: binary_holds(rule, process["parent"] or {"binary": ""})),
+        ("matchNamespaces", lambda rule: namespace_holds(rule, process)),
+        ("matchNamespaceChanges", lambda rule: change_holds(rule, process)),
+        ("matchCapabilities", lambda rule: capability_holds(rule, process)),
+        ("matchCurrentCred", lambda rule: credential_holds(rule, process)),
+    ]
+    return all(holds(rule) for key, holds in rules for rule in selector.get(key, []))
+
+
+def judge(hook, call):
+    """Number of the first selector that matches and its actions' names; None when none does."""
+    kinds = [argument["type"] for argument in hook["args"]]
+    for at, selector in enumerate(hook.get("selectors") or [{}]):
+        if selector_holds(selector, kinds, call):
+            return at, what_is_done([each["action"] for each in selector.get("matchActions", [])])
+    return None
+
+
+def what_is_done(actions):
+    """An event is posted unless NoPost says otherwise."""
+    done = set(actions) - {"NoPost"}
+    return frozenset(done - {"Post"} if "NoPost" in actions else done | {"Post"})

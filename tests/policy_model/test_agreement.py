@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compiled hooks judge as the plain model of the semantics does; and would not, were the compiler wrong."""
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from agent.policy.classes import ClassTable
+from tests.policy_model import building, mutations, semantics, strategies
+from tests.policy_model.machine import Machine
+
+PROFILE = {
+    "deadline": None,
+    "suppress_health_check": list(HealthCheck),
+    "derandomize": True,
+    "database": None,
+}
+
+
+def disagreements(hooks, calls):
+    """Calls of which the machine and the model think differently; hooks that the parser refuses do not count."""
+    hooks = [hook for hook in hooks if building.use_of(hook) is not None]
+    if not hooks:
+        return []
+    classes = ClassTable(protected=["/usr/sbin/sshd"], agent_pids=[12])
+    compiled, placed = building.compile_all(hooks, classes)
+    machine = Machine(compiled, classes)
+    return [call for call in calls if told(machine.judge(call), placed) != modelled(hooks, call)]
+
+
+def told(found, placed):
+    return {slot: (placed[slot].bits.index(bit), done) for slot, (bit, done) in found.items()}
+
+
+def modelled(hooks, call):
+    found = {slot: semantics.judge(hook, call) for slot, hook in enumerate(hooks)}
+    return {slot: each for slot, each in found.items() if each is not None}
+
+
+CASES = (
+    st.lists(strategies.HOOKS, min_size=1, max_size=3),
+    st.lists(strategies.CALLS, min_size=4, max_size=8),
+)
+
+
+@settings(max_examples=300, **PROFILE)
+@given(*CASES)
+def test_compiled_hooks_judge_as_the_model_does(hooks, calls):
+    assert disagreements(hooks, calls) == []
+
+
+@pytest.mark.parametrize("mutation", mutations.ALL, ids=lambda mutation: mutation.__name__)
+def test_a_wrong_compiler_is_found(mutation, monkeypatch):
+    mutation(monkeypatch)
+
+    @settings(max_examples=3000, phases=[Phase.generate], **PROFILE)
+    @given(*CASES)
+    def agree(hooks, calls):
+        assert not disagreements(hooks, calls)
+
+    with pytest.raises(Exception):  # noqa: B017 a wrong table may also end in a KeyError of the machine
+        agree()
