@@ -117,7 +117,7 @@ def _hook(kind: str, event: Record, own: Record, context: RenderContext) -> str:
     process, color = event["process"], context.color
     verb = clean(kind.removeprefix("process_"))
     head = _head(process, context.seen.user(process["exec_id"]), f"{color.info}{verb}{color.end}", context)
-    return f"{head}{binary_text(process, own, context.wide)} {describe_hook(event, color)}"
+    return f"{head}{binary_text(process, own, context.wide)} {describe_hook(event, color, own)}"
 
 
 def _head(process: Record, user: str, verb: str, context: RenderContext) -> str:
