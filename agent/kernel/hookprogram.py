@@ -138,7 +138,11 @@ def load_version(
             if name == SHAPE:
                 _check_shape(compiled, form)
                 maps[name] = make_constants(name, compiled.shape)
-            elif name not in shared:
+            elif name in shared:
+                continue
+            elif name in template.constants:
+                maps[name] = make_constants(name, template.constants[name])
+            else:
                 forms[name] = sized(form, needed.get(name, 0), preallocate)
                 maps[name] = make_map(name, forms[name])
                 prepare(name, maps[name], forms[name])

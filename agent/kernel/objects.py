@@ -97,6 +97,12 @@ class BpfObject:
         handle = self._map(map_name)
         check(libbpf().bpf_map__set_initial_value(handle, value, len(value)), f"constants of {map_name}")
 
+    def initial_value(self, map_name: str) -> bytes:
+        """Content of a data section as it will be loaded."""
+        size = ctypes.c_size_t(0)
+        address = libbpf().bpf_map__initial_value(self._map(map_name), ctypes.byref(size))
+        return ctypes.string_at(address, size.value) if address else b""
+
     def set_entries(self, map_name: str, entries: int) -> None:
         """Size of a map, before load (bytes for a ring buffer)."""
         check(libbpf().bpf_map__set_max_entries(self._map(map_name), entries), f"size of {map_name}")

@@ -65,6 +65,8 @@ class Template:
     """Byte offset of each map descriptor in the code, and the map's name."""
     maps: Mapping[str, MapForm]
     """Of all maps that the code refers to."""
+    constants: Mapping[str, bytes]
+    """Content of the read-only data sections among them."""
     function_info: bytes
     function_info_size: int
     """Bytes of one record."""
@@ -162,12 +164,13 @@ def _take(holder: BpfObjectWith, handle: int, options: LoadOptions) -> Template:
     names = {holder.object.map(name).fd: name for name in holder.object.maps()}
     places = tuple(_map_places(code, names))
     forms = {name: MapForm(*holder.object.map_shape(name).values()) for _, name in places}
+    constants = {name: holder.object.initial_value(name) for name in forms if ".rodata" in name}
     info = b""
     if options.func_info:
         info = ctypes.string_at(options.func_info, options.func_info_cnt * options.func_info_rec_size)
     types = os.dup(options.prog_btf_fd) if info else 0
     kind, attach = libbpf().bpf_program__type(handle), libbpf().bpf_program__expected_attach_type(handle)
-    return Template(kind, attach, code, places, forms, info, options.func_info_rec_size, types)
+    return Template(kind, attach, code, places, forms, constants, info, options.func_info_rec_size, types)
 
 
 def _map_places(code: bytes, names: Mapping[int, str]) -> list[tuple[int, str]]:

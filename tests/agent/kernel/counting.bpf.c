@@ -21,8 +21,11 @@ MAP(selectors, BPF_MAP_TYPE_ARRAY, HOOK_SELECTORS, u32, struct selector);
 MAP(selector_counts, BPF_MAP_TYPE_ARRAY, HOOK_SELECTORS, u32, struct selector_count);
 MAP(integers, BPF_MAP_TYPE_HASH, 1, struct integer_key, struct set);
 
+static const volatile u32 steps[4] = { 0, 1, 7, 9 }; /* lies in .rodata */
+
 static inline int judge(void)
 {
+	u32 step = steps[shape.words & 3];
 	u32 zero = 0;
 	struct epoch *switched = bpf_map_lookup_elem(&epoch, &zero);
 	struct integer_key key = {};
@@ -39,7 +42,7 @@ static inline int judge(void)
 		struct selector_count *count = bpf_map_lookup_elem(&selector_counts, &bit);
 
 		if (selector && count && selector->from <= now && now < selector->to)
-			__sync_fetch_and_add(&count->matched, 1);
+			__sync_fetch_and_add(&count->matched, step);
 	}
 	if (shape.values == 99) /* asks for what the verifier refuses */
 		return *(int *)(long)shape.hook;
