@@ -22,7 +22,7 @@ Record = Mapping[str, Any]
 def binary_text(process: Record, own: Record, whole: bool) -> str:
     """The path as it was given to exec."""
     raw = own.get("raw")
-    binary: str = _bytes(raw["binary"]) if raw and "binary" in raw else process["binary"]
+    binary: str = _bytes(raw["binary"]) if raw and "binary" in raw else process.get("binary", "?")
     if not whole and len(binary) > BINARY_SHOWN:
         return shorten_path(binary, BINARY_SHOWN)
     return clean(binary)

@@ -34,9 +34,10 @@ def keys_of(record: Record) -> Iterator[tuple[Key, int]]:
     yield ("lane", "lifecycle" if kind in LIFECYCLE else "bulk"), 1
     if process is None:
         return  # process_throttle has a cgroup instead
-    yield ("binary", process["binary"]), 1
+    binary = process.get("binary", "?")  # absent of a process whose records were lost
+    yield ("binary", binary), 1
     if kind not in LIFECYCLE:
-        yield ("process", process["pid"], process["binary"]), 1
+        yield ("process", process["pid"], binary), 1
     elif kind == "process_exec" and parent is not None:
         yield ("process", parent["pid"], parent.get("binary", "?")), 1
     if "policy_name" in event:

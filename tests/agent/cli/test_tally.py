@@ -78,3 +78,10 @@ def test_a_malformed_record_counts_for_nothing() -> None:
     for record in [*malformed, {"tracehound": {"loss": 1}}]:
         tally.add(record)
     assert tally.counts == {}
+
+
+def test_an_event_of_an_unknown_process_counts_for_its_policy() -> None:
+    tally = Tally()
+    event = {"process": {"pid": 5}, "policy_name": "files"}
+    tally.add({"process_kprobe": event, "time": "2026-01-01T00:00:00Z"})
+    assert (tally.most("policy"), tally.most("binary")) == ([(("files",), 1)], [(("?",), 1)])
