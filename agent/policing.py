@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PIN_DIR = "/sys/fs/bpf/tracehound"
 """Where hooks are pinned unless `kernel.pin_dir` says otherwise."""
+_WRONG = UsageError.exit_status
+"""Of errors that who asked can correct."""
 _COUNTS = ("enabled", "monitored", "failed", "disabled", "hooks")
 _NOTHING: dict[str, Any] = {**dict.fromkeys(_COUNTS, 0), "failures": []}
 
@@ -71,7 +73,16 @@ class Policing:
         return [*said, *(f"{name}: runs now" for name in sorted(before) if not self._fails(name))]
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
-        """What the control socket asks about policies. Raises TracehoundError."""
+        """What the control socket asks about policies; what went wrong under `error`, with `code` for what kind
+        of mistake it is: `unknown` policy, `invalid` text, `refused` here."""
+        try:
+            return self._answer(question)
+        except TracehoundError as error:
+            is_unknown = question.get("key") is not None and not self._knows(question["key"])
+            code = "unknown" if is_unknown else "invalid" if error.exit_status == _WRONG else "refused"
+            return {"error": error.message, "hint": error.hint, "code": code}
+
+    def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
         kind, key = question["request"], str(question.get("key", ""))
         if kind == "policies":
             return self._desk.told() if self._desk else {"policies": [], "unread": []}
@@ -160,6 +171,9 @@ class Policing:
     def _has_pins(self) -> bool:
         """Whether an agent before us left hooks that run now."""
         return self._pin_dir is not None and any(self._pin_dir.glob("hooks/*/*"))
+
+    def _knows(self, key: str) -> bool:
+        return self._desk is not None and self._desk.knows(key)
 
     def _fails(self, name: str) -> bool:
         return any(one["name"] == name for one in self.summary()["failures"])

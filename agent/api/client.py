@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.errors import AgentUnreachable
@@ -52,6 +53,40 @@ class AgentClient:
 
         return self._control("Reload", control_pb2.ReloadRequest(), control_pb2.ReloadResponse)
 
+    def policies(self) -> dict[str, Any]:
+        """All policies, and files that hold none: agent.policy.listed."""
+        from agent.api.proto.tracehound import control_pb2
+
+        return self._control(
+            "ListPolicies", control_pb2.ListPoliciesRequest(), control_pb2.ListPoliciesResponse
+        )
+
+    def add_policy(self, text: str, mode: str = "") -> None:
+        """Loads what a text holds. Raises TracehoundError with every problem."""
+        from agent.api.proto.tetragon import sensors_pb2 as pb
+        from agent.api.wire import MODE
+
+        request = pb.AddTracingPolicyRequest(yaml=text)
+        self.call("AddTracingPolicy", request, pb.AddTracingPolicyResponse, {MODE: mode} if mode else {})
+
+    def delete_policy(self, name: str, namespace: str = "") -> None:
+        """Raises TracehoundError when it is not there."""
+        from agent.api.proto.tetragon import sensors_pb2 as pb
+
+        request = pb.DeleteTracingPolicyRequest(name=name, namespace=namespace)
+        self.call("DeleteTracingPolicy", request, pb.DeleteTracingPolicyResponse)
+
+    def configure_policy(
+        self, name: str, namespace: str = "", *, enable: bool | None = None, mode: str = ""
+    ) -> None:
+        """Switches a policy on or off, and its mode (`enforce`, `monitor`)."""
+        from agent.api.proto.tetragon import sensors_pb2 as pb
+
+        request = pb.ConfigureTracingPolicyRequest(name=name, namespace=namespace, enable=enable)
+        if mode:
+            request.mode = pb.TracingPolicyMode.Value(f"TP_MODE_{mode.upper()}")
+        self.call("ConfigureTracingPolicy", request, pb.ConfigureTracingPolicyResponse)
+
     def version(self) -> str:
         """The running agent's version."""
         from agent.api.proto.tetragon import sensors_pb2
@@ -68,12 +103,14 @@ class AgentClient:
         found = answer.health_status[0]
         return tetragon_pb2.HealthStatusResult.Name(found.status), found.details
 
-    def call(self, method: str, request: Message, answers: type[M]) -> M:
+    def call(
+        self, method: str, request: Message, answers: type[M], metadata: Mapping[str, str] | None = None
+    ) -> M:
         """Any unary method of `tetragon.FineGuidanceSensors`."""
         from agent.api.proto.tetragon import sensors_pb2
 
         service = sensors_pb2.DESCRIPTOR.services_by_name["FineGuidanceSensors"]
-        return self._call(service.methods_by_name[method], request, answers)
+        return self._call(service.methods_by_name[method], request, answers, metadata)
 
     def _control(self, method: str, request: Message, answers: type[Any]) -> dict[str, Any]:
         import orjson
@@ -85,14 +122,20 @@ class AgentClient:
         found: dict[str, Any] = orjson.loads(answer.json)
         return found
 
-    def _call(self, method: MethodDescriptor, request: Message, answers: type[M]) -> M:
+    def _call(
+        self,
+        method: MethodDescriptor,
+        request: Message,
+        answers: type[M],
+        metadata: Mapping[str, str] | None = None,
+    ) -> M:
         self._knock()
         import asyncio
 
         from agent.api.unary import unary
 
         path = f"/{method.containing_service.full_name}/{method.name}"
-        return asyncio.run(unary(self.path, path, request, answers, self.timeout_s))
+        return asyncio.run(unary(self.path, path, request, answers, self.timeout_s, metadata))
 
     def _knock(self) -> None:
         """Tells why nobody can be reached, before anything costly is loaded."""

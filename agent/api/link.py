@@ -33,8 +33,10 @@ class AgentLink:
         reader, self._writer = await asyncio.open_unix_connection(sock=self._sock, limit=16 << 20)
         self._listener = asyncio.create_task(self._listen(reader), name="agent link")
 
-    async def ask(self, request: str, **details: Any) -> dict[str, Any]:
-        """The agent's answer; it holds `error` when the agent could not do it. Raises AgentSilent."""
+    async def ask(self, request: str, answer_s: float = 0, /, **details: Any) -> dict[str, Any]:
+        """The agent's answer; it holds `error` when the agent could not do it. Raises AgentSilent.
+
+        `answer_s`: how long it may take, in seconds, where that is more than ANSWER_S."""
         if self._writer is None or self.gone.is_set():
             raise AgentSilent
         number = next(self._numbers)
@@ -42,7 +44,7 @@ class AgentLink:
         self._waiting[number] = answer
         self._writer.write(json.dumps({"request": request, **details, "id": number}).encode() + b"\n")
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(answer_s or ANSWER_S):
                 return await answer
         except TimeoutError:
             raise AgentSilent from None

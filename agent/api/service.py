@@ -21,6 +21,7 @@ from agent.api.filters.events import EventFilter
 from agent.api.filters.fields import FieldSelection
 from agent.api.health import SILENT, Health, State, judge
 from agent.api.link import AgentLink, AgentSilent
+from agent.api.policies import CHANGE_S, TracingPolicies
 from agent.api.proto.tetragon import events_pb2, sensors_pb2, tetragon_pb2
 from agent.api.proto.tracehound import control_pb2
 from agent.api.streams import Streams
@@ -65,6 +66,7 @@ class Observing:
     def __init__(self, agent: AgentLink, streams: Streams) -> None:
         self._agent = agent
         self._streams = streams
+        self._policies = TracingPolicies(agent)
 
     def __mapping__(self) -> dict[str, Handler]:
         service = sensors_pb2.DESCRIPTOR.services_by_name["FineGuidanceSensors"]
@@ -73,7 +75,7 @@ class Observing:
             "GetHealth": self.get_health,
             "GetEvents": self.get_events,
         }
-        return mapping(service, methods)
+        return mapping(service, methods | self._policies.methods())
 
     async def get_version(self, stream: AnyStream) -> None:
         """The running agent's version; this process may already be a newer one."""
@@ -129,7 +131,8 @@ class Control:
 
     def __mapping__(self) -> dict[str, Handler]:
         service = control_pb2.DESCRIPTOR.services_by_name["Control"]
-        return mapping(service, {"GetStatus": self.get_status, "Reload": self.reload})
+        methods = {"GetStatus": self.get_status, "Reload": self.reload, "ListPolicies": self.list_policies}
+        return mapping(service, methods)
 
     async def get_status(self, stream: AnyStream) -> None:
         """The agent's own words."""
@@ -139,11 +142,18 @@ class Control:
     async def reload(self, stream: AnyStream) -> None:
         """Fails with FAILED_PRECONDITION when the new settings are wrong."""
         await read_request(stream, control_pb2.ReloadRequest)
-        await stream.send_message(control_pb2.ReloadResponse(json=await self._ask(stream, "reload")))
+        await stream.send_message(
+            control_pb2.ReloadResponse(json=await self._ask(stream, "reload", CHANGE_S))
+        )
 
-    async def _ask(self, stream: AnyStream, request: str) -> bytes:
+    async def list_policies(self, stream: AnyStream) -> None:
+        """More than ListTracingPolicies has words for."""
+        await read_request(stream, control_pb2.ListPoliciesRequest)
+        await stream.send_message(control_pb2.ListPoliciesResponse(json=await self._ask(stream, "policies")))
+
+    async def _ask(self, stream: AnyStream, request: str, answer_s: float = 0) -> bytes:
         try:
-            answer = await self._agent.ask(request)
+            answer = await self._agent.ask(request, answer_s)
         except AgentSilent:
             raise GRPCError(Status.UNAVAILABLE, SILENT.reasons[0]) from None
         message = _failure(answer)

@@ -18,11 +18,19 @@ from agent.errors import AgentUnreachable, SettingsError, TracehoundError
 M = TypeVar("M", bound=Message)
 
 
-async def unary(socket: str, path: str, request: Message, answers: type[M], timeout_s: float) -> M:
+async def unary(
+    socket: str,
+    path: str,
+    request: Message,
+    answers: type[M],
+    timeout_s: float,
+    metadata: Mapping[str, str] | None = None,
+) -> M:
     """The answer. Raises AgentUnreachable when none comes, TracehoundError when it is a refusal."""
     channel = Channel(path=socket)
     try:
-        async with UnaryUnaryMethod(channel, path, type(request), answers).open(timeout=timeout_s) as stream:
+        method = UnaryUnaryMethod(channel, path, type(request), answers)
+        async with method.open(timeout=timeout_s, metadata=metadata) as stream:
             await stream.send_message(request, end=True)
             answer = await stream.recv_message()
             await stream.recv_trailing_metadata()

@@ -24,6 +24,8 @@ REQUEST_S = 10.0
 
 EXPAND = "tracehound-expand"
 """Metadata of a request for events: `true` asks for the expanded form."""
+MODE = "tracehound-mode"
+"""Metadata of a request that adds a policy: `enforce` or `monitor`, above what the policy says."""
 HINT = "tracehound-hint"
 """Metadata at the end of a call that failed: the way out, as a JSON string."""
 

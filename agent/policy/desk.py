@@ -105,6 +105,10 @@ class Desk:
             raise UsageError(f"{key}: nothing to change", "say whether to enable it, or its mode")
         return {"ok": True}
 
+    def knows(self, key: str) -> bool:
+        """Whether there is a policy of this key, loaded or not."""
+        return key in self._engine.policies
+
     def told(self) -> dict[str, Any]:
         """Everything about all policies, as `policy list -o json` shows it."""
         return {

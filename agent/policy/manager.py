@@ -270,6 +270,7 @@ class Policies:
             for at, (label, row) in enumerate(rows)
         )
         return HookStatus(
+            part.use.hook.where.path,
             part.use.function_name,
             *part.use.key,
             instructions=told.instructions,

@@ -54,6 +54,8 @@ class HookStatus(NamedTuple):
     """One hook of a policy as it runs here. The numbers are those of the hook's program, which all policies
     there share."""
 
+    path: str
+    """In the policy's document: `spec.kprobes[0]`."""
     function: str
     attach: str
     target: str

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agent.errors import SettingsError, UsageError
+from agent.errors import SettingsError
 from agent.kernel.sensor import Sensor
 from agent.policing import Policing, Surroundings, is_service, pin_dir_of
 from agent.settings import KernelSettings, PolicySettings, Settings
@@ -164,6 +164,14 @@ def test_a_policy_can_be_added_listed_switched_and_deleted(world: World) -> None
 
 @pytest.mark.root
 @pytest.mark.kernel
+def test_a_text_that_is_no_policy_is_refused_and_recorded(world: World) -> None:
+    answer = world.policing.answer({"request": "policy_add", "text": "kind: Pod"})
+    assert (answer["code"], "<api>:1" in answer["error"]) == ("invalid", True)
+    assert world.actions() == [("", "refused")]
+
+
+@pytest.mark.root
+@pytest.mark.kernel
 def test_a_hook_that_was_detached_is_attached_again(world: World, shelf: PolicySettings) -> None:
     world.policing.start(shelf)
     assert world.policing._desk is not None
@@ -194,8 +202,8 @@ def test_a_spent_budget_is_an_alarm(world: World) -> None:
 
 def test_an_unknown_policy_is_an_error_without_an_engine() -> None:
     around = Surroundings(lambda name: -1, print, lambda kind, content: None, lambda: None, print)
-    with pytest.raises(UsageError, match="no policy x"):
-        Policing(around).answer({"request": "policy_delete", "key": "x"})
+    answer = Policing(around).answer({"request": "policy_delete", "key": "x"})
+    assert (answer["error"], answer["code"]) == ("no policy x", "unknown")
 
 
 def test_a_run_in_a_terminal_pins_nothing_unless_it_is_asked_to() -> None:

@@ -116,6 +116,8 @@ class Agent:
         self.status: dict[str, Any] = {"state": "running"}
         self.reload: dict[str, Any] = {"error": "3 problems in tracehound.yaml", "hint": "correct them – all"}
         self.asked: list[str] = []
+        self.questions: list[dict[str, Any]] = []
+        self.policies: dict[str, Any] = {"policies": [], "unread": []}
         self.delay_s = 0.0
         self.socket = ApiSocket(
             ApiSettings(socket=self.path, **settings),
@@ -146,11 +148,14 @@ class Agent:
 
     def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
         self.asked.append(question["request"])
+        self.questions.append(question)
         time.sleep(self.delay_s)
         if question["request"] == "version":
             return {"version": "1.2.3"}
         if question["request"] == "status":
             return self.status
+        if question["request"].startswith("polic"):
+            return self.policies
         return self.reload
 
     def _loop(self) -> None:

@@ -42,12 +42,31 @@ def test_a_reload_that_was_taken_is_told(agent: Agent) -> None:
 
 
 def test_what_is_not_implemented_is_said_so(agent: Agent) -> None:
-    with pytest.raises(TracehoundError, match="AddTracingPolicy is not implemented"):
-        AgentClient(agent.path).call(
-            "AddTracingPolicy",
-            sensors_pb2.AddTracingPolicyRequest(),
-            sensors_pb2.AddTracingPolicyResponse,
-        )
+    with pytest.raises(TracehoundError, match="GetInfo is not implemented"):
+        AgentClient(agent.path).call("GetInfo", sensors_pb2.GetInfoRequest(), sensors_pb2.GetInfoResponse)
+
+
+def test_a_policy_is_added_in_the_mode_that_is_asked_for(agent: Agent) -> None:
+    agent.policies = {"ok": True}
+    AgentClient(agent.path).add_policy("kind: TracingPolicy", "monitor")
+    question = {"request": "policy_add", "text": "kind: TracingPolicy", "mode": "monitor"}
+    assert agent.questions == [question]
+
+
+def test_a_policy_is_configured_and_deleted(agent: Agent) -> None:
+    agent.policies = {"ok": True}
+    client = AgentClient(agent.path)
+    client.configure_policy("p", "ns", mode="enforce")
+    client.delete_policy("p")
+    assert agent.questions == [
+        {"request": "policy_set", "key": "ns/p", "mode": "enforce"},
+        {"request": "policy_delete", "key": "p"},
+    ]
+
+
+def test_policies_are_listed_in_full(agent: Agent) -> None:
+    agent.policies = {"policies": [{"name": "p"}], "unread": []}
+    assert AgentClient(agent.path).policies() == agent.policies
 
 
 def test_an_agent_that_does_not_answer_is_unreachable(agent: Agent) -> None:

@@ -59,7 +59,7 @@ def test_every_other_method_says_that_it_is_not_there(channel: grpc.Channel) -> 
     from google.protobuf.message_factory import GetMessageClass
 
     for method in SERVICES["FineGuidanceSensors"].methods:
-        if method.name in ("GetVersion", "GetHealth", "GetEvents"):
+        if method.name in ("GetVersion", "GetHealth", "GetEvents", "ListDomains") or "Polic" in method.name:
             continue
         request = GetMessageClass(method.input_type)()
         error = failure(

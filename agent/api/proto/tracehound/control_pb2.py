@@ -17,7 +17,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18tracehound/control.proto\x12\ntracehound\"\x12\n\x10GetStatusRequest\"!\n\x11GetStatusResponse\x12\x0c\n\x04json\x18\x01 \x01(\x0c\"\x0f\n\rReloadRequest\"\x1e\n\x0eReloadResponse\x12\x0c\n\x04json\x18\x01 \x01(\x0c\x32\x94\x01\n\x07\x43ontrol\x12H\n\tGetStatus\x12\x1c.tracehound.GetStatusRequest\x1a\x1d.tracehound.GetStatusResponse\x12?\n\x06Reload\x12\x19.tracehound.ReloadRequest\x1a\x1a.tracehound.ReloadResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18tracehound/control.proto\x12\ntracehound\"\x12\n\x10GetStatusRequest\"!\n\x11GetStatusResponse\x12\x0c\n\x04json\x18\x01 \x01(\x0c\"\x0f\n\rReloadRequest\"\x1e\n\x0eReloadResponse\x12\x0c\n\x04json\x18\x01 \x01(\x0c\"\x15\n\x13ListPoliciesRequest\"$\n\x14ListPoliciesResponse\x12\x0c\n\x04json\x18\x01 \x01(\x0c\x32\xe7\x01\n\x07\x43ontrol\x12H\n\tGetStatus\x12\x1c.tracehound.GetStatusRequest\x1a\x1d.tracehound.GetStatusResponse\x12?\n\x06Reload\x12\x19.tracehound.ReloadRequest\x1a\x1a.tracehound.ReloadResponse\x12Q\n\x0cListPolicies\x12\x1f.tracehound.ListPoliciesRequest\x1a .tracehound.ListPoliciesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,6 +32,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RELOADREQUEST']._serialized_end=110
   _globals['_RELOADRESPONSE']._serialized_start=112
   _globals['_RELOADRESPONSE']._serialized_end=142
-  _globals['_CONTROL']._serialized_start=145
-  _globals['_CONTROL']._serialized_end=293
+  _globals['_LISTPOLICIESREQUEST']._serialized_start=144
+  _globals['_LISTPOLICIESREQUEST']._serialized_end=165
+  _globals['_LISTPOLICIESRESPONSE']._serialized_start=167
+  _globals['_LISTPOLICIESRESPONSE']._serialized_end=203
+  _globals['_CONTROL']._serialized_start=206
+  _globals['_CONTROL']._serialized_end=437
 # @@protoc_insertion_point(module_scope)
