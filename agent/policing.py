@@ -73,8 +73,8 @@ class Policing:
         return [*said, *(f"{name}: runs now" for name in sorted(before) if not self._fails(name))]
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
-        """What the control socket asks about policies; what went wrong under `error`, with `code` for what kind
-        of mistake it is: `unknown` policy, `invalid` text, `refused` here."""
+        """What the control socket asks about policies; what went wrong under `error`, with `code` for how:
+        `unknown` policy, `invalid` text, `refused` here."""
         try:
             return self._answer(question)
         except TracehoundError as error:

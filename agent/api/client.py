@@ -82,9 +82,8 @@ class AgentClient:
         """Switches a policy on or off, and its mode (`enforce`, `monitor`)."""
         from agent.api.proto.tetragon import sensors_pb2 as pb
 
-        request = pb.ConfigureTracingPolicyRequest(name=name, namespace=namespace, enable=enable)
-        if mode:
-            request.mode = pb.TracingPolicyMode.Value(f"TP_MODE_{mode.upper()}")
+        word = f"TP_MODE_{mode.upper()}" if mode else None
+        request = pb.ConfigureTracingPolicyRequest(name=name, namespace=namespace, enable=enable, mode=word)
         self.call("ConfigureTracingPolicy", request, pb.ConfigureTracingPolicyResponse)
 
     def version(self) -> str:

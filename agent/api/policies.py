@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The methods of `tetragon.FineGuidanceSensors` about policies. The agent does what they ask; here are only the
-messages. Whoever may open the socket (its group) may change policies."""
+"""The methods of `tetragon.FineGuidanceSensors` about policies. The agent does what they ask; here are only
+the messages. Whoever may open the socket (its group) may change policies."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from grpclib.const import Status
@@ -36,7 +36,7 @@ class TracingPolicies:
     def __init__(self, agent: AgentLink) -> None:
         self._agent = agent
 
-    def methods(self) -> dict[str, Any]:
+    def methods(self) -> dict[str, Callable[[AnyStream], Awaitable[None]]]:
         """By the names of the service's description."""
         return {
             "AddTracingPolicy": self.add,
@@ -49,11 +49,11 @@ class TracingPolicies:
         }
 
     async def add(self, stream: AnyStream) -> None:
-        """Loads a policy, in the place of one of the same name. Metadata `tracehound-mode` says in which mode,
-        from its first call on."""
+        """Loads a policy, in the place of one of the same name. Metadata `tracehound-mode` says in which mode
+        it begins."""
         request = await read_request(stream, pb.AddTracingPolicyRequest)
         _check_domain(request.domain)
-        mode = str((stream.metadata or {}).get(MODE, ""))
+        mode = str(stream.metadata.get(MODE, "")) if stream.metadata else ""
         if mode not in ("", "enforce", "monitor"):
             raise GRPCError(Status.INVALID_ARGUMENT, f"metadata {MODE}: {mode!r}; enforce or monitor")
         await self._ask(stream, "policy_add", text=request.yaml, mode=mode)
@@ -66,7 +66,7 @@ class TracingPolicies:
         await stream.send_message(pb.DeleteTracingPolicyResponse())
 
     async def configure(self, stream: AnyStream) -> None:
-        """Mode first, then on or off: a policy that is switched on acts in its new mode from the beginning."""
+        """Mode first, then on or off: a policy that is switched on begins in its new mode."""
         request = await read_request(stream, pb.ConfigureTracingPolicyRequest)
         details: dict[str, Any] = {"enable": request.enable} if request.HasField("enable") else {}
         if request.HasField("mode"):
@@ -127,14 +127,13 @@ def _key(request: Any) -> str:
 
 def status_of(told: Mapping[str, Any]) -> pb.TracingPolicyStatus:
     """One policy in the published words."""
-    state = pb.TracingPolicyState.Value(f"TP_STATE_{told['state'].upper()}")
     status = pb.TracingPolicyStatus(
         name=told["name"],
         namespace=told["namespace"],
         id=told["slot"] + 1,
-        state=state,
-        mode=pb.TracingPolicyMode.Value(f"TP_MODE_{told['mode'].upper()}"),
-        enabled=state in (pb.TP_STATE_ENABLED, pb.TP_STATE_PARTIALLY_ENABLED),
+        state=f"TP_STATE_{told['state'].upper()}",
+        mode=f"TP_MODE_{told['mode'].upper()}",
+        enabled=told["state"] in ("enabled", "partially_enabled"),
         error=told["error"],
         info="; ".join(told["warnings"]),
         sensors=sorted({hook["attach"] for hook in told["hooks"]}),
@@ -149,10 +148,8 @@ def status_of(told: Mapping[str, Any]) -> pb.TracingPolicyStatus:
 
 def _hook_status(hook: Mapping[str, Any]) -> pb.HookStatus:
     section, index = _place(hook)
-    description = f"{hook['function']} ({hook['attach']})"
-    return pb.HookStatus(
-        section=section, hook_idx=index, hook_description=description, state=pb.STATUS_LOADED
-    )
+    told = f"{hook['function']} ({hook['attach']})"
+    return pb.HookStatus(section=section, hook_idx=index, hook_description=told, state=pb.STATUS_LOADED)
 
 
 def _place(hook: Mapping[str, Any]) -> tuple[str, int]:

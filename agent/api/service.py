@@ -74,8 +74,9 @@ class Observing:
             "GetVersion": self.get_version,
             "GetHealth": self.get_health,
             "GetEvents": self.get_events,
+            **self._policies.methods(),
         }
-        return mapping(service, methods | self._policies.methods())
+        return mapping(service, methods)
 
     async def get_version(self, stream: AnyStream) -> None:
         """The running agent's version; this process may already be a newer one."""

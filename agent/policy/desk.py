@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.errors import TracehoundError, UsageError
-from agent.kernel.hooks import BY_NUMBER, HookState
+from agent.kernel.hooks import HookState
 from agent.policy.contents import tell
 from agent.policy.engine import Engine
 from agent.policy.listed import listed
@@ -22,6 +22,8 @@ Record = Callable[[str, Mapping[str, object]], None]
 """Writes an own record: its kind and content."""
 WORKING = (State.ENABLED, State.PARTIALLY_ENABLED)
 BUDGET = "kill budget"
+SHARED = ("sys_enter", "sys_exit")
+"""Kinds of which one dispatcher serves all targets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ class Desk:
         """With each heartbeat: hooks that were found detached (False), or are attached again (True)."""
         looked: set[HookKey] = set()
         for key, state in self._engine.states().items():
-            place = HookKey(key.attach, "all" if key.attach in BY_NUMBER else key.target)
+            place = HookKey(key.attach, "all" if key.attach in SHARED else key.target)
             if state.is_attached or place in looked:
                 continue
             looked.add(place)
