@@ -5,15 +5,12 @@ way a call is judged exactly once, and what fails leaves what ran before."""
 
 from __future__ import annotations
 
-import ctypes
 import itertools
-import os
-import struct
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from agent.errors import KernelRefused, TracehoundError
 from agent.kernel import dispatch, hookpins
@@ -23,6 +20,7 @@ from agent.kernel.hookprogram import Compiled, Version, load_version
 from agent.kernel.libbpf import libbpf
 from agent.kernel.links import program_id, program_info, program_on
 from agent.kernel.mapfill import PROGRAM_ARRAY, make_map
+from agent.kernel.places import BY_NUMBER, HookState, Place, place_key, slot_of, target_of
 from agent.kernel.sharedmaps import READ_BY_ALL, SharedMaps
 from agent.kernel.targets import Targets
 from agent.kernel.template import MapForm, Template, capture
@@ -35,68 +33,17 @@ __all__ = ["HookSet", "HookState", "unpin_all"]
 
 unpin_all = hookpins.unpin_all
 
-BY_NUMBER = ("sys_enter", "sys_exit")
-"""One dispatcher serves all system calls."""
 _PLAIN = ("kprobe", "kretprobe", "tracepoint", "raw_tp", *BY_NUMBER)
 """May run where older kernels cannot allocate map entries (agent/kernel/choices.py, needs_preallocation)."""
 _SETTLED_S = 1.0
 """After this time no call runs in a version that was replaced, and its counts are final."""
 
 
-class HookState(NamedTuple):
-    """One hook as it is now."""
-
-    attach: str
-    target: str
-    program_id: int
-    instructions: int
-    """That the verifier looked at."""
-    memory_bytes: int
-    """Kernel memory of the program and its own maps."""
-    survives_restart: bool
-    is_pinned: bool
-    is_attached: bool
-    """Asked of the kernel now."""
-    missed: int
-    """Calls that were not judged because the dispatcher was running on that CPU already."""
-
-
-@dataclass(slots=True)
-class _Place:
-    """An attached dispatcher with its array."""
-
-    array: int
-    slots: int
-    attachment: Attachment | None = None
-    dispatcher: int = 0
-    """Number of its program."""
-    dispatcher_fd: int = -1
-    pinned: Path | None = None
-    adopted: bool = False
-
-    def put(self, slot: int, program: int) -> None:
-        """The moment of a change."""
-        if libbpf().bpf_map_update_elem(self.array, _u32(slot), _u32(program), 0):
-            raise libbpf().refused("the dispatcher cannot jump to the program", ctypes.get_errno(), log=" ")
-
-    def clear(self, slot: int) -> None:
-        """Nothing is judged there any more."""
-        libbpf().bpf_map_delete_elem(self.array, _u32(slot))
-
-    def close(self) -> None:
-        """Detaches, unless it is pinned."""
-        if self.attachment:
-            self.attachment.close()
-        for fd in (self.dispatcher_fd, self.array):
-            if fd >= 0:
-                os.close(fd)
-
-
 @dataclass(slots=True)
 class _Hook:
     """One hook: its place and what judges there."""
 
-    place: _Place
+    place: Place
     slot: int
     version: Version
     earlier: dict[int, tuple[int, ...]] = field(default_factory=dict)
@@ -116,7 +63,7 @@ class HookSet:
         self._file = file or ("hook.bpf.o" if takes_fetching_atomics() else "hook_plain.bpf.o")
         self._targets = Targets()
         self._templates: dict[str, Template] = {}
-        self._places: dict[tuple[str, str], _Place] = {}
+        self._places: dict[tuple[str, str], Place] = {}
         self._hooks: dict[HookKey, _Hook] = {}
         self._layout: dispatch.CallLayout | None = None
         self._preallocates: bool | None = None
@@ -178,7 +125,7 @@ class HookSet:
 
     def renew(self, key: HookKey) -> bool:
         """Attaches a dispatcher anew, where one was found detached. False: the kernel refuses."""
-        name, template = _place_key(key), self._template(key.attach)
+        name, template = place_key(key), self._template(key.attach)
         before = self._places.pop(name)
         sharing = [hook for hook in self._hooks.values() if hook.place is before]
         try:
@@ -238,13 +185,15 @@ class HookSet:
     def _load(self, key: HookKey, compiled: Compiled) -> None:
         """Another version in the slot; the dispatcher first where the hook is new."""
         template = self._template(key.attach)
-        target = self._targets.find(template.attach, _target(key))
+        target = self._targets.find(template.attach, target_of(key))
         preallocate = key.attach in _PLAIN and self._must_preallocate()
         version = load_version(template, target, compiled, self._shared.descriptors(), preallocate)
         hook = self._hooks.get(key)
-        slot = _slot(key)
+        slot = slot_of(key)
         try:
             place = hook.place if hook else self._place(key, template)
+            if not hook and place.adopted:
+                place = self._usable(key, template, place, version)
             place.put(slot, version.program)
             if not place.attachment:
                 self._attach(key, place)
@@ -260,9 +209,9 @@ class HookSet:
             self._hooks[key] = hook = _Hook(place, slot, version)
         self._settle(hook)
 
-    def _place(self, key: HookKey, template: Template) -> _Place:
+    def _place(self, key: HookKey, template: Template) -> Place:
         """The dispatcher for a hook, there already or made here and not attached yet."""
-        name = _place_key(key)
+        name = place_key(key)
         place = self._places.get(name)
         if place:
             return place
@@ -270,20 +219,31 @@ class HookSet:
         path = hookpins.place_of(self._pin_dir, *name) if self._pin_dir else None
         found = hookpins.find(path, slots) if path else None
         if found:
-            place = _Place(found.programs, slots, Attachment(found.link), pinned=path, adopted=True)
+            place = Place(found.programs, slots, Attachment(found.link), pinned=path, adopted=True)
             place.dispatcher = program_on(found.link)
             place.dispatcher_fd = libbpf().bpf_prog_get_fd_by_id(place.dispatcher)
         else:
             array = make_map("th_dispatch", MapForm(PROGRAM_ARRAY, 4, 4, slots, 0))
-            place = _Place(array.fd, slots)
+            place = Place(array.fd, slots)
             self._places[name] = place
-            target = self._targets.find(template.attach, _target(key))
+            target = self._targets.find(template.attach, target_of(key))
             code = self._dispatcher(key, array.fd)
             place.dispatcher_fd = load_code(
                 ProgramType(template.type, template.attach), target, code, "th_dispatcher"
             )
             place.dispatcher = program_id(place.dispatcher_fd)
         self._places[name] = place
+        return place
+
+    def _usable(self, key: HookKey, template: Template, place: Place, version: Version) -> Place:
+        """A dispatcher that an agent before left may be of another type; it then goes, and a new one comes."""
+        try:
+            place.put(slot_of(key), version.program)
+        except KernelRefused:
+            if any(hook.place is place for hook in self._hooks.values()):
+                raise
+            self._leave(key)
+            return self._place(key, template)
         return place
 
     def _dispatcher(self, key: HookKey, array: int) -> bytes:
@@ -293,7 +253,7 @@ class HookSet:
             self._layout = dispatch.call_layout(self._targets.kernel())
         return dispatch.jump_by_call(array, self._layout, key.attach == "sys_exit")
 
-    def _attach(self, key: HookKey, place: _Place) -> None:
+    def _attach(self, key: HookKey, place: Place) -> None:
         kind, target = ("raw_tp", key.attach) if key.attach in BY_NUMBER else key
         if (
             self._template(key.attach).attach == 23
@@ -301,13 +261,13 @@ class HookSet:
             kind = "tp_btf"
         place.attachment = attach(kind, target, place.dispatcher_fd)
         if self._pin_dir and place.attachment.can_pin:
-            path = hookpins.place_of(self._pin_dir, *_place_key(key))
+            path = hookpins.place_of(self._pin_dir, *place_key(key))
             hookpins.pin(path, link=place.attachment.link, programs=place.array)
             place.pinned = path
 
     def _leave(self, key: HookKey) -> None:
         """Takes the dispatcher away when no hook uses it."""
-        name = _place_key(key)
+        name = place_key(key)
         place = self._places.get(name)
         if place and not any(hook.place is place for hook in self._hooks.values()):
             if place.pinned:
@@ -360,26 +320,7 @@ def _flags(compiled: Compiled) -> int:
     return int.from_bytes(compiled.shape[4:8], "little")
 
 
-def _target(key: HookKey) -> str:
-    return key.attach if key.attach in BY_NUMBER else key.target
-
-
-def _place_key(key: HookKey) -> tuple[str, str]:
-    return (key.attach, "") if key.attach in BY_NUMBER else (key.attach, key.target)
-
-
-def _slot(key: HookKey) -> int:
-    if key.attach not in BY_NUMBER:
-        return 0
-    abi, _, number = key.target.rpartition("/")
-    return int(number) + (dispatch.SYSTEM_CALLS if abi == "32" else 0)
-
-
 def _add(found: dict[int, tuple[int, ...]], version: Version) -> None:
     for bit, row in enumerate(version.counts()):
         if any(row):
             found[bit] = tuple(map(sum, itertools.zip_longest(found.get(bit, ()), row, fillvalue=0)))
-
-
-def _u32(number: int) -> bytes:
-    return struct.pack("=I", number)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import KernelRefused, KernelUnsupported
+from agent.kernel import hookpins
 from agent.kernel.hooks import HookSet, unpin_all
 from agent.policy.values import HookKey
 from tests.agent.kernel.hooking import (
@@ -200,6 +201,21 @@ def test_a_pinned_hook_runs_on_and_is_taken_over_without_a_gap(tmp_path: Path) -
             second.remove(CALL)
         assert state.survives_restart
         assert unpin_all(directory) == []
+
+
+def test_a_dispatcher_of_another_type_is_replaced(tmp_path: Path) -> None:
+    key = HookKey("tracepoint", "syscalls/sys_enter_sched_getscheduler")
+    with mounted_bpffs(tmp_path / "bpf") as directory:
+        with hook_set(directory) as first:
+            first.install(HookKey("raw_tp", "sys_enter"), ALWAYS)
+        place = hookpins.place_of(directory, *key)
+        place.parent.mkdir()
+        os.rename(directory / "hooks" / "raw_tp" / "sys_enter", place)
+        with hook_set(directory) as second:
+            second.install(key, ALWAYS)
+            call(3)
+            assert counted(second, key) == 3
+        unpin_all(directory)
 
 
 def test_what_no_policy_claims_after_a_restart_is_detached(tmp_path: Path) -> None:
