@@ -236,7 +236,7 @@ class HookSet:
         return place
 
     def _usable(self, key: HookKey, template: Template, place: Place, version: Version) -> Place:
-        """A dispatcher that an agent before left may be of another type; it then goes, and a new one comes."""
+        """What an agent before left may be of another type; it then goes, and a new dispatcher comes."""
         try:
             place.put(slot_of(key), version.program)
         except KernelRefused:
