@@ -132,7 +132,11 @@ class Control:
 
     def __mapping__(self) -> dict[str, Handler]:
         service = control_pb2.DESCRIPTOR.services_by_name["Control"]
-        methods = {"GetStatus": self.get_status, "Reload": self.reload, "ListPolicies": self.list_policies}
+        methods: dict[str, Method] = {
+            "GetStatus": self.get_status,
+            "Reload": self.reload,
+            "ListPolicies": self.list_policies,
+        }
         return mapping(service, methods)
 
     async def get_status(self, stream: AnyStream) -> None:
