@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -27,10 +27,20 @@ def without(*kinds: str) -> dict[str, Answer]:
 ONLY_RAW = without("fentry", "fexit", "fmod_ret", "lsm", "kprobe", "bpf_override_return")
 
 
-@pytest.fixture(scope="module")
-def view() -> Iterator[KernelView]:
-    with KernelView(ALL) as found:
-        yield found
+@cache
+def _only() -> KernelView:
+    return KernelView()
+
+
+def shared(known: dict[str, Answer]) -> KernelView:
+    """The one view of all tests: types and symbols are read once, which takes seconds on emulated CPUs."""
+    _only().known = known
+    return _only()
+
+
+@pytest.fixture
+def view() -> KernelView:
+    return shared(ALL)
 
 
 def kprobe(target: str, *types: str, **more: Any) -> Hook:
@@ -47,8 +57,7 @@ def acting(hook: Hook, *names: str) -> Hook:
 def plan(*hooks: Hook, known: dict[str, Answer] | None = None, mode: str = "", method: str = "") -> Plan:
     """Of a policy with these hooks, on a kernel where things can be attached as `known` says."""
     policy = Policy("test", hooks=hooks, options=Options(mode, method))
-    with KernelView(ALL if known is None else known) as found:
-        return plan_policy(policy, found)
+    return plan_policy(policy, shared(ALL if known is None else known))
 
 
 def keys(found: Plan) -> list[tuple[str, str, str]]:

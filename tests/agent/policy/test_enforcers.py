@@ -8,11 +8,10 @@ import os
 import pytest
 
 from agent.kernel.probes import Answer
-from agent.kernel.view import KernelView
 from agent.policy.model import Action, Hook, Options, Policy, Selector
 from agent.policy.plan import plan_policy
 from agent.policy.values import Plan
-from tests.agent.policy.planning import ALL, ONLY_RAW, keys, texts
+from tests.agent.policy.planning import ALL, ONLY_RAW, keys, shared, texts
 
 pytestmark = [
     pytest.mark.kernel,
@@ -24,8 +23,8 @@ def notifying(known: dict[str, Answer], *calls: str, signal: int = 0, mode: str 
     """A policy whose hook on all system calls leaves word for these."""
     action = Action("NotifyEnforcer", error=-1, signal=signal)
     hook = Hook("raw_tracepoint", "raw_syscalls/sys_enter", selectors=(Selector(actions=(action,)),))
-    with KernelView(known) as view:
-        return plan_policy(Policy("test", hooks=(hook,), enforcer_calls=calls, options=Options(mode)), view)
+    policy = Policy("test", hooks=(hook,), enforcer_calls=calls, options=Options(mode))
+    return plan_policy(policy, shared(known))
 
 
 def test_each_call_is_a_use_in_both_abis() -> None:
