@@ -30,6 +30,7 @@ examples:
   sudo tracehound run                      watch, and print one line per event
   tracehound events -f --type exec,exit    follow the log
   tracehound tree --pid $$                 who started this shell, and what did it start?
+  tracehound policy check my-policy.yaml   is this TracingPolicy right, and how would it run here?
   tracehound status                        is the agent well?
 
 Each command has its own --help with examples.
@@ -63,6 +64,7 @@ COMMANDS = (
     Command("events", "read the event log, live or past"),
     Command("tree", "ancestors and descendants of a process"),
     Command("top", "the loudest binaries and processes, losses, the agent's own cost"),
+    Command("policy", "check, explain, add, list and change TracingPolicies"),
     Command("status", "the running agent's health"),
     Command("doctor", "what this kernel and host offer, and what is missing"),
     Command("config", "show or check the settings"),

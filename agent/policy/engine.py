@@ -8,20 +8,18 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from agent.enrich.procfs import host_namespaces
 from agent.kernel.hooks import HookSet, HookState
 from agent.kernel.sharedmaps import FROM_SENSOR, SharedMaps
-from agent.kernel.tiny import takes_fetching_atomics
 from agent.kernel.view import KernelView
 from agent.policy.book import PolicyBook
 from agent.policy.budgets import BudgetedSlots
-from agent.policy.conditions import NAMESPACES, KernelFacts
 from agent.policy.manager import KILL_BUDGET, HookCompiler, Policies
 from agent.policy.model import Policy
 from agent.policy.parse import parse_policies
 from agent.policy.plan import plan_policy
 from agent.policy.status import PolicyStatus
 from agent.policy.switch import Switch
+from agent.policy.trial import kernel_facts
 from agent.policy.values import HookKey, Plan
 
 VIEW_S = 5.0
@@ -41,7 +39,7 @@ class Engine:
         self.shared = SharedMaps({name: sensor[name] for name in FROM_SENSOR})
         self.hooks = HookSet(self.shared, pin_dir)
         self.book = PolicyBook()
-        compiler = HookCompiler(self._facts())
+        compiler = HookCompiler(kernel_facts(self._kernel()))
         switch = Switch(self.hooks, compiler, self.book)
         self.slots = BudgetedSlots(self.shared.map("policies"), kill_budget)
         self.policies = Policies(switch, self.slots, parse_policies, self._plan)
@@ -77,19 +75,6 @@ class Engine:
 
     def _plan(self, policy: Policy) -> Plan:
         return plan_policy(policy, self._kernel())
-
-    def _facts(self) -> KernelFacts:
-        return kernel_facts(self._kernel())
-
-
-def kernel_facts(view: KernelView) -> KernelFacts:
-    """What compiled hooks depend on."""
-    numbers = zip(NAMESPACES, host_namespaces(NAMESPACES), strict=True)
-    return KernelFacts(
-        has_atomics=takes_fetching_atomics(),
-        has_cast=view.btf.has_function("bpf_rdonly_cast"),
-        host_namespaces={name: number for name, number in numbers if number},
-    )
 
 
 def _trim() -> None:
