@@ -162,7 +162,7 @@ def test_something_else_under_our_name_is_left_alone(pinned: KernelSettings) -> 
 
 def test_a_pin_that_cannot_be_opened_is_named(pinned: KernelSettings) -> None:
     path_of(pinned).mkdir(parents=True)
-    with pytest.raises(KernelRefused, match=r"open .*processes_v1"):
+    with pytest.raises(KernelRefused, match=r"open .*processes_v"):
         opened(pinned)
 
 
