@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""End-to-end cases of policies, as data: read, wrapped into policies, compared. tests/e2e/policies/README.md says
-what a case may hold."""
+"""End-to-end cases of policies, as data: read, wrapped into policies, compared. tests/e2e/policies/README.md
+says what a case may hold."""
 
 from __future__ import annotations
 
