@@ -11,6 +11,7 @@
 		__type(value, value_type);                \
 	} name SEC(".maps")
 
+SHARED(hook_scratch, BPF_MAP_TYPE_PERCPU_ARRAY, SCRATCH_SLOTS, u32, struct hook_scratch);
 SHARED(verdicts, BPF_MAP_TYPE_PERCPU_ARRAY, SCRATCH_SLOTS, u32, struct verdict);
 SHARED(epoch, BPF_MAP_TYPE_ARRAY, 1, u32, struct epoch);
 SHARED(policies, BPF_MAP_TYPE_ARRAY, POLICY_SLOTS, u32, struct policy_state);
@@ -25,6 +26,14 @@ struct {
 	__uint(key_size, 4);
 	__uint(value_size, 127 * 8);
 } stacks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct exec_state);
+} exec_states SEC(".maps");
 
 /* The layouts of policy.h as one type, for the reader's tables; never called, so never loaded. */
 struct policy_format {

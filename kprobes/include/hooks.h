@@ -15,6 +15,7 @@ extern const volatile struct shape shape SEC(".rodata.shape");
 		__type(value, value_type);                    \
 	} name SEC(".maps")
 
+SHARED_MAP(hook_scratch, BPF_MAP_TYPE_PERCPU_ARRAY, SCRATCH_SLOTS, u32, struct hook_scratch);
 SHARED_MAP(verdicts, BPF_MAP_TYPE_PERCPU_ARRAY, SCRATCH_SLOTS, u32, struct verdict);
 SHARED_MAP(epoch, BPF_MAP_TYPE_ARRAY, 1, u32, struct epoch);
 SHARED_MAP(policies, BPF_MAP_TYPE_ARRAY, POLICY_SLOTS, u32, struct policy_state);
@@ -29,3 +30,11 @@ extern struct {
 	__uint(key_size, 4);
 	__uint(value_size, 127 * 8);
 } stacks SEC(".maps");
+
+extern struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct exec_state);
+} exec_states SEC(".maps");
