@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+import io
+from pathlib import Path
+
+import pytest
+
+from agent.cli.color import PLAIN
+from agent.cli.policy_texts import problem_json, problem_lines, read_text
+from agent.errors import UsageError
+from agent.policy.model import Problem, Where
+
+PROBLEM = Problem(Where("p.yaml", 7, "spec.kprobes[0]"), "no function f", "did you mean g?")
+
+
+def test_a_problem_has_its_place_and_the_way_out() -> None:
+    assert problem_lines(PROBLEM, PLAIN) == [
+        "p.yaml:7: error: no function f (spec.kprobes[0])",
+        "    did you mean g?",
+    ]
+
+
+def test_a_warning_says_so_and_a_file_needs_no_line() -> None:
+    warning = Problem(Where("p.yaml", 0, ""), "\x1b[2Jlarge", is_error=False)
+    assert problem_lines(warning, PLAIN) == ["p.yaml: warning: \\e[2Jlarge"]
+
+
+def test_a_problem_for_programs() -> None:
+    told = problem_json(PROBLEM)
+    assert (told["file"], told["line"], told["severity"]) == ("p.yaml", 7, "error")
+
+
+def test_a_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("kind: x"))
+    assert read_text("-") == "kind: x"
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="none: No such file"):
+        read_text(str(tmp_path / "none"))
+    (tmp_path / "bad").write_bytes(b"\xff")
+    with pytest.raises(UsageError, match="byte 0 is not UTF-8"):
+        read_text(str(tmp_path / "bad"))

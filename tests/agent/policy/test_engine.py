@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of the engine work together on this kernel; tests/agent/test_policing.py asks more of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from agent.kernel.sensor import Sensor
+from agent.kernel.sharedmaps import FROM_SENSOR
+from agent.policy.engine import Engine
+from agent.policy.status import State
+from agent.settings import KernelSettings
+
+pytestmark = [pytest.mark.root, pytest.mark.kernel]
+POLICY = """\
+apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: {name: asks}
+spec:
+  kprobes:
+  - call: sys_getpgid
+    syscall: true
+    args: [{index: 0, type: int}]
+    selectors:
+    - matchArgs: [{index: 0, operator: Equal, values: ["4711"]}]
+"""
+
+
+@pytest.fixture(scope="module")
+def sensor() -> Iterator[Sensor]:
+    sensor = Sensor(replace(KernelSettings(), ring_bytes=1 << 20))
+    sensor.open()
+    yield sensor
+    sensor.close()
+
+
+@pytest.fixture
+def engine(sensor: Sensor) -> Iterator[Engine]:
+    made = Engine({name: sensor.map_fd(name) for name in FROM_SENSOR})
+    yield made
+    made.close()
+
+
+def ask(pid: int) -> None:
+    try:
+        os.getpgid(pid)
+    except ProcessLookupError:
+        return
+
+
+def test_a_policy_counts_the_calls_that_match(engine: Engine) -> None:
+    engine.policies.add(POLICY)
+    for pid in (4711, 4712, 4711):
+        ask(pid)
+    (status,) = engine.policies_now()
+    assert status.state is State.ENABLED
+    assert sum(one.counts.get("matched", 0) for hook in status.hooks for one in hook.selectors) == 2
+
+
+def test_the_view_of_the_kernel_is_given_back(engine: Engine) -> None:
+    engine.policies.add(POLICY)
+    assert engine._view is not None
+    engine.rest()
+    assert engine._view is not None, "another change may follow at once"
+    engine.rest(at_once=True)
+    assert engine._view is None
+
+
+def test_after_the_end_nothing_is_left(sensor: Sensor) -> None:
+    def once() -> int:
+        engine = Engine({name: sensor.map_fd(name) for name in FROM_SENSOR})
+        engine.policies.add(POLICY)
+        engine.close()
+        return len(os.listdir("/proc/self/fd"))
+
+    assert once() == once()
