@@ -210,7 +210,7 @@ inline_always int read_value_text(struct hook_scratch *scratch, u32 slot, u32 in
 	case VALUE_BINPRM:
 		if (path_of_value(slot, index))
 			return FAULT;
-		return read_path_text(slot, scratch->place.dentry, scratch->place.mount);
+		return path_text_from(slot, scratch->place.dentry, scratch->place.mount, 0);
 	case VALUE_BUFFER:
 		return read_buffer_text(slot, index);
 	case VALUE_SOCKADDR_UN:
