@@ -28,6 +28,8 @@ def render_own(record: Record, clock: Clock, color: Palette) -> str:
     kind = own_kind(record)
     content = record["tracehound"][kind]
     text, level = _KINDS.get(kind, (_other, "info"))
+    if kind == "policy" and content.get("action") in ("alarm", "refused"):
+        level = "alarm"
     if _is_relief(content):
         level = "good"
     line = clean(text(content, clock))
@@ -98,6 +100,19 @@ def _reload(content: Record, _clock: Clock) -> str:
     return f"{what}: {problems}" if problems else f"{what}, nothing changed"
 
 
+def _policy(content: Record, _clock: Clock) -> str:
+    """`secrets added by /etc/…/secrets.yaml: enforce, 2 hooks (fentry, lsm)`."""
+    name = content.get("name") or "a text"
+    start = f"{name} {content.get('action', '?')} by {content.get('by', '?')}"
+    if content.get("error"):
+        return f"{start}: {content['error']}"
+    hooks = content.get("hooks", ())
+    kinds = ", ".join(dict.fromkeys(str(hook.get("attach")) for hook in hooks))
+    parts = [str(content["mode"])] if "mode" in content else []
+    parts += [f"{len(hooks)} hooks ({kinds})"] if hooks else []
+    return f"{start}: {', '.join(parts)}" if parts else start
+
+
 def _clock_step(content: Record, _clock: Clock) -> str:
     seconds = int(content.get("nanoseconds", 0)) / 1e9
     return f"the wall clock was set {'forward' if seconds > 0 else 'back'} by {human_duration(abs(seconds))}"
@@ -156,6 +171,7 @@ _KINDS: dict[str, tuple[Callable[[Any, Clock], str], str]] = {
     "notice": (_notice, "alarm"),
     "attachment": (_attachment, "alarm"),
     "reload": (_reload, "alarm"),
+    "policy": (_policy, "info"),
     "clock_step": (_clock_step, "warn"),
     "retention": (_retention, "dim"),
     "start": (_start, "good"),

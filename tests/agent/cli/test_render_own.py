@@ -35,6 +35,14 @@ def test_the_end_of_an_alarm_is_no_alarm() -> None:
     assert "!!!" not in line("attachment", {"program": "exec", "attached": True})
 
 
+def test_a_change_of_a_policy_is_news_and_a_spent_budget_an_alarm() -> None:
+    hooks = [{"function": "f", "attach": "fentry"}, {"function": "g", "attach": "fentry"}]
+    added = {"name": "p", "action": "added", "by": "/p.yaml", "mode": "enforce", "hooks": hooks}
+    assert line("policy", added).endswith("--- policy: p added by /p.yaml: enforce, 2 hooks (fentry)")
+    alarm = {"name": "p", "action": "alarm", "by": "kill budget", "error": "it only monitors"}
+    assert line("policy", alarm).endswith("!!! POLICY p alarm by kill budget: it only monitors")
+
+
 def test_settings_that_were_refused_are_an_alarm() -> None:
     refused = line("reload", {"ok": False, "problems": ["f.yaml:1: a: unknown key", "b"]})
     assert "!!! RELOAD settings refused, the old ones stay: f.yaml:1: a: unknown key; b" in refused
