@@ -319,9 +319,11 @@ class Daemon:
 
     def _account(self) -> int:
         """Writes what was lost behind the events that came before the loss; returns how much was lost."""
-        losses, now_ns, position = self.sensor.losses(), _boot_ns(), self.sensor.ring.written()
+        begin_ns = _boot_ns()
+        losses, position = self.sensor.losses(), self.sensor.ring.written()
+        now_ns = _boot_ns()  # what stands before the position happened before this
         self._drain_to(position)
-        return self.ledger.collect({**losses, **self.policing.missed()}, self.pipeline, now_ns)
+        return self.ledger.collect({**losses, **self.policing.missed()}, self.pipeline, now_ns, begin_ns)
 
     def _sweep(self) -> None:
         """Forgets processes whose exit record was lost; the kernel says who lives."""

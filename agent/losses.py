@@ -46,11 +46,16 @@ class LossLedger:
         """When (monotonic seconds), why and how much, of the last minute."""
 
     def collect(
-        self, kernel: Mapping[tuple[str, str], int], pipeline: PipelineCounters, now_ns: int | None = None
+        self,
+        kernel: Mapping[tuple[str, str], int],
+        pipeline: PipelineCounters,
+        now_ns: int | None = None,
+        begin_ns: int | None = None,
     ) -> int:
         """Writes a `loss` record for each (cause, hook) that grew; returns the losses since last time.
 
-        `now_ns`: when the counters were read, nanoseconds of the boot clock, which no clock step moves."""
+        `begin_ns` and `now_ns`: before and after the counters were read, nanoseconds of the boot clock, which
+        no clock step moves. What is lost between the two is of this record or of the next."""
         now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) if now_ns is None else now_ns
         totals = dict(kernel)
         if pipeline.bad_records:
@@ -78,7 +83,7 @@ class LossLedger:
                     "to": self._clock.text(now_ns),
                 },
             )
-        self._looked_ns = now_ns
+        self._looked_ns = now_ns if begin_ns is None else begin_ns
         self._forget()
         return lost
 

@@ -125,3 +125,12 @@ def test_everything_lost_is_written_once(growths: list[dict[tuple[str, str], int
             totals[key] += count
         ledger.collect(totals, pipeline())
     assert sum(record["count"] for record in log.records) == sum(totals.values()) == ledger.total()
+
+
+def test_what_is_lost_while_the_counters_are_read_lies_within_the_next_record(
+    log: Log, ledger: LossLedger
+) -> None:
+    now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    ledger.collect({("ring_full", "exec"): 1}, pipeline(), now + 20, now + 10)
+    ledger.collect({("ring_full", "exec"): 2}, pipeline(), now + 40, now + 30)
+    assert log.records[1]["from"] < log.records[0]["to"] < log.records[1]["to"]
