@@ -131,7 +131,8 @@ __attribute__((noinline)) int match_binary(u32 slot, u64 file, u64 fs)
 	struct examined *examined = bpf_map_lookup_elem(&class_scratch, &slot);
 	struct hook_scratch *scratch = scratch_of(slot);
 	struct class_rules *rules = rules_now();
-	int length = path_text_from(slot, GET(file, struct file, f_path.dentry), GET(file, struct file, f_path.mnt), fs);
+	int length =
+		path_text_from(slot, GET(file, struct file, f_path.dentry), GET(file, struct file, f_path.mnt), fs);
 	struct class_sets *sum;
 
 	if (!scratch || !examined || !rules)
@@ -229,7 +230,7 @@ inline_always void keep_state(struct class_state *state, u32 tgid, struct proces
 /* For matchNamespaceChanges and matchCapabilityChanges. */
 inline_always void keep_exec_state(u64 task, u32 tgid, u64 image_ktime)
 {
-	struct exec_state state = { .image_ktime = image_ktime };
+	struct exec_state state = {.image_ktime = image_ktime};
 	u64 cred = GET(task, struct task_struct, cred);
 
 	state.cap_permitted = GET(cred, struct cred, cap_permitted);
@@ -334,7 +335,8 @@ int classify_free_raw(struct bpf_raw_tracepoint_args *ctx)
 
 	if (GET(task, struct task_struct, pid) != tgid || !state)
 		return 0;
-	if (state->image_ktime == GET(task, struct task_struct, start_boottime) + GET(task, struct task_struct, self_exec_id)) {
+	if (state->image_ktime ==
+	    GET(task, struct task_struct, start_boottime) + GET(task, struct task_struct, self_exec_id)) {
 		bpf_map_delete_elem(&class_states, &tgid);
 		bpf_map_delete_elem(&exec_states, &tgid);
 	}

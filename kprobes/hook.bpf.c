@@ -7,20 +7,20 @@
 
 const volatile struct shape shape SEC(".rodata.shape") = {};
 
-#define ARRAY(name, entries, value_type)             \
-	struct {                                     \
-		__uint(type, BPF_MAP_TYPE_ARRAY);    \
-		__uint(max_entries, entries);        \
-		__type(key, u32);                    \
-		__type(value, value_type);           \
+#define ARRAY(name, entries, value_type)          \
+	struct {                                  \
+		__uint(type, BPF_MAP_TYPE_ARRAY); \
+		__uint(max_entries, entries);     \
+		__type(key, u32);                 \
+		__type(value, value_type);        \
 	} name SEC(".maps")
-#define BY_KEY(name, kind, key_type)                 \
-	struct {                                     \
-		__uint(type, kind);                  \
+#define BY_KEY(name, kind, key_type)                  \
+	struct {                                      \
+		__uint(type, kind);                   \
 		__uint(map_flags, BPF_F_NO_PREALLOC); \
-		__uint(max_entries, 1);              \
-		__type(key, key_type);               \
-		__type(value, struct set);           \
+		__uint(max_entries, 1);               \
+		__type(key, key_type);                \
+		__type(value, struct set);            \
 	} name SEC(".maps")
 
 ARRAY(tables, 1, struct tables);
@@ -50,8 +50,8 @@ enum way { WAY_TYPED, WAY_REGISTERS, WAY_RECORD, WAY_PLAIN, WAY_SYSCALL };
  * PLAIN: raw tracepoints. SYSCALL: raw tracepoints sys_enter and sys_exit, whose arguments are in pt_regs. */
 
 /* The n-th word of the context, loaded at a constant offset, as the verifier asks. */
-#define WORD(n)                                                                            \
-	case n:                                                                            \
+#define WORD(n)                                                                               \
+	case n:                                                                               \
 		asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(word) : "r"(ctx), "i"(8 * (n))); \
 		break
 inline_always u64 context_word(void *ctx, u32 n)
@@ -279,7 +279,7 @@ struct buckets {
 
 inline_always struct buckets buckets_of(u64 both)
 {
-	struct buckets found = { .one = both & 0xffff, .two = both >> 16 & 0xffff };
+	struct buckets found = {.one = both & 0xffff, .two = both >> 16 & 0xffff};
 
 	found.one_known = found.one < PATH_BUCKETS;
 	found.two_known = found.two < PATH_BUCKETS;
@@ -353,11 +353,48 @@ inline_always void take_stacks(void *ctx, struct verdict *verdict)
 		verdict->user_stack = bpf_get_stackid(ctx, &stacks, BPF_F_USER_STACK);
 }
 
+/* For the return of the function: the registers that hold its arguments are gone then. */
+inline_always void keep_call(void *ctx, u32 slot, struct verdict *verdict)
+{
+	struct hook_scratch *scratch = scratch_of(slot);
+	struct call_key key = {.task = bpf_get_current_task(), .stack = context_register(ctx, STACK_WORD)};
+	struct call *call = &verdict->call;
+
+	if (!scratch)
+		return;
+	for (u32 n = 0; n < HOOK_VALUES; n++)
+		call->raw[n] = scratch->raw[n];
+	if (bpf_map_update_elem(&calls, &key, call, BPF_ANY))
+		count_loss(LOSS_MAP_FULL, HOOK_POLICY);
+}
+
+/* What was kept of the call that returns: its stack pointer was, on x86, that of now without the return address. */
+inline_always bool take_call(void *ctx, struct hook_scratch *scratch)
+{
+	struct call_key key = {.task = bpf_get_current_task(),
+			       .stack = context_register(ctx, STACK_WORD) - RETURN_POPS};
+	struct call *call = bpf_map_lookup_elem(&calls, &key);
+
+	if (!call) {
+		key.stack += RETURN_POPS;
+		call = bpf_map_lookup_elem(&calls, &key);
+	}
+	if (!call)
+		return false;
+	for (u32 n = 0; n < HOOK_VALUES; n++)
+		if (n < shape.values && shape.value[n].source == SOURCE_ARGUMENT)
+			keep_value(scratch, n, call->raw[n]);
+	bpf_map_delete_elem(&calls, &key);
+	return true;
+}
+
 /* Judges a call in full and does what is asked for; returns the error to return in the function's place, or 0. */
-inline_always int settle(void *ctx, u32 slot, struct verdict *verdict)
+inline_always int settle(void *ctx, u32 slot, struct verdict *verdict, enum way way)
 {
 	if (!judge(slot))
 		return 0;
+	if (shape.flags & HOOK_KEEPS && way == WAY_REGISTERS)
+		keep_call(ctx, slot, verdict);
 	verdict->matches = verdict->actions = verdict->signal = verdict->values = 0;
 	verdict->error = 0;
 	select(slot, verdict);
@@ -383,7 +420,9 @@ inline_always int examine(void *ctx, u64 *words, enum way way)
 		verdict->set.words[w] = w < shape.words ? words[w] : 0;
 	scratch->text_of = scratch->place.of = 0;
 	fetch_all(ctx, scratch, way);
-	error = settle(ctx, slot, verdict);
+	error = shape.flags & HOOK_JOINS && way == WAY_REGISTERS && !take_call(ctx, scratch)
+			? 0
+			: settle(ctx, slot, verdict, way);
 	release(verdict);
 	return error;
 }

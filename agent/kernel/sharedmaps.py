@@ -15,7 +15,14 @@ from agent.kernel.template import MapForm
 
 FROM_SENSOR = ("events", "processes", "counters", "control", ".rodata.config")
 """What programs share with the base sensor."""
-FULL = {"calls": 8192, "rate_limits": 32768, "sockets": 32768, "enforcements": 4096, "stacks": 2048}
+FULL = {
+    "calls": 8192,
+    "rate_limits": 32768,
+    "sockets": 32768,
+    "enforcements": 4096,
+    "stacks": 2048,
+    "exec_states": 32768,
+}
 """Entries once a policy needs them; `calls` are running at one time, `sockets` and `rate_limits` forget the
 oldest."""
 READ_BY_ALL = ("sockets", "enforcements")
@@ -61,7 +68,7 @@ class SharedMaps:
 
     def flip(self, epoch: int) -> None:
         """Switches all selectors at once (struct epoch of kprobes/include/hooks.h)."""
-        self._maps["epoch"].update(_ZERO, struct.pack("=4Q", epoch, 0, 0, 0))
+        self._maps["epoch"].update(_ZERO, struct.pack("=4Q", epoch, os.getpid(), 0, 0))
 
     def grow(self, flags: int, sizes: Mapping[str, int]) -> set[str]:
         """Makes room for a program with these flags (enum hook_flags); returns what was replaced by a

@@ -62,6 +62,11 @@ class ClassContents:
 
     maps: dict[str, dict[bytes, bytes]]
     sizes: dict[str, int]
+    fresh: int = 0
+    """Bits: followed conditions whose numbers meant nothing, or something else, the last time."""
+    is_asked: bool = True
+    """Whether any policy asks for a class, or for what a process was at its exec."""
+    keeps_exec_state: bool = False
 
 
 def conditions_of(selector: Selector, workload: Workload | None = None) -> ProcessConditions:
@@ -93,7 +98,10 @@ class ClassTable:
         self._owners: dict[ProcessConditions, set[Hashable]] = {}
         self._fixed: list[tuple[ProcessConditions, int]] = []
         self._exec_state: set[Hashable] = set()
+        self._enforcing: set[Hashable] = set()
         self._free = list(range(FIRST_CLASS, CLASSES_MOST))
+        self._followed: dict[Followed, int] = {}
+        self._fresh: set[int] = set()
         if protected:
             filters = (BinaryFilter("In", tuple(protected)),)
             self._fixed.append((ProcessConditions(binaries=filters), CLASS_PROTECTED))
@@ -113,9 +121,14 @@ class ClassTable:
         """The owner compares namespaces or capabilities with those at exec."""
         self._exec_state.add(owner)
 
+    def protect(self, owner: Hashable) -> None:
+        """The owner does something to processes, and nothing to protected ones."""
+        self._enforcing.add(owner)
+
     def release(self, owner: Hashable) -> None:
         """The owner needs nothing any more. Freed numbers are used again as late as possible."""
         self._exec_state.discard(owner)
+        self._enforcing.discard(owner)
         for conditions, owners in list(self._owners.items()):
             owners.discard(owner)
             if not owners:
@@ -148,7 +161,14 @@ class ClassTable:
             for name, key, value in each.entries():
                 maps[name][key] = value
         maps["class_rules"] = {index_key(0): self._rules(looks, follows)}
-        return ClassContents(maps, {name: room(len(entries)) for name, entries in maps.items()})
+        fresh, self._fresh = sum(1 << number for number in self._fresh), set()
+        return ClassContents(
+            maps,
+            {name: room(len(entries)) for name, entries in maps.items()},
+            fresh,
+            bool(self._numbers or self._exec_state or (self._enforcing and self._fixed)),
+            bool(self._exec_state),
+        )
 
     def _classes(self) -> list[tuple[ProcessConditions, int]]:
         return [*self._fixed, *self._numbers.items()]
@@ -167,7 +187,7 @@ class ClassTable:
     def _check(self, conditions: ProcessConditions, where: Where, policy: str) -> None:
         found = [(f.where, text, "") for f in conditions.binaries for text in wrong_with(f, False)]
         found += [(f.where, text, "") for f in conditions.parent_binaries for text in wrong_with(f, True)]
-        if len({*self._follows(), *(followed for followed, _ in follows_of(conditions))}) > FOLLOWED_MOST:
+        if len({*self._followed, *(followed for followed, _ in follows_of(conditions))}) > FOLLOWED_MOST:
             found.append(
                 (where, f"more than {FOLLOWED_MOST} conditions that children inherit, in all policies", "")
             )
@@ -179,19 +199,26 @@ class ClassTable:
             raise PolicyRefused([Problem(at, f"policy {policy}: {text}", hint) for at, text, hint in found])
 
     def _follows(self) -> dict[Followed, int]:
-        found: dict[Followed, int] = {}
-        for conditions, _ in self._classes():
-            for followed, _ in follows_of(conditions):
-                found.setdefault(followed, len(found))
-        return found
+        """Numbers stay as long as a class asks: processes carry them."""
+        asked = {each: None for conditions, _ in self._classes() for each, _ in follows_of(conditions)}
+        for gone in self._followed.keys() - asked.keys():
+            del self._followed[gone]
+        taken = set(self._followed.values())
+        free = (number for number in range(FOLLOWED_MOST) if number not in taken)
+        for each in asked:
+            if each not in self._followed:
+                self._followed[each] = next(free)
+                self._fresh.add(self._followed[each])
+        return dict(self._followed)
 
     def _rules(self, looks: Sequence[Looked], follows: dict[Followed, int]) -> bytes:
         used = sum(1 << number for _, number in self._classes())
-        holds, lacks = [EVERY] * len(follows), [EVERY] * len(follows)
+        highest = max(follows.values(), default=-1) + 1
+        holds, lacks = [EVERY] * highest, [EVERY] * highest
         for conditions, number in self._classes():
             for followed, negated in follows_of(conditions):
                 (holds if negated else lacks)[follows[followed]] &= ~(1 << number)
-        parts = [pack_set(used), index_key(self._uses(looks)), index_key(len(follows))]
+        parts = [pack_set(used), index_key(self._uses(looks)), index_key(highest)]
         parts += [*(each.otherwise for each in looks), self.cgroup_entry(is_host)]
         parts += [pack_set(h) + pack_set(n) for h, n in zip(holds, lacks, strict=True)]
         return b"".join(parts).ljust(RULES_BYTES, b"\0")

@@ -23,6 +23,7 @@ from agent.policy.layout import (
     SET,
     TABLES_BYTES,
     TABLES_HEAD_BYTES,
+    ActionFlag,
     Field,
     HookFlag,
     index_key,
@@ -125,6 +126,10 @@ def compile_hook(
     return CompiledHook(shape, contents.maps, contents.sizes(), value_of, tuple(filters.notes))
 
 
+ENFORCING = ActionFlag.SIGNAL | ActionFlag.OVERRIDE | ActionFlag.NOTIFY_ENFORCER
+"""What is not done to protected processes."""
+
+
 def check_bits(placed: Sequence[Placed]) -> None:
     """More selectors than a set has bits are refused; bits that are not as agreed are the caller's
     mistake."""
@@ -163,6 +168,8 @@ def choose(
                 number = class_of(each, selector, classes)
                 if any(c.dimension.field in SINCE_EXEC for c in constraints):
                     classes.keep_exec_state(each.owner)
+                if deeds.flags & ENFORCING:
+                    classes.protect(each.owner)
             except Wrong as wrong:
                 problems.append(Problem(wrong.where, f"policy {each.use.policy}: {wrong.text}"))
             except PolicyRefused as refused:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from agent.kernel.classifier import Classifier
 from agent.kernel.hooks import HookSet, HookState
 from agent.kernel.sharedmaps import FROM_SENSOR, SharedMaps
 from agent.kernel.view import KernelView
@@ -39,7 +40,9 @@ class Engine:
         self.shared = SharedMaps({name: sensor[name] for name in FROM_SENSOR})
         self.hooks = HookSet(self.shared, pin_dir)
         self.book = PolicyBook()
-        compiler = HookCompiler(kernel_facts(self._kernel()))
+        facts = kernel_facts(self._kernel())
+        self.classifier = Classifier(self.shared, has_atomics=facts.has_atomics, has_cast=facts.has_cast)
+        compiler = HookCompiler(facts, lambda table: self.classifier.publish(table.compile()))
         switch = Switch(self.hooks, compiler, self.book)
         self.slots = BudgetedSlots(self.shared.map("policies"), kill_budget)
         self.policies = Policies(switch, self.slots, parse_policies, self._plan)
@@ -62,6 +65,7 @@ class Engine:
     def close(self) -> None:
         """Detaches what is not pinned and gives everything back."""
         self.hooks.close()
+        self.classifier.close()
         self.shared.close()
         if self._view:
             self._view.close()

@@ -23,6 +23,15 @@ MODES = {"off": 0, "monitor": 1, "enforce": 2}
 """enum policy_mode."""
 POLICY_SLOTS = 512
 """kprobes/include/policy.h"""
+PROTECTED = (
+    *("/usr/lib/systemd/systemd", "/lib/systemd/systemd", "/usr/sbin/init", "/sbin/init"),
+    *("/usr/bin/containerd", "/usr/bin/containerd-shim-runc-v2", "/usr/bin/dockerd", "/usr/bin/runc"),
+    *("/usr/bin/crio", "/usr/bin/crun", "/usr/bin/conmon", "/usr/bin/podman"),
+    *("/usr/bin/kubelet", "/usr/local/bin/kubelet", "/usr/local/bin/k3s", "/usr/local/bin/containerd"),
+    "/usr/sbin/sshd",
+)
+"""Executables that nothing is done to unless a policy names them: a node without them can neither be reached
+nor mended."""
 KILL_BUDGET = 100
 """Enforcement actions of one policy in a minute; what goes beyond is only reported."""
 _STATE = struct.Struct("=IIQQ")
@@ -73,7 +82,7 @@ class HookCompiler:
     before selectors count; it raises a TracehoundError where not every process could be classified."""
 
     def __init__(self, facts: KernelFacts, published: Callable[[ClassTable], None] | None = None) -> None:
-        self.classes = ClassTable()
+        self.classes = ClassTable(PROTECTED)
         self._facts = facts
         self._published = published
 

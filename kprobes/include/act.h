@@ -12,9 +12,9 @@
 /* Number of the lowest bit of a word that is not 0: the bit's product with a de Bruijn sequence has a different
  * upper six bits for each. */
 static const u8 bit_numbers[64] = {
-	0,  1,  48, 2,  57, 49, 28, 3,	61, 58, 50, 42, 38, 29, 17, 4,	62, 55, 59, 36, 53, 51,
-	43, 22, 45, 39, 33, 30, 24, 18, 12, 5,	63, 47, 56, 27, 60, 41, 37, 16, 54, 35, 52, 21,
-	44, 32, 23, 11, 46, 26, 40, 15, 34, 20, 31, 10, 25, 14, 19, 9,	13, 8,	7,  6,
+	0,  1,  48, 2,  57, 49, 28, 3,  61, 58, 50, 42, 38, 29, 17, 4,  62, 55, 59, 36, 53, 51,
+	43, 22, 45, 39, 33, 30, 24, 18, 12, 5,  63, 47, 56, 27, 60, 41, 37, 16, 54, 35, 52, 21,
+	44, 32, 23, 11, 46, 26, 40, 15, 34, 20, 31, 10, 25, 14, 19, 9,  13, 8,  7,  6,
 };
 
 inline_always u32 lowest_bit(u64 word)
@@ -45,6 +45,29 @@ inline_always bool within_budget(struct policy_state *policy)
 	return false;
 }
 
+__attribute__((noinline)) int is_agent(u32 tgid)
+{
+	struct process *process = bpf_map_lookup_elem(&processes, &tgid);
+	u32 zero = 0;
+	struct epoch *known = bpf_map_lookup_elem(&epoch, &zero);
+
+	if (!known || !known->agent_tgid)
+		return 0;
+	return tgid == known->agent_tgid || (process && process->parent_tgid == known->agent_tgid);
+}
+
+/* Nothing is done to init, to the agent and to what its settings protect, unless the policy names it. */
+inline_always bool is_protected(struct selector *selector, struct process *process)
+{
+	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+
+	if (is_agent(tgid))
+		return true;
+	if (selector->names_protected)
+		return false;
+	return tgid == 1 || (process && process->policy_set[0] >> CLASS_PROTECTED & 1);
+}
+
 inline_always u32 allowed_actions(struct selector *selector, struct policy_state *policy, struct selector_count *counts,
 				  struct process *process)
 {
@@ -53,7 +76,7 @@ inline_always u32 allowed_actions(struct selector *selector, struct policy_state
 	if (!(actions & ACTIONS_DONE))
 		return actions;
 	if (policy->mode == MODE_ENFORCE) {
-		if (process && process->policy_set[0] >> CLASS_PROTECTED & 1 && !selector->names_protected)
+		if (is_protected(selector, process))
 			return (actions & ~ACTIONS_DONE) | ACTION_PROTECTED;
 		if (!(actions & ACTION_SIGNAL) || within_budget(policy))
 			return actions;
@@ -71,9 +94,8 @@ inline_always u32 allowed_actions(struct selector *selector, struct policy_state
 inline_always void notify_enforcer(struct selector *selector)
 {
 	u64 thread = bpf_get_current_pid_tgid();
-	struct enforcement what = { .error = selector->error,
-				    .signal = selector->signal,
-				    .set_ns = bpf_ktime_get_boot_ns() };
+	struct enforcement what = {
+		.error = selector->error, .signal = selector->signal, .set_ns = bpf_ktime_get_boot_ns()};
 
 	bpf_map_update_elem(&enforcements, &thread, &what, BPF_ANY);
 }
@@ -81,7 +103,7 @@ inline_always void notify_enforcer(struct selector *selector)
 inline_always void track_socket(struct hook_scratch *scratch, struct selector *selector, u32 actions,
 				struct process *process)
 {
-	struct owner owner = { .thread = bpf_get_current_pid_tgid() };
+	struct owner owner = {.thread = bpf_get_current_pid_tgid()};
 	u64 socket = scratch->object[selector->sock_value & (HOOK_VALUES - 1)];
 
 	if (!socket)
@@ -220,7 +242,7 @@ __attribute__((noinline)) int hash_values(u32 slot, u32 from)
 /* Whether a match's rate limit lets its event through; tells how many it held back before. */
 inline_always bool rate_allows(struct match *match, struct selector *selector, u64 values)
 {
-	struct rate_key key = { .hook = shape.hook, .selector = match->selector, .values = values };
+	struct rate_key key = {.hook = shape.hook, .selector = match->selector, .values = values};
 	struct rate fresh = {}, *known;
 	u64 now = bpf_ktime_get_boot_ns();
 
@@ -276,22 +298,22 @@ __attribute__((noinline)) int admit_match(u32 slot, u32 i, u32 to, u64 values)
 	return 1;
 }
 
-/* The process whose event it is; the agent's own make none, unless something was done to it. */
+/* The process whose event it is; the agent's own calls make none. */
 inline_always bool describe_process(struct hook_record *record, struct verdict *verdict)
 {
 	u64 thread = bpf_get_current_pid_tgid();
-	struct process unknown = {}, *process;
+	struct process seen = {}, *process;
 	u32 tgid = thread >> 32;
 
-	process = bpf_map_lookup_elem(&processes, &tgid);
-	if (process && process->policy_set[0] >> CLASS_AGENT & 1 && !(verdict->actions & ACTIONS_DONE))
+	if (is_agent(tgid))
 		return false;
-	if (!process) {
-		identify(&unknown, (void *)bpf_get_current_task(), false);
-		process = &unknown;
-	}
-	fill_header(&record->header, RECORD_HOOK, process);
-	record->cgroup_id = process->cgroup_id;
+	process = bpf_map_lookup_elem(&processes, &tgid);
+	if (process)
+		seen = *process;
+	else
+		identify(&seen, (void *)bpf_get_current_task(), false);
+	fill_header(&record->header, RECORD_HOOK, &seen);
+	record->cgroup_id = seen.cgroup_id;
 	record->header.ktime_ns = bpf_ktime_get_boot_ns();
 	record->header.tgid = tgid;
 	record->header.tid = thread;

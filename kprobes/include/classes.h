@@ -48,13 +48,27 @@ struct class_rules {
 };
 
 /* class_texts_120, class_texts_504: exact paths; the smallest that holds `length` bytes (no NUL), padded with 0. */
-struct class_text_120 { u32 reserved, length; u8 text[120]; };
-struct class_text_504 { u32 reserved, length; u8 text[504]; };
+struct class_text_120 {
+	u32 reserved, length;
+	u8 text[120];
+};
+struct class_text_504 {
+	u32 reserved, length;
+	u8 text[504];
+};
 /* class_prefixes: longest prefix. class_postfixes: longest prefix of the reversed path. */
-struct class_prefix { u32 prefix_bits; u8 text[252]; };
-struct class_postfix { u32 prefix_bits; u8 text[POSTFIX_BYTES]; };
+struct class_prefix {
+	u32 prefix_bits;
+	u8 text[252];
+};
+struct class_postfix {
+	u32 prefix_bits;
+	u8 text[POSTFIX_BYTES];
+};
 /* class_pids: u32 tgid -> conditions; class_nspids: u32 pid in its namespace -> conditions */
-struct class_conditions { u64 followed[FOLLOWED_WORDS]; };
+struct class_conditions {
+	u64 followed[FOLLOWED_WORDS];
+};
 /* class_cgroups: u64 cgroup id -> struct set */
 
 /* class_states, by tgid: what is known of a process's binary and hands on to its children. The followed conditions

@@ -65,7 +65,7 @@ inline_always void narrow_by_range(u64 *words, struct filter_table *table, u64 v
 
 inline_always void narrow_by_exact(u64 *words, struct filter_table *table, u32 filter, u64 value)
 {
-	struct integer_key key = { .filter = filter, .value = value };
+	struct integer_key key = {.filter = filter, .value = value};
 	struct set *found = bpf_map_lookup_elem(&integers, &key);
 
 	narrow(words, found ?: &table->otherwise);
@@ -220,7 +220,7 @@ inline_always void narrow_by_text(u64 *words, struct filter_table *table, u32 sl
 inline_always void narrow_by_address(u64 *words, struct filter_table *table, u32 slot, u32 filter, u32 value, u32 field)
 {
 	struct hook_scratch *scratch = bpf_map_lookup_elem(&hook_scratch, &slot);
-	struct network_key key = { .prefix_bits = 32 + 128, .filter = bpf_htonl(filter) };
+	struct network_key key = {.prefix_bits = 32 + 128, .filter = bpf_htonl(filter)};
 	struct set *found = NULL;
 
 	if (scratch && value_address(slot, value, field) >= 0) {

@@ -8,12 +8,12 @@
  * bit of the set that each entry of the process map carries. A *filter* is one dimension by which selectors differ. */
 #pragma once
 
-#define SET_WORDS 4          /* u64 words of a set: 256 selectors of a hook, 256 process classes */
+#define SET_WORDS 4 /* u64 words of a set: 256 selectors of a hook, 256 process classes */
 #define HOOK_SELECTORS 256
-#define HOOK_VALUES 16       /* values that the policies of one hook read, all together */
+#define HOOK_VALUES 16 /* values that the policies of one hook read, all together */
 #define HOOK_FILTERS 24
 #define RESOLVE_STEPS 10
-#define PATH_TABLES 2        /* values whose paths are rejected without being built */
+#define PATH_TABLES 2 /* values whose paths are rejected without being built */
 #define PATH_BUCKETS 256
 #define POLICY_SLOTS 512
 #define NO_VALUE 0xff
@@ -26,10 +26,10 @@ struct set {
 enum value_source {
 	SOURCE_NONE,
 	SOURCE_ARGUMENT, /* argument number `index` of the function, tracepoint or system call */
-	SOURCE_RETURN,   /* what the function returned (programs that run at its end); fexit: `index` is the number of the
+	SOURCE_RETURN, /* what the function returned (programs that run at its end); fexit: `index` is the number of the
 			    function's parameters */
-	SOURCE_TASK,     /* the current task_struct's address */
-	SOURCE_FIELD,    /* tracepoint record: `size` bytes at step[0].offset */
+	SOURCE_TASK,   /* the current task_struct's address */
+	SOURCE_FIELD,  /* tracepoint record: `size` bytes at step[0].offset */
 	SOURCE_REGISTER, /* pt_regs of the probe: 8 bytes at step[0].offset */
 	SOURCE_RECORD,   /* tracepoint record: the address of the field at step[0].offset */
 };
@@ -37,44 +37,44 @@ enum value_source {
 /* How a value is read once its raw bytes (and the steps from them) are known; also how user space decodes it.
  * The numbers are on the wire. */
 enum value_type {
-	VALUE_INTEGER = 1,     /* `size` bytes, sign-extended when is_signed; sent as 8 bytes */
-	VALUE_STRING = 2,      /* NUL-terminated, kernel or user memory */
-	VALUE_BUFFER = 3,      /* length from value `size_index`; sent as u32 wanted, u32 sent, bytes */
-	VALUE_IOVEC = 4,       /* struct iovec array of count `size_index`; sent as VALUE_BUFFER */
-	VALUE_IOV_ITER = 5,    /* sent as VALUE_BUFFER */
-	VALUE_FILE = 6,        /* struct file *; sent as struct sent_path and the path */
-	VALUE_PATH = 7,        /* struct path * */
-	VALUE_DENTRY = 8,      /* struct dentry *; inside its mount only */
-	VALUE_FD = 9,          /* int, resolved through the task's file table; sent as VALUE_FILE */
-	VALUE_KIOCB = 10,      /* struct kiocb *; sent as VALUE_FILE */
-	VALUE_BINPRM = 11,     /* struct linux_binprm *; sent as VALUE_FILE */
-	VALUE_SOCK = 12,       /* struct sock *; sent as struct sent_sock */
-	VALUE_SOCKET = 13,     /* struct socket *; sent as VALUE_SOCK */
-	VALUE_SKB = 14,        /* struct sk_buff *; sent as struct sent_skb */
-	VALUE_SOCKADDR = 15,   /* struct sockaddr *; sent as struct sent_sockaddr */
+	VALUE_INTEGER = 1,      /* `size` bytes, sign-extended when is_signed; sent as 8 bytes */
+	VALUE_STRING = 2,       /* NUL-terminated, kernel or user memory */
+	VALUE_BUFFER = 3,       /* length from value `size_index`; sent as u32 wanted, u32 sent, bytes */
+	VALUE_IOVEC = 4,        /* struct iovec array of count `size_index`; sent as VALUE_BUFFER */
+	VALUE_IOV_ITER = 5,     /* sent as VALUE_BUFFER */
+	VALUE_FILE = 6,         /* struct file *; sent as struct sent_path and the path */
+	VALUE_PATH = 7,         /* struct path * */
+	VALUE_DENTRY = 8,       /* struct dentry *; inside its mount only */
+	VALUE_FD = 9,           /* int, resolved through the task's file table; sent as VALUE_FILE */
+	VALUE_KIOCB = 10,       /* struct kiocb *; sent as VALUE_FILE */
+	VALUE_BINPRM = 11,      /* struct linux_binprm *; sent as VALUE_FILE */
+	VALUE_SOCK = 12,        /* struct sock *; sent as struct sent_sock */
+	VALUE_SOCKET = 13,      /* struct socket *; sent as VALUE_SOCK */
+	VALUE_SKB = 14,         /* struct sk_buff *; sent as struct sent_skb */
+	VALUE_SOCKADDR = 15,    /* struct sockaddr *; sent as struct sent_sockaddr */
 	VALUE_SOCKADDR_UN = 16, /* sent as u16 family, then the 108 bytes of the path */
-	VALUE_CRED = 17,       /* struct cred *; sent as struct sent_cred */
-	VALUE_USER_NS = 18,    /* struct user_namespace *; sent as struct sent_user_ns */
-	VALUE_CAPABILITY = 19, /* int */
-	VALUE_CAP_SET = 20,    /* kernel_cap_t *; sent as 8 bytes */
-	VALUE_BPF_ATTR = 21,   /* union bpf_attr *; sent as struct sent_bpf_attr */
-	VALUE_BPF_PROG = 22,   /* struct bpf_prog *; sent as struct sent_bpf_attr */
-	VALUE_BPF_MAP = 23,    /* struct bpf_map *; sent as struct sent_bpf_map */
-	VALUE_PERF_EVENT = 24, /* struct perf_event *; sent as struct sent_perf_event */
-	VALUE_MODULE = 25,     /* struct module *; sent as struct sent_module */
-	VALUE_LOAD_INFO = 26,  /* struct load_info *; sent as struct sent_module */
-	VALUE_NET_DEVICE = 27, /* struct net_device *; sent as its name */
-	VALUE_SYSCALL = 28,    /* sent as u64 number | u64 abi << 32 */
-	VALUE_DATA_LOC = 29,   /* tracepoint __data_loc string; sent as VALUE_STRING. SOURCE_RECORD, the address of the
+	VALUE_CRED = 17,        /* struct cred *; sent as struct sent_cred */
+	VALUE_USER_NS = 18,     /* struct user_namespace *; sent as struct sent_user_ns */
+	VALUE_CAPABILITY = 19,  /* int */
+	VALUE_CAP_SET = 20,     /* kernel_cap_t *; sent as 8 bytes */
+	VALUE_BPF_ATTR = 21,    /* union bpf_attr *; sent as struct sent_bpf_attr */
+	VALUE_BPF_PROG = 22,    /* struct bpf_prog *; sent as struct sent_bpf_attr */
+	VALUE_BPF_MAP = 23,     /* struct bpf_map *; sent as struct sent_bpf_map */
+	VALUE_PERF_EVENT = 24,  /* struct perf_event *; sent as struct sent_perf_event */
+	VALUE_MODULE = 25,      /* struct module *; sent as struct sent_module */
+	VALUE_LOAD_INFO = 26,   /* struct load_info *; sent as struct sent_module */
+	VALUE_NET_DEVICE = 27,  /* struct net_device *; sent as its name */
+	VALUE_SYSCALL = 28,     /* sent as u64 number | u64 abi << 32 */
+	VALUE_DATA_LOC = 29,    /* tracepoint __data_loc string; sent as VALUE_STRING. SOURCE_RECORD, the address of the
 				  field's u32: bytes << 16 | offset from the record's begin, which is step[0].offset
 				  before that address */
-	VALUE_NOP = 30,        /* nothing is read or sent */
+	VALUE_NOP = 30,         /* nothing is read or sent */
 };
 
 enum value_flags {
-	VALUE_USER = 1 << 0,        /* the pointer is into user memory */
-	VALUE_AT_RETURN = 1 << 1,   /* returnCopy: read when the function returns */
-	VALUE_IS_ADDRESS = 1 << 2,  /* after the steps the value is the object's address, not its content: an
+	VALUE_USER = 1 << 0,       /* the pointer is into user memory */
+	VALUE_AT_RETURN = 1 << 1,  /* returnCopy: read when the function returns */
+	VALUE_IS_ADDRESS = 1 << 2, /* after the steps the value is the object's address, not its content: an
 				       integer is then loaded from it */
 	VALUE_SIGNED = 1 << 3,
 };
@@ -110,12 +110,12 @@ enum filter_field {
 	FIELD_PROTOCOL,
 	FIELD_FAMILY,
 	FIELD_STATE,
-	FIELD_FILE_TYPE,      /* i_mode >> 12 */
-	FIELD_CAP_GAINED,     /* bits of value `other` that value `value` lacks */
+	FIELD_FILE_TYPE,  /* i_mode >> 12 */
+	FIELD_CAP_GAINED, /* bits of value `other` that value `value` lacks */
 	/* of the current task; `value` is NO_VALUE */
 	FIELD_TGID,
-	FIELD_NSPID,          /* innermost pid namespace; 0 in the host's */
-	FIELD_NAMESPACE,      /* inum, `other` is enum namespace_slot */
+	FIELD_NSPID,             /* innermost pid namespace; 0 in the host's */
+	FIELD_NAMESPACE,         /* inum, `other` is enum namespace_slot */
 	FIELD_NAMESPACE_CHANGED, /* bit of each enum namespace_slot whose namespace differs from that at exec */
 	/* capabilities; `other` 1: those in the host's user namespace, so 0 for a process that is in another */
 	FIELD_CAP_EFFECTIVE,
@@ -124,7 +124,14 @@ enum filter_field {
 	FIELD_CAP_EFFECTIVE_CHANGED, /* bits that differ from those at exec */
 	FIELD_CAP_PERMITTED_CHANGED,
 	FIELD_CAP_INHERITABLE_CHANGED,
-	FIELD_UID, FIELD_EUID, FIELD_SUID, FIELD_FSUID, FIELD_GID, FIELD_EGID, FIELD_SGID, FIELD_FSGID,
+	FIELD_UID,
+	FIELD_EUID,
+	FIELD_SUID,
+	FIELD_FSUID,
+	FIELD_GID,
+	FIELD_EGID,
+	FIELD_SGID,
+	FIELD_FSGID,
 	FIELD_IN_HOST_USER_NS, /* 1 or 0 */
 };
 
@@ -166,16 +173,16 @@ enum path_asks {
 enum hook_flags {
 	HOOK_ASKS_CLASSES = 1 << 0, /* some selector asks for a process class */
 	HOOK_ALL_ASK = 1 << 1,      /* every selector does */
-	HOOK_OVERRIDES = 1 << 2,    /* the program's return value may deny (lsm, fmod_ret), or override_return is used */
+	HOOK_OVERRIDES = 1 << 2, /* the program's return value may deny (lsm, fmod_ret), or override_return is used */
 	HOOK_SIGNALS = 1 << 3,
 	HOOK_KERNEL_STACK = 1 << 4,
 	HOOK_USER_STACK = 1 << 5,
 	HOOK_RATE_LIMITS = 1 << 6,
-	HOOK_SYSCALL = 1 << 7,      /* argument 0 of the program is the system call's pt_regs */
-	HOOK_AT_RETURN = 1 << 8,    /* runs when the function returns */
-	HOOK_JOINS = 1 << 9,        /* at return: what entry kept in `calls` is used */
-	HOOK_KEEPS = 1 << 10,       /* at entry: values and verdict are kept in `calls` for the return */
-	HOOK_COMPAT = 1 << 11,      /* the system call's arguments are those of the 32-bit ABI */
+	HOOK_SYSCALL = 1 << 7,   /* argument 0 of the program is the system call's pt_regs */
+	HOOK_AT_RETURN = 1 << 8, /* runs when the function returns */
+	HOOK_JOINS = 1 << 9,     /* at return: what entry kept in `calls` is used */
+	HOOK_KEEPS = 1 << 10,    /* at entry: values and verdict are kept in `calls` for the return */
+	HOOK_COMPAT = 1 << 11,   /* the system call's arguments are those of the 32-bit ABI */
 	HOOK_TRACKS_SOCKETS = 1 << 12,
 };
 
@@ -187,13 +194,14 @@ struct shape {
 	u32 words;  /* 1..SET_WORDS in use */
 	u32 values; /* in use */
 	u32 filters;
-	u32 early; /* filters with is_early */
+	u32 early;             /* filters with is_early */
 	u32 automaton_classes; /* byte classes of the automaton, 0: none */
-	u32 has_atomics; /* fetching atomic instructions (v5.12) */
-	u32 has_cast; /* kfunc bpf_rdonly_cast */
-	u8 path_value[PATH_TABLES]; /* the value that a path table is for, NO_VALUE: the table is not used. A FILE, PATH,
+	u32 has_atomics;       /* fetching atomic instructions (v5.12) */
+	u32 has_cast;          /* kfunc bpf_rdonly_cast */
+	u8 path_value
+		[PATH_TABLES];     /* the value that a path table is for, NO_VALUE: the table is not used. A FILE, PATH,
 				       DENTRY or BINPRM argument without steps */
-	u8 path_asks[PATH_TABLES];  /* enum path_asks: which parts of the table some filter uses */
+	u8 path_asks[PATH_TABLES]; /* enum path_asks: which parts of the table some filter uses */
 	struct value_shape value[HOOK_VALUES];
 	struct filter_shape filter[HOOK_FILTERS];
 };
@@ -213,9 +221,9 @@ struct path_table {
 };
 
 struct tables {
-	struct set all;       /* selectors that do not ask for a process class */
-	struct set asked;     /* process classes that some selector of this hook asks for */
-	struct set possible[2]; /* reserved */
+	struct set all;                      /* selectors that do not ask for a process class */
+	struct set asked;                    /* process classes that some selector of this hook asks for */
+	struct set possible[2];              /* reserved */
 	struct set of_class[HOOK_SELECTORS]; /* by process class: the selectors that ask for it */
 	struct filter_table filter[HOOK_FILTERS];
 	struct path_table path[PATH_TABLES];
@@ -241,10 +249,22 @@ struct network_key {
 	u8 address[16];
 };
 /* Size classes of exact texts: a text is in the smallest that holds its `length` bytes (no NUL); padded with 0. */
-struct string_key_24 { u32 filter, length; u8 text[24]; };
-struct string_key_120 { u32 filter, length; u8 text[120]; };
-struct string_key_504 { u32 filter, length; u8 text[504]; };
-struct string_key_4096 { u32 filter, length; u8 text[4096]; };
+struct string_key_24 {
+	u32 filter, length;
+	u8 text[24];
+};
+struct string_key_120 {
+	u32 filter, length;
+	u8 text[120];
+};
+struct string_key_504 {
+	u32 filter, length;
+	u8 text[504];
+};
+struct string_key_4096 {
+	u32 filter, length;
+	u8 text[4096];
+};
 struct prefix_key {
 	u32 prefix_bits; /* 32 of the filter, then those of the text */
 	u32 filter;      /* in network byte order */
@@ -252,7 +272,7 @@ struct prefix_key {
 };
 struct postfix_key {
 	u32 prefix_bits;
-	u32 filter; /* in network byte order */
+	u32 filter;             /* in network byte order */
 	u8 text[POSTFIX_BYTES]; /* reversed */
 };
 /* automaton: automaton_bytes[256] = class of a byte; automaton_next[state * classes + class] = next state; the set
@@ -286,9 +306,9 @@ struct selector {
 	u32 actions;      /* enum action_flags */
 	int error;        /* of Override, negative */
 	u32 signal;
-	u32 values;       /* bits: the values that this policy's event carries */
-	u8 sock_value;    /* value that is tracked */
-	u8 is_return;     /* judged when the function returns */
+	u32 values;    /* bits: the values that this policy's event carries */
+	u8 sock_value; /* value that is tracked */
+	u8 is_return;  /* judged when the function returns */
 	u8 reserved[2];
 	u64 rate_ns;
 	u64 names_protected; /* the policy names the protected processes it may act on: 1 */
@@ -301,8 +321,8 @@ struct selector_count {
 };
 
 /* Process classes with a fixed meaning. */
-#define CLASS_PROTECTED 0 /* never signalled or denied unless a policy names it: init, container runtime, sshd ... */
-#define CLASS_AGENT 1     /* the agent's own processes: their calls make no events */
+#define CLASS_PROTECTED 0 /* never signalled or denied unless a policy names it: container runtime, kubelet, sshd ... */
+#define CLASS_AGENT 1     /* the agent's own processes */
 
 enum policy_mode { MODE_OFF, MODE_MONITOR, MODE_ENFORCE };
 
@@ -322,10 +342,10 @@ struct hook_record {
 	u32 hook;
 	u16 matches;
 	u16 values;
-	u32 values_at;   /* bytes behind this struct at which the values begin: events that a rate limit held back leave a gap */
-	u32 actions;     /* what was done to the call: enum action_flags of all matches, ACTION_MONITORED ... */
-	int error;       /* of an override that was done */
-	u32 signal;      /* that was sent */
+	u32 values_at; /* bytes behind this struct at which the values begin: events that a rate limit held back leave a gap */
+	u32 actions;      /* what was done to the call: enum action_flags of all matches, ACTION_MONITORED ... */
+	int error;        /* of an override that was done */
+	u32 signal;       /* that was sent */
 	int kernel_stack; /* id in `stacks`, negative when there is none */
 	int user_stack;
 	u64 reserved;
@@ -334,7 +354,7 @@ struct hook_record {
 struct match {
 	u16 selector;
 	u16 reserved;
-	u32 actions; /* of this policy, with what became of them */
+	u32 actions;    /* of this policy, with what became of them */
 	u32 suppressed; /* events that its rate limit held back since the last one */
 	int error;
 	u32 signal;
@@ -344,8 +364,8 @@ struct match {
 
 enum sent_status { SENT_WHOLE, SENT_CUT, SENT_FAULT, SENT_NULL };
 struct sent_value {
-	u8 index; /* in the shape's values */
-	u8 type;  /* enum value_type */
+	u8 index;  /* in the shape's values */
+	u8 type;   /* enum value_type */
 	u8 status; /* enum sent_status */
 	u8 reserved;
 	u32 length; /* bytes that follow, before padding to 8 */

@@ -10,6 +10,15 @@
 #define SCRATCH_SLOTS 4
 #define MATCHES_MOST 32
 
+/* A call between its entry and its return (kprobes). */
+struct call_key {
+	u64 task;
+	u64 stack; /* the stack pointer at entry: tells recursive calls apart */
+};
+struct call {
+	u64 raw[HOOK_VALUES];
+};
+
 /* What becomes of one call. */
 struct verdict {
 	u32 busy;
@@ -21,28 +30,18 @@ struct verdict {
 	u32 values;     /* bits: values that some match wants in its event */
 	int kernel_stack, user_stack;
 	struct match match[MATCHES_MOST];
+	struct call call;
 };
 
 struct epoch {
 	u64 now;
-	u64 reserved[3];
-};
-
-/* A call between its entry and its return. */
-struct call_key {
-	u64 task;
-	u64 stack; /* the stack pointer at entry: tells recursive calls apart */
-	u32 hook;
-	u32 reserved;
-};
-struct call {
-	u64 raw[HOOK_VALUES];
-	struct set set;
+	u64 agent_tgid; /* whose calls, and whose children's, make no events */
+	u64 reserved[2];
 };
 
 struct rate_key {
 	u32 hook, selector;
-	u64 who; /* thread, process or 0 */
+	u64 who;    /* thread, process or 0 */
 	u64 values; /* hash of the values' beginnings */
 };
 struct rate {

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Process classes in the kernel: loads and attaches classify.bpf.c, keeps its maps, and has all processes
+classified anew when the classes change. Nothing is loaded before a policy asks for a class."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import Protocol
+
+from agent.errors import KernelRefused
+from agent.kernel.choices import Facts
+from agent.kernel.objects import BpfObject
+from agent.kernel.sharedmaps import SharedMaps
+
+SHAPE_HAS_CAST = 32
+"""Offset of has_cast in struct shape of kprobes/include/policy.h."""
+STATES = 32768
+"""Entries of class_states and exec_states; processes beyond are classified as nobody that a policy names, and
+counted."""
+_PASSES = 3
+"""Of classify_tasks: a line of descent in which pids were given again twice is still right."""
+_PASS = struct.Struct("=II16s")
+"""struct class_pass of kprobes/include/classes.h."""
+_ZERO = struct.pack("=I", 0)
+_OWN = ("class_states", "class_scratch", "class_pass", "class_cgroups")
+"""Maps whose content is not the policies'."""
+
+
+class Contents(Protocol):
+    """agent.policy.classes.ClassContents."""
+
+    @property
+    def maps(self) -> Mapping[str, Mapping[bytes, bytes]]:
+        """Content of the class maps."""
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Entries that they need."""
+
+    @property
+    def fresh(self) -> int:
+        """Bits of followed conditions that processes may carry from before."""
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether any policy asks."""
+
+    @property
+    def keeps_exec_state(self) -> bool:
+        """Whether some policy compares with what was at exec."""
+
+
+class Classifier:
+    """The loaded programs, their maps, and what they were last told."""
+
+    def __init__(self, shared: SharedMaps, *, has_atomics: bool, has_cast: bool) -> None:
+        self._shared = shared
+        self._file = "classify.bpf.o" if has_atomics else "classify_plain.bpf.o"
+        self._has_cast = has_cast
+        self._facts: Facts | None = None
+        self._object: BpfObject | None = None
+        self._room: Mapping[str, int] = {}
+        self._told: dict[str, dict[bytes, bytes]] = {}
+        self._cgroups: dict[bytes, bytes] = {}
+
+    def publish(self, contents: Contents) -> None:
+        """Makes the classes known: when it returns, every process carries those that it has. Raises
+        KernelRefused; then what was told before still stands."""
+        if not contents.is_asked and self._object is None:
+            return
+        if contents.keeps_exec_state:
+            self._shared.grow(0, {"exec_states": STATES})
+        if self._object is None or not self._fits(contents):
+            self._replace(contents)
+        elif self._told == contents.maps:
+            return
+        self._tell(contents)
+        self._classify_all(contents.fresh)
+
+    def set_cgroups(self, members: Mapping[int, bytes]) -> None:
+        """Which classes the cgroups of containers allow (struct set by cgroup id); processes that are in them
+        are classified anew."""
+        wanted = {struct.pack("=Q", number): allowed for number, allowed in members.items()}
+        before, self._cgroups = self._cgroups, wanted
+        if self._object is None or before == wanted:
+            return
+        table = self._object.map("class_cgroups")
+        for key, value in wanted.items():
+            if before.get(key) != value:
+                table.update(key, value)
+        for key in before.keys() - wanted.keys():
+            table.delete(key)
+        self._classify_all(0)
+
+    def programs(self) -> list[str]:
+        """Names of the programs that are attached."""
+        return list(self._attached) if self._object else []
+
+    def close(self) -> None:
+        """Detaches and frees everything."""
+        if self._object:
+            self._object.close()
+            self._object = None
+
+    _attached: tuple[str, ...] = ()
+
+    def _fits(self, contents: Contents) -> bool:
+        return all(entries <= self._room.get(name, entries) for name, entries in contents.sizes.items())
+
+    def _replace(self, contents: Contents) -> None:
+        """Loads programs with maps that are large enough; those before go when the new ones are attached.
+        Both may classify the same exec: the newer comes last."""
+        loaded, programs = self._load(contents)
+        try:
+            before, self._object = self._object, loaded
+            told, self._told = self._told, {}
+            self._tell(contents)
+            for program in programs:
+                loaded.attach(program)
+        except KernelRefused:
+            self._object, self._told = before, told
+            loaded.close()
+            raise
+        self._attached = programs
+        self._room = {name: loaded.map_shape(name)["max_entries"] for name in contents.sizes}
+        if before:
+            before.close()
+
+    def _load(self, contents: Contents) -> tuple[BpfObject, tuple[str, ...]]:
+        refusal: KernelRefused | None = None
+        for exec_program in ("classify_exec_btf", "classify_exec_raw"):
+            try:
+                return self._load_with(exec_program, contents)
+            except KernelRefused as error:
+                refusal = error
+        raise refusal or AssertionError("nothing was tried")
+
+    def _load_with(self, exec_program: str, contents: Contents) -> tuple[BpfObject, tuple[str, ...]]:
+        facts = self._kernel()
+        programs = [exec_program, "classify_fork_raw", "classify_free_raw"]
+        if facts.preempts_tracepoints and exec_program == "classify_exec_btf":
+            programs.append("classify_exec_again")
+        loading = BpfObject(self._file)
+        try:
+            loading.select({*programs, "classify_tasks"})
+            loading.set_constants(".rodata.shape", self._shape(loading))
+            self._size(loading, contents, preallocate=not facts.safe_without_prealloc)
+            loading.load()
+        except KernelRefused:
+            loading.close()
+            raise
+        return loading, tuple(programs)
+
+    def _size(self, loading: BpfObject, contents: Contents, *, preallocate: bool) -> None:
+        shared = self._shared.descriptors()
+        for name in loading.maps():
+            if name in shared:
+                loading.reuse(name, shared[name])
+            elif name in ("class_states", "class_cgroups"):
+                loading.set_entries(name, STATES if name == "class_states" else 4096)
+            elif name in contents.sizes and name != "class_rules":
+                loading.set_entries(name, max(16, 2 * contents.sizes[name]))
+            if preallocate and name not in shared and loading.map_shape(name)["map_type"] == 1:
+                loading.set_map_flags(name, 0)
+
+    def _shape(self, loading: BpfObject) -> bytes:
+        value = bytearray(loading.map_shape(".rodata.shape")["value_size"])
+        struct.pack_into("=I", value, SHAPE_HAS_CAST, self._has_cast)
+        return bytes(value)
+
+    def _tell(self, contents: Contents) -> None:
+        """New values first, then the rules, then what is gone."""
+        if self._object is None:
+            raise AssertionError("not loaded")
+        for name in sorted(contents.maps, key=lambda name: (name == "class_rules", name)):
+            table = self._object.map(name)
+            for key, value in contents.maps[name].items():
+                if self._told.get(name, {}).get(key) != value:
+                    table.update(key, value)
+        for name, before in self._told.items():
+            for key in before.keys() - contents.maps.get(name, {}).keys():
+                self._object.map(name).delete(key)
+        self._told = {name: dict(content) for name, content in contents.maps.items()}
+
+    def _classify_all(self, fresh: int) -> None:
+        if self._object is None:
+            return
+        now = self._object.map("class_pass")
+        for number in range(_PASSES):
+            now.update(_ZERO, _PASS.pack(number, 0, fresh.to_bytes(16, "little")))
+            self._object.run_iterator("classify_tasks")
+
+    def _kernel(self) -> Facts:
+        if self._facts is None:
+            self._facts = Facts.of_this_kernel()
+        return self._facts
