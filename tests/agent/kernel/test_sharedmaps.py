@@ -47,7 +47,7 @@ def test_sizes_may_ask_for_a_map_by_its_name(shared: SharedMaps) -> None:
 
 def test_the_epoch_is_one_word(shared: SharedMaps) -> None:
     shared.flip(77)
-    assert shared.map("epoch").lookup(bytes(4)) == struct.pack("=4Q", 77, 0, 0, 0)
+    assert (shared.map("epoch").lookup(bytes(4)) or b"")[:8] == struct.pack("=Q", 77)
 
 
 def test_closing_gives_back_what_is_ours() -> None:
