@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from agent.decode.header import KIND_HOOK
 from agent.errors import SettingsError, TracehoundError, UsageError
 from agent.settings import PolicySettings, Settings
 
 if TYPE_CHECKING:
+    from agent.kernel.gap import Gap
     from agent.policy.book import HookBook
     from agent.policy.desk import Desk
 
@@ -49,14 +51,19 @@ class Policing:
         self._broken = ""
         """Why no policy at all can run here."""
         self._missed: dict[tuple[str, str], int] = {}
+        self._missed_before = 0
+        """Events of pinned hooks while no agent ran."""
 
     def start(self, settings: PolicySettings) -> None:
         """Loads what is configured. What fails is noticed, or with `policies.strict` raised as
         SettingsError."""
+        gap = self._open_gap()
         for sentence in self._configure(settings):
             self._around.notice(sentence)
         for left in self._desk.drop_unclaimed() if self._desk else ():
             self._around.notice(f"{left} was left by an agent before and is no policy's now: detached")
+        if gap:
+            self._missed_before = gap.count(KIND_HOOK)
         failures = self.summary()["failures"]
         if settings.strict and failures:
             raise SettingsError(
@@ -119,6 +126,8 @@ class Policing:
         """Calls that hooks did not judge since start, by (cause, hook)."""
         if self._desk:
             self._missed = self._desk.missed()
+        if self._missed_before:
+            return {**self._missed, ("agent_down", "policy"): self._missed_before}
         return self._missed
 
     def summary(self) -> dict[str, Any]:
@@ -167,6 +176,13 @@ class Policing:
             self._around.connect(engine.book)
             self._desk = Desk(engine, self._around.record, self._around.drain)
         return self._desk
+
+    def _open_gap(self) -> Gap | None:
+        if not self._has_pins() or self._pin_dir is None:
+            return None
+        from agent.kernel.gap import Gap
+
+        return Gap(self._pin_dir)
 
     def _has_pins(self) -> bool:
         """Whether an agent before us left hooks that run now."""

@@ -83,6 +83,7 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "bpf_link_get_next_id": (_I, _U32, ctypes.POINTER(_U32)),
     "bpf_link_get_fd_by_id": (_I, _U32),
     "bpf_prog_get_fd_by_id": (_I, _U32),
+    "bpf_map_get_fd_by_id": (_I, _U32),
     "bpf_prog_get_next_id": (_I, _U32, ctypes.POINTER(_U32)),
     "bpf_enable_stats": (_I, _I),
     "bpf_prog_load": (_I, _I, _S, _S, _P, _SIZE, _P),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -15,6 +16,7 @@ from agent.errors import SettingsError
 from agent.kernel.sensor import Sensor
 from agent.policing import Policing, Surroundings, is_service, pin_dir_of
 from agent.settings import KernelSettings, PolicySettings, Settings
+from tests.agent.kernel.support import mounted_bpffs
 
 NONE = PolicySettings(dirs=())
 POLICY = """\
@@ -34,14 +36,14 @@ spec:
 class World:
     """What an agent would offer, and what it was told."""
 
-    def __init__(self, sensor: Sensor) -> None:
+    def __init__(self, sensor: Sensor, pin_dir: Path | None = None) -> None:
         self.records: list[tuple[str, dict[str, Any]]] = []
         self.notices: list[str] = []
         self.books: list[Any] = []
         around = Surroundings(
             sensor.map_fd, self.books.append, self._record, lambda: None, self.notices.append
         )
-        self.policing = Policing(around)
+        self.policing = Policing(around, pin_dir)
 
     def _record(self, kind: str, content: Mapping[str, object]) -> None:
         self.records.append((kind, dict(content)))
@@ -183,6 +185,25 @@ def test_a_hook_that_was_detached_is_attached_again(world: World, shelf: PolicyS
     assert all(hook["attached"] for hook in world.policing.watch())
     (content,) = [content for kind, content in world.records if kind == "attachment"]
     assert content["attached"]
+
+
+@pytest.mark.root
+@pytest.mark.kernel
+def test_what_pinned_hooks_sent_without_an_agent_is_counted(tmp_path: Path) -> None:
+    put(tmp_path, "one")
+    shelf = PolicySettings(dirs=(str(tmp_path),))
+    with mounted_bpffs(tmp_path / "bpf") as directory:
+        for calls, missed in ((2, {}), (0, {("agent_down", "policy"): 2})):
+            sensor = Sensor(replace(KernelSettings(), ring_bytes=1 << 20))
+            sensor.open()
+            world = World(sensor, directory)
+            world.policing.start(shelf)
+            assert world.policing.missed() == missed
+            world.policing.close()
+            sensor.close()
+            for _ in range(calls):  # the hook is pinned and goes on, its records wait
+                with contextlib.suppress(ProcessLookupError):
+                    os.getpgid(4711)
 
 
 @pytest.mark.root
