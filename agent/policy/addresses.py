@@ -13,6 +13,8 @@ from agent.policy.layout import NETWORK_KEY, pack_set
 Network = tuple[int, int]
 """(bits, address as a 128-bit integer with the rest zero)"""
 EVERYWHERE: Network = (0, 0)
+MAPPED: Network = (96, 0xFFFF << 32)
+"""All of IPv4, which no network of IPv6 around it means: ::/0 is IPv6 only."""
 
 
 def parse_network(text: str) -> Network:
@@ -28,12 +30,12 @@ def shorten(network: Network, bits: int) -> Network:
 
 def hits_of(group: Group) -> dict[Network, int]:
     """By network: the constraints of which it or a network around it is a value."""
-    own: dict[Network, int] = {EVERYWHERE: 0}
+    own: dict[Network, int] = {EVERYWHERE: 0, MAPPED: 0}
     for at, constraint in enumerate(group.constraints):
         for network in constraint.values:
             own[network] = own.get(network, 0) | 1 << at
     lengths = sorted({bits for bits, _ in own})
-    for network in sorted(own):
+    for network in sorted(own.keys() - {MAPPED}):
         around = [bits for bits in lengths if bits < network[0] and shorten(network, bits) in own]
         if around:
             own[network] |= own[shorten(network, around[-1])]

@@ -130,12 +130,12 @@ class PathTable:
 
     @staticmethod
     def _part(possible: dict[int, frozenset[int] | None], base: int = EVERY) -> list[int]:
-        for selector, buckets in possible.items():
-            if buckets is not None:
+        for selector, where in possible.items():
+            if where is not None:
                 base &= ~(1 << selector)
         sets = [base] * PATH_BUCKETS
-        for selector, buckets in possible.items():
-            for bucket in buckets or ():
+        for selector, where in possible.items():
+            for bucket in where or ():
                 sets[bucket] |= 1 << selector
         return sets
 

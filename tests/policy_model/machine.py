@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A hook's program in Python: judges calls by the compiled shape and maps alone, as kprobes/hook.bpf.c does. Reads
-the layouts of kprobes/include/policy.h and classes.h by its own description of them."""
+"""A hook's program in Python: judges calls by the compiled shape and maps alone, as kprobes/hook.bpf.c does.
+Reads the layouts of kprobes/include/policy.h and classes.h by its own description of them."""
 
 import ipaddress
 import struct
@@ -45,7 +45,7 @@ def key(number):
 
 
 def longest(trie, head, text, most, step=8):
-    """Longest prefix: `head` is what stands between the length and the text, and counts; of whole bytes, or bits."""
+    """Longest prefix, by steps of so many bits: `head` stands between the length and the text, and counts."""
     for bits in range(min(len(text), most) * 8, -1, -step):
         size, rest = divmod(bits, 8)
         part = text[:size]

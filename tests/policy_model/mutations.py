@@ -39,7 +39,7 @@ def longer_prefixes_forget_shorter_ones(patch):
 
 def inner_networks_forget_outer_ones(patch):
     def hits_of(group):
-        own = {addresses.EVERYWHERE: 0}
+        own = {addresses.EVERYWHERE: 0, addresses.MAPPED: 0}
         for at, constraint in enumerate(group.constraints):
             for network in constraint.values:
                 own[network] = own.get(network, 0) | 1 << at
@@ -49,11 +49,16 @@ def inner_networks_forget_outer_ones(patch):
 
 
 def ranges_end_one_too_early(patch):
-    patch.setattr(operators, "clamped", lambda low, high, *rest: [(low, high - 1)] if low < high else [])
+    clamped = operators.clamped
+
+    def shorter(*args):
+        return [(low, high - 1) for low, high in clamped(*args) if low < high]
+
+    patch.setattr(operators, "clamped", shorter)
 
 
 def signs_are_ignored(patch):
-    patch.setattr(integers, "SIGN", 0)
+    patch.setattr(operators, "type_of", lambda value: (value.size, False))
 
 
 def all_selectors_that_match_act(patch):

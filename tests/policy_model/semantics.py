@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What selectors mean, in plain Python: a policy's YAML and a call in, who matches out. The slowest and simplest way
-to say it; knows nothing of how policies are compiled and imports none of it.
+"""What selectors mean, in plain Python: a policy's YAML and a call in, who matches out. The slowest and
+simplest way to say it; knows nothing of how policies are compiled and imports none of it.
 
-A call: `{"arguments": [...], "process": {...}}`. Arguments are ints, texts (paths as well) or dictionaries (sockets:
-saddr, daddr, sport, dport, protocol, family, state; addresses None where there is none). A process: pid, nspid (0 in
-the host's pid namespace), binary, parent (a process or None), namespaces {name: inum}, exec_namespaces, effective
-(mask of capabilities), in_host_user_ns, uid.
+A call: `{"arguments": [...], "process": {...}}`. Arguments are ints, texts (paths as well) or dictionaries
+(sockets: saddr, daddr, sport, dport, protocol, family, state; addresses None where there is none). A process:
+pid, nspid (0 in the host's pid namespace), binary, parent (a process or None), namespaces {name: inum},
+exec_namespaces, effective (mask of capabilities), in_host_user_ns, uid.
 """
 
 import ipaddress

@@ -67,9 +67,10 @@ def negated(*names):
     return [*names, *(f"Not{name}" for name in names)]
 
 
-RULES = st.one_of(
+KINDS = [
     rule(0, negated("Equal"), PATHS),
-    rule(0, negated("Prefix", "Postfix"), PIECES),
+    rule(0, negated("Prefix"), PIECES),
+    rule(0, negated("Postfix"), PIECES),
     rule(1, negated("Equal", "InMap"), INTS),
     rule(1, ["GT", "LT"], INTS, 1),
     rule(1, ["Mask"], [1, 2, 4, 8, 64, 3]),
@@ -86,7 +87,8 @@ RULES = st.one_of(
     rule(4, negated("Prefix", "Postfix"), ["a", "ab", "b" * 24, "x", "c", "bc", "B"]),
     rule(4, ["SubString", "SubStringIgnCase"], ["b", "ab", "BC", "x" * 20, "yy"]),
     rule(4, negated("Regex"), ["^a", "b+$", "a.?c", "^(ab|x{3,})", "[^a-c]", "A"]),
-)
+]
+RULES = st.one_of(KINDS)
 IN = st.sampled_from(["In", "NotIn"])
 PIDS = st.fixed_dictionaries(
     {"operator": IN, "values": some([1, 5, 10, 11])},
@@ -141,9 +143,22 @@ SMALL = st.builds(
     st.lists(RULES, min_size=1, max_size=2),
     st.just({}) | ACTIONS.map(lambda actions: {"matchActions": actions}),
 )
-HOOKS = st.lists(SMALL | SELECTORS, max_size=4).map(
-    lambda selectors: {"args": ARGUMENTS, **({"selectors": selectors} if selectors else {})}
+ALIKE = st.sampled_from(KINDS).flatmap(
+    lambda kind: st.lists(
+        st.lists(kind, min_size=1, max_size=2).map(lambda rules: {"matchArgs": rules}), min_size=1, max_size=3
+    )
 )
+"""Selectors that ask the same thing in different ways."""
+ASKING = SELECTORS.map(lambda selector: {key: each for key, each in selector.items() if key != "matchArgs"})
+"""Selectors that only ask of the process."""
+
+
+def hook_of(selectors):
+    return {"args": ARGUMENTS, **({"selectors": selectors} if selectors else {})}
+
+
+FOCUSED = (ALIKE | st.lists(ASKING, min_size=1, max_size=2)).map(hook_of)
+HOOKS = (ALIKE | st.lists(SMALL | SELECTORS, max_size=4)).map(hook_of)
 INUMS = st.fixed_dictionaries({"mnt": st.sampled_from([100, 300]), "net": st.sampled_from([100, 300])})
 
 
@@ -186,3 +201,43 @@ CALLS = st.fixed_dictionaries(
         "process": processes(st.none() | processes(st.none() | processes(st.none()))),
     }
 )
+
+
+def asking(position, operator, *values):
+    return hook_of([{"matchArgs": [{"args": [position], "operator": operator, "values": list(values)}]}])
+
+
+PROCESS = {
+    "pid": 11,
+    "nspid": 0,
+    "binary": "/bin/sh",
+    "parent": None,
+    "namespaces": {"mnt": 100, "net": 100},
+    "exec_namespaces": {"mnt": 100, "net": 100},
+    "effective": 0,
+    "in_host_user_ns": True,
+    "uid": 0,
+}
+SOCKET = {
+    "saddr": "10.1.2.3",
+    "daddr": "::1",
+    "sport": 80,
+    "dport": 443,
+    "protocol": 6,
+    "family": 2,
+    "state": 1,
+}
+CALL = {"arguments": ("/etcetera", 7, SOCKET, 5, "abc"), "process": PROCESS}
+TELLING = [
+    asking(0, "Prefix", "/etc"),
+    asking(0, "Prefix", "/etc", "/etcetera/"),
+    asking(2, "SAddr", "10.0.0.0/8"),
+    asking(2, "SAddr", "10.1.0.0/16"),
+    asking(2, "DAddr", "::/0"),
+    asking(2, "SAddr", "::/0"),
+    asking(1, "InRange", "3:7"),
+    asking(1, "Mask", "4"),
+    asking(4, "Prefix", "a"),
+    asking(4, "Prefix", "ab"),
+]
+"""All of one call, which some mistakes judge wrongly; random ones seldom do."""
