@@ -143,6 +143,14 @@ class Policing:
             self._desk.close()
             self._desk = None
 
+    def pinned(self) -> list[str]:
+        """Hooks that go on without the agent, as `kind target`."""
+        if not self._has_pins() or self._pin_dir is None:
+            return []
+        from agent.kernel.hookpins import pinned
+
+        return [f"{kind} {target}".rstrip() for kind, target, _place in pinned(self._pin_dir)]
+
     _settings = PolicySettings()
 
     def _configure(self, settings: PolicySettings, *, every_change: bool = False) -> list[str]:

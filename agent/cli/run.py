@@ -151,6 +151,8 @@ def _farewell(daemon: Daemon, counts: dict[str, int]) -> None:
         say(f"lost {number:,}: {cause}")
     left = still_attached(daemon)
     say("nothing left attached" if not left else f"STILL ATTACHED: {', '.join(left)}")
+    if pinned := daemon.policing.pinned():
+        say(f"policies go on at {len(pinned)} hooks (`tracehound policy disable --all --offline` ends that)")
 
 
 def still_attached(daemon: Daemon) -> list[str]:

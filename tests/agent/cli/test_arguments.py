@@ -45,6 +45,14 @@ def test_flags_become_settings_with_their_origin(tmp_path: Path) -> None:
     assert (loaded.origins["log.dir"], loaded.origins["node_name"]) == ("flag --log-dir", "flag --set")
 
 
+def test_an_option_that_is_given_several_values_makes_a_list(tmp_path: Path) -> None:
+    made = parser()
+    made.add_argument("--policy", dest="policy_files", nargs="+", action="extend")
+    words = ["--root", str(tmp_path), "--policy", "/a.yaml", "/b.yaml", "--policy", "/c.yaml"]
+    settings = settings_from(made.parse_args(words)).settings
+    assert settings.policies.files == ("/a.yaml", "/b.yaml", "/c.yaml")
+
+
 def test_a_given_log_dir_needs_no_settings(tmp_path: Path) -> None:
     broken = tmp_path / "broken.yaml"
     broken.write_text("nonsense")

@@ -106,6 +106,40 @@ def test_a_compact_line_has_arguments_outcome_and_ancestors(start: StartAgent) -
     assert re.search(r"exit +\d+ /bin/false status 1 after \d+ms  ← .* › sh$", agent.shown, re.MULTILINE)
 
 
+POLICY = """\
+apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: {name: asks}
+spec:
+  kprobes:
+  - call: sys_getpgid
+    syscall: true
+    args: [{index: 0, type: int}]
+    selectors: [{matchArgs: [{index: 0, operator: Equal, values: ["4711"]}]}]
+"""
+
+
+@ON_EVERY_KERNEL
+def test_a_policy_runs_and_a_bad_one_is_noted(start: StartAgent, tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_text(POLICY)
+    (tmp_path / "bad.yaml").write_text(POLICY.replace("asks", "bad").replace("sys_getpgid", "sys_gone"))
+    agent = start("--policy", f"{tmp_path}/good.yaml", f"{tmp_path}/bad.yaml")
+    subprocess.run(
+        [sys.executable, "-c", "import os\ntry: os.getpgid(4711)\nexcept OSError: pass"], check=True
+    )
+    agent.wait_for(lambda: "[asks]" in agent.shown, "event of the policy")
+    assert agent.end() == 0
+    assert "policies 1 enabled, 1 failed\n" in agent.said
+    assert re.search(r"^note .*bad\.yaml:\d+: sys_gone is no system call", agent.said, re.MULTILINE)
+
+
+def test_with_strict_policies_a_bad_one_ends_the_start(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(POLICY.replace("sys_getpgid", "sys_gone"))
+    agent = Agent(tmp_path, "--policy", f"{tmp_path}/bad.yaml", "--strict-policies")
+    assert agent.process.wait(60) == 2
+    assert "sys_gone is no system call" in agent.said
+
+
 def test_json_is_the_lines_of_the_log(start: StartAgent, tmp_path: Path) -> None:
     agent = start("--output", "json")
     run_marked("marked-for-json")

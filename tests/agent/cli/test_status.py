@@ -95,6 +95,14 @@ def test_json_of_a_dead_agent_is_still_json(call: Call, log: LogMaker, write_sta
     assert (status, facts["alive"], facts["stale"], facts["age_seconds"]) == (7, False, True, None)
 
 
+def test_policies_are_counted_where_there_are_any(call: Call, log: LogMaker, write_state: WriteState) -> None:
+    write_state(policies={"enabled": 0, "monitored": 0, "failed": 0, "disabled": 0})
+    assert "  policies  " not in call("status", "--log-dir", log.directory)[1]
+    write_state(policies={"enabled": 3, "monitored": 1, "failed": 2, "disabled": 1})
+    out = call("status", "--log-dir", log.directory)[1]
+    assert "  policies   3 enabled, 1 monitored, 2 failed, 1 disabled\n" in out
+
+
 @pytest.mark.parametrize("keep", [["pid", "updated"], ["pid", "updated", "health", "log", "ring"]])
 def test_a_state_with_little_in_it_is_shown(
     call: Call, log: LogMaker, write_state: WriteState, keep: list[str]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records that pinned hooks sent while nobody read are counted; tests/agent/test_policing.py does it whole."""
+"""Records that pinned hooks sent while nobody read are counted. tests/agent/test_policing.py has more."""
 
 from __future__ import annotations
 
