@@ -330,7 +330,7 @@ inline_always bool pass_path(void *ctx, u64 *words, struct path_table *table, u3
 inline_always void keep_value(struct hook_scratch *scratch, u32 n, u64 raw)
 {
 	scratch->raw[n] = raw;
-	if (shape.value[n].steps && shape.value[n].source != SOURCE_FIELD)
+	if (shape.value[n].steps > has_own_step(shape.value[n].source))
 		scratch->object[n] = resolve(raw, n);
 	else
 		scratch->object[n] = shape.value[n].type == VALUE_INTEGER ? extended(raw, n) : raw;

@@ -26,6 +26,12 @@ inline_always u64 object_of(struct hook_scratch *scratch, u32 index)
 }
 
 /* From raw bytes to the value, or to where it lies. */
+/* Whether step 0 tells where the source lies. */
+inline_always bool has_own_step(u32 source)
+{
+	return source == SOURCE_FIELD || source == SOURCE_RECORD || source == SOURCE_REGISTER;
+}
+
 __attribute__((noinline)) u64 resolve(u64 base, u32 index)
 {
 	const volatile struct value_shape *value;
@@ -33,7 +39,7 @@ __attribute__((noinline)) u64 resolve(u64 base, u32 index)
 	if (index >= HOOK_VALUES)
 		return 0;
 	value = shape_of(index);
-	for (u32 i = value->source == SOURCE_FIELD || value->source == SOURCE_RECORD; i < RESOLVE_STEPS; i++) {
+	for (u32 i = has_own_step(value->source); i < RESOLVE_STEPS; i++) {
 		if (i >= value->steps)
 			break;
 		base += value->step[i].offset;
