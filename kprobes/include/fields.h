@@ -25,13 +25,13 @@ inline_always u64 object_of(struct hook_scratch *scratch, u32 index)
 	return scratch->object[bounded(index)];
 }
 
-/* From raw bytes to the value, or to where it lies. */
 /* Whether step 0 tells where the source lies. */
 inline_always bool has_own_step(u32 source)
 {
 	return source == SOURCE_FIELD || source == SOURCE_RECORD || source == SOURCE_REGISTER;
 }
 
+/* From raw bytes to the value, or to where it lies. */
 __attribute__((noinline)) u64 resolve(u64 base, u32 index)
 {
 	const volatile struct value_shape *value;
