@@ -4,22 +4,15 @@ the engine is loaded, so this module asks only for file names until there are so
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from agent.errors import UsageError
+from agent.policy.profiles import LIBRARIES, PROFILES, profile_files
 from agent.settings import PolicySettings
 
 if TYPE_CHECKING:
     from agent.policy.model import Policy, Problem
-
-PROFILES = "profiles.yaml"
-"""In the library: names of policy files by profile."""
-LIBRARIES = (
-    Path(__file__).parents[2] / "tracingpolicies",
-    Path("/usr/share/tracehound/tracingpolicies"),
-)
-"""Where the library lies: beside the package in a checkout, or installed."""
 
 
 class Configured(NamedTuple):
@@ -68,23 +61,10 @@ def _policies_in(directory: Path) -> list[Path]:
     return [directory / name for name in wanted]
 
 
-def _profile_files(profile: str, libraries: tuple[Path, ...]) -> Iterator[Path]:
+def _profile_files(profile: str, libraries: tuple[Path, ...]) -> list[Path]:
     """The profile's files; where no library knows it, the name under which it was looked for, which is then
     told as a file that cannot be read."""
-    for library in libraries:
-        names = _profiles_of(library).get(profile)
-        if names:
-            yield from (library / name for name in names)
-            return
-    yield libraries[-1] / f"{profile} of {PROFILES}"
-
-
-def _profiles_of(library: Path) -> dict[str, list[str]]:
     try:
-        text = (library / PROFILES).read_text()
-    except OSError:
-        return {}
-    import yaml
-
-    found = yaml.safe_load(text)
-    return found if isinstance(found, dict) else {}
+        return profile_files(profile, libraries)
+    except UsageError:
+        return [libraries[-1] / f"{profile} of {PROFILES}"]
