@@ -210,13 +210,14 @@ class Desk:
     def _changed(self, action: str, key: str, by: str, error: str = "") -> None:
         """Writes the record, with what the policy is now."""
         self._summary = None
-        now = next((one for one in self._engine.policies_now() if _key(one) == key), None)
-        content: dict[str, object] = {"name": now.name if now else key, "action": action, "by": by}
-        if now:
+        content: dict[str, object] = {"name": key, "action": action, "by": by}
+        if key in self._engine.policies:
+            now = self._engine.policies.outline(key)
+            content |= {"name": now.name, "mode": now.mode, "state": str(now.state)}
             content |= {"namespace": now.namespace} if now.namespace else {}
-            content |= {"mode": now.mode, "state": str(now.state)}
             content["hooks"] = [
-                {"function": one.function, "attach": one.attach, "target": one.target} for one in now.hooks
+                {"function": function, "attach": place.attach, "target": place.target}
+                for function, place in now.hooks
             ]
         self._record("policy", content | ({"error": error} if error else {}))
 

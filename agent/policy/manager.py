@@ -15,7 +15,7 @@ from agent.policy.compile import CompiledHook, Placed, compile_hook
 from agent.policy.conditions import KernelFacts
 from agent.policy.contents import PolicyRefused
 from agent.policy.model import Policy, Problem
-from agent.policy.status import COUNTERS, HookStatus, PolicyStatus, SelectorStatus, State
+from agent.policy.status import COUNTERS, HookStatus, Outline, PolicyStatus, SelectorStatus, State
 from agent.policy.switch import Part, Switch
 from agent.policy.values import HookKey, Plan
 
@@ -176,6 +176,12 @@ class Policies:
     def statuses(self, hooks: Mapping[HookKey, Told]) -> list[PolicyStatus]:
         """All policies; `hooks` is HookSet.state()."""
         return [self._status(entry, hooks) for entry in self._entries.values()]
+
+    def outline(self, key: str) -> Outline:
+        """One policy without asking the kernel. Raises UsageError for one that is not there."""
+        entry = self._entry(key)
+        hooks = tuple((part.use.function_name, part.use.key) for part in entry.parts)
+        return Outline(entry.policy.name, entry.policy.namespace, entry.mode, entry.state, hooks)
 
     def __contains__(self, key: str) -> bool:
         """Whether there is a policy of this key, loaded or not."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from agent.policy.model import Problem
+from agent.policy.values import HookKey
 
 COUNTERS = (
     "matched",
@@ -69,6 +70,17 @@ class HookStatus(NamedTuple):
     """Calls that could not be judged, because the program was running on that CPU already."""
     selectors: tuple[SelectorStatus, ...]
     notes: tuple[str, ...]
+
+
+class Outline(NamedTuple):
+    """One policy in short."""
+
+    name: str
+    namespace: str
+    mode: str
+    state: State
+    hooks: tuple[tuple[str, HookKey], ...]
+    """Function and place of each."""
 
 
 class PolicyStatus(NamedTuple):
