@@ -18,7 +18,7 @@ from agent.policy.model import (
     Selector,
     Where,
 )
-from agent.policy.operators import INTEGERS, Wanted, as_integers, read_operator
+from agent.policy.operators import Wanted, as_integers, fits, read_operator
 from agent.policy.values import HookUse, Source, Value, ValueFlag
 
 NAMESPACES = (
@@ -98,10 +98,7 @@ class Conditions:
             wanted, negated = read_operator(each.operator, value, each.values)
         except (ValueError, KeyError) as error:
             raise Wrong(f"{each.operator}: {error}", each.where) from error
-        if (wanted.field is Field.INTEGER) != (value.type in INTEGERS) and wanted.field in (
-            Field.INTEGER,
-            Field.TEXT,
-        ):
+        if not fits(wanted.field, value.type):
             raise Wrong(f"{each.operator} does not work on a value of type {value.type.name}", each.where)
         second = NO_VALUE if other is None else self.positions[self.use.values[other]]
         yield self.constraint(

@@ -25,6 +25,15 @@ from agent.policy.values import Value, ValueFlag, ValueType
 
 INTEGERS = {ValueType.INTEGER, ValueType.CAPABILITY, ValueType.CAP_SET, ValueType.SYSCALL}
 SYSCALL_BYTES = 8
+SOCKETS = {ValueType.SOCK, ValueType.SOCKET, ValueType.SKB, ValueType.SOCKADDR, ValueType.SOCKADDR_UN}
+FILES = {
+    ValueType.FILE,
+    ValueType.PATH,
+    ValueType.DENTRY,
+    ValueType.FD,
+    ValueType.KIOCB,
+    ValueType.BINPRM,
+}
 
 
 class Wanted(NamedTuple):
@@ -213,6 +222,15 @@ OPERATORS: dict[str, Reader] = {
     "Regex": pattern("Regex"),
 }
 """Every operator; `Not` before its name negates it."""
+
+
+def fits(field: Field, value: ValueType) -> bool:
+    """Whether a value of this type has the field."""
+    if field in (Field.INTEGER, Field.CAP_GAINED):
+        return value in INTEGERS or (field is Field.CAP_GAINED and value is ValueType.CRED)
+    if field is Field.FILE_TYPE:
+        return value in FILES
+    return value not in INTEGERS if field is Field.TEXT else value in SOCKETS
 
 
 def read_operator(operator: str, value: Value, texts: Sequence[str]) -> tuple[Wanted, bool]:

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All policies of a hook become one shape and one set of maps. What they mean: tests/policy_model."""
+
+from __future__ import annotations
+
+import random
+import struct
+
+import pytest
+
+from agent.policy.classes import ClassTable
+from agent.policy.compile import CompiledHook, KernelFacts, Placed, PolicyRefused, compile_hook
+from agent.policy.layout import SELECTOR, SHAPE_BYTES, SHAPE_HEAD, HookFlag, index_key, unpack_set
+from agent.policy.model import Action, BinaryFilter, Selector
+from agent.policy.values import HookKey
+from tests.agent.policy.placing import INT, KEY, LINE, OTHER_PATH, PATH, asks, place
+
+
+def compiled(*placed: Placed, key: HookKey = KEY, classes: ClassTable | None = None) -> CompiledHook:
+    return compile_hook(3, key, placed, classes or ClassTable(), KernelFacts())
+
+
+def tables(hook: CompiledHook) -> list[int]:
+    content = hook.maps["tables"][index_key(0)]
+    return [unpack_set(content[32 * at : 32 * at + 32]) for at in range(260)]
+
+
+def test_the_same_needs_give_the_same_shape_whoever_has_them() -> None:
+    first = asks(0, "Equal", "/a"), asks(1, "Mask", "1")
+    one = compiled(place(first[0]), place(first[1], first=1))
+    other = compiled(place(asks(1, "Mask", "8"), name="q"), place(asks(0, "Equal", "/b", "/c"), first=1))
+    assert one.shape == other.shape
+    assert len(one.shape) == SHAPE_BYTES
+
+
+def test_values_of_several_policies_are_one() -> None:
+    hook = compiled(place(values=(PATH, INT)), place(values=(OTHER_PATH, INT, PATH), first=1))
+    assert SHAPE_HEAD.unpack_from(hook.shape)[3] == 3
+    assert hook.value_of[1][1:] == hook.value_of[0][::-1]
+
+
+def test_a_hook_without_selectors_has_one_that_everything_matches() -> None:
+    hook = compiled(place(first=5))
+    assert tables(hook)[0] == 1 << 5
+    assert list(hook.maps["selectors"]) == [index_key(5)]
+
+
+def test_later_selectors_of_the_same_policy_do_not_act() -> None:
+    hook = compiled(place(asks(1, "Equal", "1"), Selector()), place(Selector(), first=2, slot=1))
+    later = [unpack_set(SELECTOR.unpack(row)[2]) for row in hook.maps["selectors"].values()]
+    assert later == [0b10, 0, 0]
+
+
+def test_a_selector_that_asks_for_a_process_waits_for_its_class() -> None:
+    classes = ClassTable()
+    hook = compiled(place(Selector(binaries=(BinaryFilter("In", ("/bin/sh",)),)), first=4), classes=classes)
+    everyone, asked, *_ = found = tables(hook)
+    number = asked.bit_length() - 1
+    assert (everyone, found[4 + number]) == (0, 1 << 4)
+    assert SHAPE_HEAD.unpack_from(hook.shape)[1] & (HookFlag.ASKS_CLASSES | HookFlag.ALL_ASK) == 3
+
+
+def test_integers_of_the_call_are_judged_first() -> None:
+    hook = compiled(place(asks(0, "Equal", "/a")), place(asks(1, "Equal", "7"), first=1))
+    filters, early = SHAPE_HEAD.unpack_from(hook.shape)[4:6]
+    assert (filters, early) == (2, 1)
+    assert struct.unpack_from("<QQ", next(iter(hook.maps["integers"])))[0] == 0
+
+
+def test_what_a_kretprobe_judges_is_not_early() -> None:
+    hook = compiled(place(asks(1, "Equal", "7")), key=HookKey("kretprobe", KEY.target))
+    assert SHAPE_HEAD.unpack_from(hook.shape)[5] == 0
+    assert SHAPE_HEAD.unpack_from(hook.shape)[1] & HookFlag.JOINS
+
+
+def test_actions_are_told_to_the_program() -> None:
+    hook = compiled(place(Selector(actions=(Action("Override", error=-1), Action("Sigkill")))))
+    assert SHAPE_HEAD.unpack_from(hook.shape)[1] == HookFlag.OVERRIDES | HookFlag.SIGNALS
+
+
+def test_words_grow_with_the_highest_bit() -> None:
+    assert [SHAPE_HEAD.unpack_from(compiled(place(first=bit)).shape)[2] for bit in (0, 63, 64, 255)] == [
+        1,
+        1,
+        2,
+        4,
+    ]
+
+
+def test_more_selectors_than_bits_are_refused_by_policy_and_line() -> None:
+    with pytest.raises(PolicyRefused) as refused:
+        compiled(place(name="greedy", first=256))
+    assert refused.value.problems[0].where == LINE
+    assert "policy greedy: more than 256 selectors" in refused.value.message
+
+
+def test_a_filter_that_cannot_be_is_refused_by_policy_and_line() -> None:
+    with pytest.raises(
+        PolicyRefused, match=r"p\.yaml:7: policy p: SPort does not work on a value of type FILE"
+    ):
+        compiled(place(asks(0, "SPort", "80")))
+
+
+def test_bits_that_do_not_ascend_are_a_mistake_of_the_caller() -> None:
+    placed = Placed(place(Selector(), Selector()).use, 0, (1, 0), 1, 9)
+    with pytest.raises(ValueError, match="ascending"):
+        compiled(placed)
+
+
+def test_ten_thousand_values_are_ten_thousand_entries() -> None:
+    names = [f"/opt/{random.Random(n).getrandbits(64):x}" for n in range(10_000)]
+    hook = compiled(place(asks(0, "Equal", *names)))
+    assert len(hook.maps["strings_24"]) == 10_000
+    assert hook.sizes["strings_24"] == 16_384
