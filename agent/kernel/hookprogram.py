@@ -34,7 +34,7 @@ SHAPE = ".rodata.shape"
 _STATISTICS, _TRACE = 4, 1
 """BPF_LOG_STATS and BPF_LOG_LEVEL1 of linux/bpf_verifier.h."""
 _SHORT_LOG, _LONG_LOG = 1 << 16, 1 << 24
-_COUNTS = struct.Struct("=10Q")
+_COUNTS = struct.Struct("=11Q")
 """struct selector_count of kprobes/include/policy.h."""
 
 

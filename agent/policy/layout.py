@@ -104,6 +104,8 @@ class HookFlag(IntFlag):
     KEEPS = 1 << 10
     COMPAT = 1 << 11
     TRACKS_SOCKETS = 1 << 12
+    ENFORCES = 1 << 13
+    KEEPS_TEXTS = 1 << 14
 
 
 class ActionFlag(IntFlag):
@@ -121,6 +123,7 @@ class ActionFlag(IntFlag):
     RATE_LIMIT = 1 << 9
     RATE_BY_PROCESS = 1 << 10
     RATE_GLOBAL = 1 << 11
+    ENFORCE = 1 << 12
 
 
 class FilterShape(NamedTuple):

@@ -21,6 +21,7 @@ COUNTERS = (
     "monitored_override",
     "monitored_notify",
     "lost",
+    "missed",
 )
 """struct selector_count of kprobes/include/policy.h."""
 

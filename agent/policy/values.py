@@ -131,6 +131,8 @@ class HookUse:
     uses with the same values: `entry` judges and acts, and keeps raw values and selectors in `calls`
     (HOOK_KEEPS); `return` takes them from there, judges matchReturnArgs and sends (HOOK_JOINS). `enforcer`:
     carries out what NotifyEnforcer left for this task; no selectors, nothing is sent."""
+    signals_at_once: bool = False
+    """NotifyEnforcer's signal is sent by this hook: calls of its enforcer cannot be overridden here."""
     survives_restart: bool = True
     """Whether this kernel can pin a link of this kind."""
     notes: tuple[str, ...] = ()

@@ -184,6 +184,8 @@ enum hook_flags {
 	HOOK_KEEPS = 1 << 10,    /* at entry: values and verdict are kept in `calls` for the return */
 	HOOK_COMPAT = 1 << 11,   /* the system call's arguments are those of the 32-bit ABI */
 	HOOK_TRACKS_SOCKETS = 1 << 12,
+	HOOK_ENFORCES = 1 << 13,    /* leaves word for enforcers, or is one */
+	HOOK_KEEPS_TEXTS = 1 << 14, /* strings in user memory are kept from entry to return */
 };
 
 /* Constant at load (.rodata.shape): the verifier folds it, so a program holds only what its policies use. A change of
@@ -291,6 +293,7 @@ enum action_flags {
 	ACTION_RATE_LIMIT = 1 << 9,
 	ACTION_RATE_BY_PROCESS = 1 << 10, /* else by thread */
 	ACTION_RATE_GLOBAL = 1 << 11,
+	ACTION_ENFORCE = 1 << 12, /* an enforcer's call: what was left for this thread is done now, nothing else */
 	/* set in events only */
 	ACTION_MONITORED = 1 << 16, /* what it would have done was not done */
 	ACTION_PROTECTED = 1 << 17, /* not done: a protected process */
@@ -317,7 +320,8 @@ struct selector {
 struct selector_count {
 	u64 matched, posted, suppressed, signalled, overridden, notified;
 	u64 monitored_signal, monitored_override, monitored_notify;
-	u64 lost; /* events that found no room */
+	u64 lost;   /* events that found no room */
+	u64 missed; /* notifications that no enforcer carried out */
 };
 
 /* Process classes with a fixed meaning. */
