@@ -18,7 +18,7 @@ SHARED(policies, BPF_MAP_TYPE_ARRAY, POLICY_SLOTS, u32, struct policy_state);
 SHARED(calls, BPF_MAP_TYPE_LRU_HASH, 1024, struct call_key, struct call);
 SHARED(rate_limits, BPF_MAP_TYPE_LRU_HASH, 1024, struct rate_key, struct rate);
 SHARED(sockets, BPF_MAP_TYPE_LRU_HASH, 1024, u64, struct owner);
-SHARED(enforcements, BPF_MAP_TYPE_LRU_HASH, 1024, u64, struct enforcement);
+SHARED(enforcements, BPF_MAP_TYPE_LRU_HASH, 1024, struct enforcement_key, struct enforcement);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_STACK_TRACE);

@@ -25,16 +25,17 @@ FULL = {
 }
 """Entries once a policy needs them; `calls` are running at one time, `sockets` and `rate_limits` forget the
 oldest."""
-READ_BY_ALL = ("sockets", "enforcements")
+READ_BY_ALL = ("sockets",)
 """Programs of policies that ask for nothing look into these, so a new one has to reach all programs."""
 _FLAGS = {
     "calls": 1 << 9 | 1 << 10,
     "rate_limits": 1 << 6,
     "sockets": 1 << 12,
+    "enforcements": 1 << 13,
     "stacks": 1 << 4 | 1 << 5,
 }
-"""enum hook_flags of kprobes/include/policy.h: JOINS, KEEPS, RATE_LIMITS, TRACKS_SOCKETS, KERNEL_STACK,
-USER_STACK."""
+"""enum hook_flags of kprobes/include/policy.h: JOINS, KEEPS, RATE_LIMITS, TRACKS_SOCKETS, ENFORCES,
+KERNEL_STACK, USER_STACK."""
 _ZERO = struct.pack("=I", 0)
 
 

@@ -162,7 +162,7 @@ def choose(
         phase = phase_of(key, each.use)
         for selector, bit in zip(each.selectors, each.bits, strict=True):
             later = sum(1 << other for other in each.bits if other > bit)
-            deeds = deeds_of(each.use.hook, selector, phase)
+            deeds = deeds_of(each.use.hook, selector, phase, signals_at_once=each.use.signals_at_once)
             try:
                 constraints = list(Conditions(each.use, bit, positions, facts, phase).of(selector))
                 number = class_of(each, selector, classes)

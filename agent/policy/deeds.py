@@ -36,6 +36,9 @@ HOOK_FLAGS = {
     ActionFlag.RATE_LIMIT: HookFlag.RATE_LIMITS,
     ActionFlag.TRACK_SOCK: HookFlag.TRACKS_SOCKETS,
     ActionFlag.UNTRACK_SOCK: HookFlag.TRACKS_SOCKETS,
+    ActionFlag.NOTIFY_ENFORCER: HookFlag.ENFORCES,
+    ActionFlag.CLEANUP_ENFORCER: HookFlag.ENFORCES,
+    ActionFlag.ENFORCE: HookFlag.ENFORCES | HookFlag.OVERRIDES | HookFlag.SIGNALS,
 }
 """What a program needs for its selectors' actions."""
 
@@ -79,6 +82,10 @@ class Deeds:
         )
 
 
+ENFORCER = Deeds(ActionFlag.ENFORCE)
+"""Of the enforcer's calls: what was left for the thread is done, nothing is posted."""
+
+
 def actions_in(hook: Hook, selector: Selector, phase: Phase) -> Sequence[Action]:
     """Actions that are due in a phase. What matchActions enforces has happened at the entry already."""
     if phase is Phase.RETURN:
@@ -94,11 +101,16 @@ def returned(hook: Hook) -> tuple[Action, ...]:
     return (Action(hook.return_action, sock=-1),) if hook.return_action else ()
 
 
-def deeds_of(hook: Hook, selector: Selector, phase: Phase) -> Deeds:
-    """What a selector does in a phase."""
+def deeds_of(hook: Hook, selector: Selector, phase: Phase, *, signals_at_once: bool = False) -> Deeds:
+    """What a selector does in a phase. `signals_at_once`: the signal of NotifyEnforcer is not left to the
+    enforcer."""
+    if hook.kind == "enforcer":
+        return ENFORCER
     deeds = Deeds()
     for action in actions_in(hook, selector, phase):
         deeds = deeds.with_action(action)
+    if signals_at_once and deeds.signal and deeds.flags & ActionFlag.NOTIFY_ENFORCER:
+        deeds = replace(deeds, flags=deeds.flags | ActionFlag.SIGNAL)
     if phase is Phase.ENTRY:
         waits = ActionFlag.POST | ActionFlag.RATE_LIMIT
         deeds = replace(deeds, flags=deeds.flags & ~waits)

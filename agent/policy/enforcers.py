@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from agent.kernel.view import KernelView
 from agent.policy.calls import ABIS
@@ -30,6 +31,18 @@ def plan_enforcers(policy: Policy, view: KernelView, report: Report) -> list[Hoo
                     "add spec.enforcers with their calls",
                 )
     return uses
+
+
+def with_signals(
+    policy: Policy, view: KernelView, uses: Sequence[HookUse], enforcing: Sequence[HookUse]
+) -> list[HookUse]:
+    """The uses of a policy's hooks; those that notify send their signals themselves where some call of the
+    enforcer is not among `enforcing`."""
+    wanted = {function for call in policy.enforcer_calls for function in _functions(call, view)}
+    if wanted and wanted <= {use.key.target for use in enforcing}:
+        return list(uses)
+    hooks = [hook for hook, _action in _notifying(policy)]
+    return [replace(use, signals_at_once=use.hook in hooks) for use in uses]
 
 
 def _notifying(policy: Policy) -> Iterator[tuple[Hook, Action]]:

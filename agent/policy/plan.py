@@ -9,7 +9,7 @@ from collections.abc import Callable
 from agent.kernel.view import KernelView
 from agent.policy.calls import plan_system_call
 from agent.policy.drafts import SIGNALLING, Draft
-from agent.policy.enforcers import plan_enforcers
+from agent.policy.enforcers import plan_enforcers, with_signals
 from agent.policy.functions import plan_function, plan_lsm
 from agent.policy.model import Hook, Policy
 from agent.policy.overrides import find_override_alternative
@@ -37,7 +37,8 @@ def plan_policy(policy: Policy, kernel: KernelView) -> Plan:
     for position, hook in enumerate(policy.hooks):
         draft = Draft(policy, position, hook, kernel, report, missing)
         uses += _plan_hook(draft)
-    uses += plan_enforcers(policy, kernel, report)
+    enforcing = plan_enforcers(policy, kernel, report)
+    uses = [*with_signals(policy, kernel, uses, enforcing), *enforcing]
     if not uses and not report.errors:
         report.warn(policy.where, f"{policy.key}: nothing of this policy exists on this kernel")
     return Plan(policy.key, tuple(uses), tuple(report.problems()), tuple(missing))

@@ -5,7 +5,8 @@
 #include "judge.h"
 
 #define MINUTE_NS 60000000000ULL
-#define RATE_BYTES 40 /* of each value, as Tetragon's rate limit compares them */
+#define RATE_BYTES 40                    /* of each value, as Tetragon's rate limit compares them */
+#define ENFORCE_WITHIN_NS 10000000000ULL /* the call that word is left for is the thread's next, so it comes soon */
 #define ACTIONS_DONE (ACTION_SIGNAL | ACTION_OVERRIDE | ACTION_NOTIFY_ENFORCER)
 #define ACTIONS_SEEN (ACTION_POST | ACTIONS_DONE)
 
@@ -68,6 +69,12 @@ inline_always bool is_protected(struct selector *selector, struct process *proce
 	return tgid == 1 || (process && process->policy_set[0] >> CLASS_PROTECTED & 1);
 }
 
+/* Itself, or by its enforcer. */
+inline_always bool sends_signal(struct selector *selector)
+{
+	return selector->signal && selector->actions & (ACTION_SIGNAL | ACTION_NOTIFY_ENFORCER);
+}
+
 inline_always u32 allowed_actions(struct selector *selector, struct policy_state *policy, struct selector_count *counts,
 				  struct process *process)
 {
@@ -78,7 +85,7 @@ inline_always u32 allowed_actions(struct selector *selector, struct policy_state
 	if (policy->mode == MODE_ENFORCE) {
 		if (is_protected(selector, process))
 			return (actions & ~ACTIONS_DONE) | ACTION_PROTECTED;
-		if (!(actions & ACTION_SIGNAL) || within_budget(policy))
+		if (!sends_signal(selector) || within_budget(policy))
 			return actions;
 		actions |= ACTION_BUDGET;
 	}
@@ -91,13 +98,51 @@ inline_always u32 allowed_actions(struct selector *selector, struct policy_state
 	return (actions & ~ACTIONS_DONE) | ACTION_MONITORED;
 }
 
-inline_always void notify_enforcer(struct selector *selector)
+/* Leaves word for the enforcer, or takes it back. What nobody has fetched by now is missed. */
+inline_always void notify_enforcer(struct selector *selector, struct selector_count *counts, u32 actions)
 {
-	u64 thread = bpf_get_current_pid_tgid();
-	struct enforcement what = {
-		.error = selector->error, .signal = selector->signal, .set_ns = bpf_ktime_get_boot_ns()};
+	struct enforcement_key key = {.thread = bpf_get_current_pid_tgid(), .slot = selector->slot};
+	struct enforcement what = {.error = selector->error, .set_ns = bpf_ktime_get_boot_ns()};
 
-	bpf_map_update_elem(&enforcements, &thread, &what, BPF_ANY);
+	if (!(actions & ACTION_NOTIFY_ENFORCER)) {
+		bpf_map_delete_elem(&enforcements, &key);
+		return;
+	}
+	if (!(actions & ACTION_SIGNAL))
+		what.signal = selector->signal;
+	if (bpf_map_lookup_elem(&enforcements, &key))
+		add(&counts->missed, 1);
+	if (bpf_map_update_elem(&enforcements, &key, &what, BPF_ANY))
+		add(&counts->missed, 1);
+	else
+		add(&counts->notified, 1);
+}
+
+/* The enforcer: does to this call what its policy's hook has left for the thread. */
+inline_always void enforce(struct verdict *verdict, struct selector *selector, struct policy_state *policy,
+			   struct selector_count *counts)
+{
+	struct enforcement_key key = {.thread = bpf_get_current_pid_tgid(), .slot = selector->slot};
+	struct enforcement *left = bpf_map_lookup_elem(&enforcements, &key), what;
+
+	if (!left)
+		return;
+	what = *left;
+	bpf_map_delete_elem(&enforcements, &key);
+	add(&counts->matched, 1);
+	if (policy->mode != MODE_ENFORCE || bpf_ktime_get_boot_ns() - what.set_ns > ENFORCE_WITHIN_NS) {
+		add(&counts->missed, 1);
+		return;
+	}
+	if (what.signal) {
+		bpf_send_signal(what.signal);
+		add(&counts->signalled, 1);
+	}
+	if (what.error) {
+		if (!verdict->error)
+			verdict->error = what.error;
+		add(&counts->overridden, 1);
+	}
 }
 
 inline_always void track_socket(struct hook_scratch *scratch, struct selector *selector, u32 actions,
@@ -127,6 +172,10 @@ inline_always void act(u32 slot, struct verdict *verdict, struct hook_scratch *s
 	barrier_value(at);
 	if (!counts)
 		return;
+	if (shape.flags & HOOK_ENFORCES && selector->actions & ACTION_ENFORCE) {
+		enforce(verdict, selector, policy, counts);
+		return;
+	}
 	add(&counts->matched, 1);
 	actions = allowed_actions(selector, policy, counts, process);
 	if (actions & ACTION_SIGNAL && shape.flags & HOOK_SIGNALS) {
@@ -139,10 +188,8 @@ inline_always void act(u32 slot, struct verdict *verdict, struct hook_scratch *s
 			verdict->error = selector->error;
 		add(&counts->overridden, 1);
 	}
-	if (actions & ACTION_NOTIFY_ENFORCER) {
-		notify_enforcer(selector);
-		add(&counts->notified, 1);
-	}
+	if (shape.flags & HOOK_ENFORCES && actions & (ACTION_NOTIFY_ENFORCER | ACTION_CLEANUP_ENFORCER))
+		notify_enforcer(selector, counts, actions);
 	if (actions & (ACTION_TRACK_SOCK | ACTION_UNTRACK_SOCK) && shape.flags & HOOK_TRACKS_SOCKETS)
 		track_socket(scratch, selector, actions, process);
 	verdict->actions |= actions;

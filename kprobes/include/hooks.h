@@ -22,7 +22,7 @@ SHARED_MAP(policies, BPF_MAP_TYPE_ARRAY, POLICY_SLOTS, u32, struct policy_state)
 SHARED_MAP(calls, BPF_MAP_TYPE_LRU_HASH, 1024, struct call_key, struct call);
 SHARED_MAP(rate_limits, BPF_MAP_TYPE_LRU_HASH, 1024, struct rate_key, struct rate);
 SHARED_MAP(sockets, BPF_MAP_TYPE_LRU_HASH, 1024, u64, struct owner);
-SHARED_MAP(enforcements, BPF_MAP_TYPE_LRU_HASH, 1024, u64, struct enforcement);
+SHARED_MAP(enforcements, BPF_MAP_TYPE_LRU_HASH, 1024, struct enforcement_key, struct enforcement);
 
 extern struct {
 	__uint(type, BPF_MAP_TYPE_STACK_TRACE);

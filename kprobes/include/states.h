@@ -55,9 +55,15 @@ struct owner {
 	u64 reserved;
 };
 
+/* What a policy's hook left for its enforcer to do to a thread's call. */
+struct enforcement_key {
+	u64 thread; /* tgid << 32 | tid */
+	u32 slot;   /* of the policy */
+	u32 reserved;
+};
 struct enforcement {
 	int error;
-	u32 signal;
+	u32 signal; /* 0: none, or sent already */
 	u64 set_ns;
 };
 

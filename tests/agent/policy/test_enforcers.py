@@ -58,3 +58,9 @@ def test_a_call_that_does_not_exist_is_told() -> None:
 
 def test_word_that_nobody_hears_is_an_error() -> None:
     assert "no enforcers are given" in texts(notifying(ALL))
+
+
+def test_who_notifies_signals_where_some_call_cannot_be_overridden() -> None:
+    hooks = [use for use in notifying(ONLY_RAW, "sys_dup", signal=9).uses if use.part != "enforcer"]
+    assert [use.signals_at_once for use in hooks] == [True]
+    assert not any(use.signals_at_once for use in notifying(ALL, "sys_dup", signal=9).uses)
