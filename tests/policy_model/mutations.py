@@ -70,8 +70,8 @@ def posting_is_not_suppressed(patch):
     of = compile.deeds_of
     always = deeds.ActionFlag.POST
 
-    def deeds_of(*args):
-        found = of(*args)
+    def deeds_of(*args, **more):
+        found = of(*args, **more)
         return replace(found, flags=found.flags | always)
 
     patch.setattr(compile, "deeds_of", deeds_of)
