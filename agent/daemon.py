@@ -54,6 +54,7 @@ TICK_S = 1.0
 NAP_S = 0.005
 """Pause after a drain, in seconds: at most 200 wake-ups a second, and a lone event still arrives at once
 because the kernel wakes an idle reader immediately."""
+_BATCHES_MOST = 64
 _SWEEP_S = 10.0
 _CLOCK_STEP_NS = 500_000_000
 
@@ -252,17 +253,18 @@ class Daemon:
                             os.read(fd, 64)
                     elif fd != self.sensor.ring.fileno() and self._api:
                         self._guarded("api", self._api.handle, fd)
-                if self._guarded("pipeline", self.drain):
+                if self._guarded("pipeline", self.drain, _BATCHES_MOST, next_tick):
                     time.sleep(NAP_S)
         return self._stop_reason
 
-    def drain(self, batches_most: int = 64) -> int:
-        """Reads what waits in the ring, in bounded batches; returns the number of records."""
+    def drain(self, batches_most: int = _BATCHES_MOST, until_s: float = float("inf")) -> int:
+        """Reads what waits in the ring, in bounded batches, until a moment of the monotonic clock: a tick does
+        not wait for a flood. Returns the number of records."""
         total = 0
         for _ in range(batches_most):
             count = self._drain_batch()
             total += count
-            if count < BATCH_RECORDS:
+            if count < BATCH_RECORDS or time.monotonic() >= until_s:
                 break
         return total
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -170,6 +171,11 @@ def test_who_executes_during_the_start_is_told_once_by_its_own_record(
 def test_one_drain_is_bounded(daemon: Any, kernel: Kernel) -> None:
     kernel.batches = [[b"1"] * 512] * 100
     assert daemon.drain(batches_most=3) == 3 * 512
+
+
+def test_a_tick_does_not_wait_for_a_flood(daemon: Any, kernel: Kernel) -> None:
+    kernel.batches = [[b"1"] * 512] * 100
+    assert daemon.drain(until_s=time.monotonic()) == 512
 
 
 def test_losses_stand_behind_the_events_before_them(daemon: Any, kernel: Kernel, log: Log) -> None:
