@@ -31,7 +31,7 @@ class Station:
         """Loads the case's policy; its record. A policy that is refused is a failure."""
         (self.shelf / f"{case.policy}.yaml").write_text(case.document(place))
         record = self._await(case.policy)
-        assert record["action"] == "added", record
+        assert record["action"] == "added", record.get("error")
         return record
 
     def unload(self, case: Case) -> None:
