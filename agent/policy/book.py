@@ -39,6 +39,10 @@ class HookFacts:
 class HookBook(Protocol):
     """What is asked of who loads policies."""
 
+    @property
+    def stacks(self) -> Stacks | None:
+        """By whom ids of stack traces are read; None when nobody does."""
+
     def describe(self, hook: int, selector: int, since: int) -> HookFacts | None:
         """Facts of a hook's selector that counts from the epoch `since`; None when nothing is known of it."""
 
@@ -53,6 +57,8 @@ class Frame(NamedTuple):
     """Kernel module, or the file that is mapped there; empty for the kernel itself."""
     address: int = 0
     """0: not to be shown."""
+    build_id: str = ""
+    """Of the file that is mapped there, where no symbol is known."""
 
 
 class Stacks(Protocol):
@@ -68,7 +74,8 @@ class Stacks(Protocol):
 class PolicyBook:
     """A HookBook as a dictionary."""
 
-    def __init__(self) -> None:
+    def __init__(self, stacks: Stacks | None = None) -> None:
+        self.stacks = stacks
         self._facts: dict[tuple[int, int, int], HookFacts] = {}
 
     def note(self, hook: int, selector: int, since: int, facts: HookFacts) -> None:

@@ -13,6 +13,7 @@ from orjson import dumps
 
 from agent.decode.content import SENT_SOCK, SOCK, SOCKET
 from agent.events import HookEvent, HookMatch
+from agent.kernel.stacks import NO_ROOM
 from agent.log.encode import Encoder, ProcessLike
 from agent.log.records import Line
 from agent.policy.arguments import Row, row_of
@@ -79,7 +80,7 @@ class HookEncoder:
         self._encoder = encoder
         self._book = book
         self._redact = redact
-        self._stacks = stacks
+        self._stacks = stacks or book.stacks
         self._forms: dict[tuple[int, int, int], HookForm] = {}
         self._known: dict[str, dict[bytes, str]] = {}
 
@@ -135,7 +136,7 @@ class HookEncoder:
         if returned is not None and returned.index in values:
             body += f',"return":{returned.json(values[returned.index], notes)}'
         if match.actions & _STACKS and self._stacks is not None and form.kind == "process_kprobe":
-            body += form.action + self._traces(event, match, self._stacks, form.after_args)
+            body += form.action + self._traces(event, match, self._stacks, form.after_args, notes)
         else:
             body += form.action + form.after_args
         if form.data:
@@ -168,14 +169,15 @@ class HookEncoder:
         form.last = (process, tid, state, around)
         return around
 
-    def _traces(self, event: HookEvent, match: HookMatch, stacks: Stacks, between: str) -> str:
-        text = ""
-        if match.actions & ACTION_KERNEL_STACK and event.kernel_stack >= 0:
-            text += _trace("kernel_stack_trace", stacks.kernel(event.kernel_stack))
-        text += between
-        if match.actions & ACTION_USER_STACK and event.user_stack >= 0:
-            text += _trace("user_stack_trace", stacks.user(event.user_stack, event.head.tgid))
-        return text
+    def _traces(self, event: HookEvent, match: HookMatch, stacks: Stacks, between: str, notes: Notes) -> str:
+        kernel, user = "", ""
+        if match.actions & ACTION_KERNEL_STACK:
+            frames = stacks.kernel(event.kernel_stack) if event.kernel_stack >= 0 else []
+            kernel = _trace("kernel_stack_trace", frames, event.kernel_stack, notes)
+        if match.actions & ACTION_USER_STACK:
+            frames = stacks.user(event.user_stack, event.head.tgid) if event.user_stack >= 0 else []
+            user = _trace("user_stack_trace", frames, event.user_stack, notes)
+        return kernel + between + user
 
     def _make_form(self, facts: HookFacts) -> HookForm:
         form = HookForm(facts)
@@ -251,8 +253,14 @@ def _policy(facts: HookFacts) -> dict[str, Any]:
     return content
 
 
-def _trace(name: str, frames: list[Frame]) -> str:
-    """A stack trace; addresses only where they may be shown."""
+def _trace(name: str, frames: list[Frame], stack: int, notes: Notes) -> str:
+    """A stack trace; addresses only where they may be shown. Noted are build ids, and a stack that could not
+    be kept or read; a thread without one (`stack` is -EFAULT) has none to lose."""
+    for frame in frames:
+        if frame.build_id:
+            notes.setdefault("build_ids", {})[frame.module] = frame.build_id
+    if not frames and (stack >= 0 or stack == NO_ROOM):
+        notes.setdefault("truncated", []).append(name)
     entries = [
         {
             key: value

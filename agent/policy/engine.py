@@ -11,6 +11,7 @@ from pathlib import Path
 from agent.kernel.classifier import Classifier
 from agent.kernel.hooks import HookSet, HookState
 from agent.kernel.sharedmaps import FROM_SENSOR, SharedMaps
+from agent.kernel.stacks import StackMap
 from agent.kernel.view import KernelView
 from agent.policy.book import PolicyBook
 from agent.policy.budgets import BudgetedSlots
@@ -18,6 +19,7 @@ from agent.policy.manager import KILL_BUDGET, HookCompiler, Policies
 from agent.policy.model import Policy
 from agent.policy.parse import parse_policies
 from agent.policy.plan import plan_policy
+from agent.policy.stacktraces import StackTraces
 from agent.policy.status import PolicyStatus
 from agent.policy.switch import Switch
 from agent.policy.trial import kernel_facts
@@ -39,7 +41,8 @@ class Engine:
         self._used_s = 0.0
         self.shared = SharedMaps({name: sensor[name] for name in FROM_SENSOR})
         self.hooks = HookSet(self.shared, pin_dir)
-        self.book = PolicyBook()
+        self._stacks = StackTraces(StackMap(lambda: self.shared.map("stacks")))
+        self.book = PolicyBook(self._stacks)
         facts = kernel_facts(self._kernel())
         self.classifier = Classifier(self.shared, has_atomics=facts.has_atomics, has_cast=facts.has_cast)
         compiler = HookCompiler(facts, lambda table: self.classifier.publish(table.compile()))
@@ -57,6 +60,7 @@ class Engine:
 
     def rest(self, *, at_once: bool = False) -> None:
         """To be called now and then: gives back what only changes need."""
+        self._stacks.rest()
         if self._view and (at_once or time.monotonic() - self._used_s > VIEW_S):
             self._view.close()
             self._view = None
