@@ -44,6 +44,7 @@ BY_KEY(postfixes, BPF_MAP_TYPE_LPM_TRIE, struct postfix_key);
 
 #include "include/judge.h"
 #include "include/act.h"
+#include "include/backing.h"
 
 enum way { WAY_TYPED, WAY_REGISTERS, WAY_RECORD, WAY_PLAIN, WAY_SYSCALL };
 /* TYPED: fentry, fexit, fmod_ret, lsm, tp_btf: words with kernel types. REGISTERS: kprobes. RECORD: tracepoints.
@@ -427,6 +428,18 @@ inline_always int examine(void *ctx, u64 *words, enum way way)
 	return error;
 }
 
+/* Whether the call is about a file that another file system has opened for itself. */
+inline_always bool is_repeated(void *ctx, enum way way)
+{
+#pragma unroll
+	for (u32 n = 0; n < HOOK_VALUES; n++)
+		if (n < shape.values && shape.value[n].type == VALUE_FILE && shape.value[n].source == SOURCE_ARGUMENT &&
+		    !shape.value[n].steps)
+			if (is_backing_file(raw_value(ctx, n, way)))
+				return true;
+	return false;
+}
+
 inline_always int on_hook(void *ctx, enum way way)
 {
 	struct tables *tables = hook_tables();
@@ -445,6 +458,8 @@ inline_always int on_hook(void *ctx, enum way way)
 	if (way != WAY_RECORD && !pass_path(ctx, words, &tables->path[0], 0, way))
 		return 0;
 	if (way != WAY_RECORD && !pass_path(ctx, words, &tables->path[1], 1, way))
+		return 0;
+	if (way != WAY_RECORD && is_repeated(ctx, way))
 		return 0;
 	return examine(ctx, words, way);
 }
