@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A TracingPolicy as its author meant it: names and operators normalised, lists and macros expanded, every part
-with the line it came from. Made by agent.policy.parse, read by plan and compile.
+"""A TracingPolicy as its author meant it: names and operators normalised, lists and macros expanded, every
+part with the line it came from. Made by agent.policy.parse, read by plan and compile.
 
 Semantics: Tetragon's TracingPolicy (cilium.io/v1alpha1).
 """
@@ -60,16 +60,16 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class ArgumentFilter:
-    """One entry of matchArgs, matchData or matchReturnArgs. Its values are alternatives; a Not operator asks that
-    none holds."""
+    """One entry of matchArgs, matchData or matchReturnArgs. Its values are alternatives; a Not operator asks
+    that none holds."""
 
     argument: int
     """Position in Hook.arguments (matchArgs), Hook.data (matchData) or 0 for the return value."""
     operator: str
-    """Canonical: Equal, NotEqual, Prefix, NotPrefix, Postfix, NotPostfix, GT, LT, Mask, SPort, NotSPort, SPortPriv,
-    NotSPortPriv, DPort, NotDPort, DPortPriv, NotDPortPriv, SAddr, NotSAddr, DAddr, NotDAddr, Protocol, Family,
-    State, InMap, NotInMap, CapabilitiesGained, InRange, NotInRange, SubString, SubStringIgnCase, Regex, NotRegex,
-    FileType, NotFileType."""
+    """Canonical: Equal, NotEqual, Prefix, NotPrefix, Postfix, NotPostfix, GT, LT, Mask, SPort, NotSPort,
+    SPortPriv, NotSPortPriv, DPort, NotDPort, DPortPriv, NotDPortPriv, SAddr, NotSAddr, DAddr, NotDAddr,
+    Protocol, Family, State, InMap, NotInMap, CapabilitiesGained, InRange, NotInRange, SubString,
+    SubStringIgnCase, Regex, NotRegex, FileType, NotFileType."""
     values: tuple[str, ...]
     """As written, lists expanded (`list:x` is gone)."""
     other: int | None = None
@@ -105,8 +105,8 @@ class NamespaceFilter:
     """One entry of matchNamespaces (with values) or matchNamespaceChanges (without)."""
 
     namespaces: tuple[str, ...]
-    """Lower-case slots of `enum namespace_slot`: uts ipc mnt pid pid_for_children net time time_for_children cgroup
-    user. matchNamespaces has exactly one."""
+    """Lower-case slots of `enum namespace_slot`: uts ipc mnt pid pid_for_children net time time_for_children
+    cgroup user. matchNamespaces has exactly one."""
     is_in: bool
     values: tuple[str, ...] = ()
     """Inode numbers, or `host_ns`."""
@@ -122,8 +122,8 @@ class CapabilityFilter:
     is_in: bool
     mask: int
     in_namespace: bool = False
-    """isNamespaceCapability: capabilities in the process's own user namespace count; else only those of processes in
-    the host's user namespace."""
+    """isNamespaceCapability: capabilities in the process's own user namespace count; else only those of
+    processes in the host's user namespace."""
     where: Where = field(default=Where("", 0, ""), compare=False)
 
 
@@ -150,7 +150,8 @@ class LabelSelector:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Which containers and hosts: podSelector, containerSelector, hostSelector, namespace of a namespaced policy."""
+    """Which containers and hosts: podSelector, containerSelector, hostSelector, namespace of a namespaced
+    policy."""
 
     pod: LabelSelector | None = None
     container: LabelSelector | None = None
@@ -164,7 +165,8 @@ class Action:
     """One entry of matchActions or matchReturnActions."""
 
     name: str
-    """Post, NoPost, Sigkill, Signal, Override, NotifyEnforcer, CleanupEnforcerNotification, TrackSock, UntrackSock."""
+    """Post, NoPost, Sigkill, Signal, Override, NotifyEnforcer, CleanupEnforcerNotification, TrackSock,
+    UntrackSock."""
     error: int = 0
     """argError, as a negative errno."""
     signal: int = 0
@@ -209,7 +211,8 @@ class Hook:
     kind: str
     """kprobe, fentry, lsm, tracepoint, raw_tracepoint, uprobe, usdt; made by plan: enforcer."""
     target: str
-    """Function (`tcp_connect`, a system call as `sys_openat`), LSM hook (`file_open`), or `subsystem/event`."""
+    """Function (`tcp_connect`, a system call as `sys_openat`), LSM hook (`file_open`), or
+    `subsystem/event`."""
     is_syscall: bool = False
     abi: str = ""
     """System calls: empty for all that this kernel has, `64`, `32` (`i386/sys_dup`)."""
