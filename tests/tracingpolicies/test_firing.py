@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each policy of the library does on this kernel: all of them run in one agent, every case of
+tests/tracingpolicies/cases is played once, then the log is judged."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import pytest
+
+from agent.policy.profiles import library_files
+from tests.e2e.cases import is_part, lacks
+from tests.e2e.support import Agent, Event, identity, pids_of, start_agent
+from tests.tracingpolicies.library import Case, enforced, needs, policies, read_cases
+
+pytestmark = [pytest.mark.root, pytest.mark.kernel]
+ACTIONS = Path(__file__).with_name("act.c")
+
+
+@dataclass
+class Played:
+    """What became of a case."""
+
+    pid: int
+    status: int
+    """Exit status; 128 and more: the signal's number above it."""
+    after: int = 0
+
+
+class Stage:
+    """An agent that runs the whole library, and a shell below which policies are enforced."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.act = root / "act"
+        compiler = [os.environ.get("CC", "cc"), "-O1", "-Wall", "-Werror", "-static", "-o", self.act, ACTIONS]
+        subprocess.run(compiler, check=True)
+        self.shell = subprocess.Popen(["/bin/sh"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._fill(root / "policies")
+        (root / "agent").mkdir()
+        self.agent: Agent = start_agent(root / "agent", (f"policies.dirs={root / 'policies'}",))
+        self.played: dict[str, Played] = {}
+
+    def play(self, cases: list[Case]) -> None:
+        """Runs all, then waits until the log has everything."""
+        for case in cases:
+            if not self.missing(case):
+                self.played[case.name] = self._play(case)
+        marker = subprocess.Popen(["/bin/true"])
+        marker.wait()
+        self.agent.executed(marker.pid)
+
+    def missing(self, case: Case) -> str:
+        """Why a case cannot be played here."""
+        required = [*needs(policies()[case.file]), *case.content.get("REQUIRES", [])]
+        rings = [word for word in required if word.startswith("ring")]
+        return lacks([word for word in required if word not in rings]) or self._no_ring(rings)
+
+    def state(self, policy: str) -> str:
+        """What the agent says of a policy: `enabled`, or what is wrong."""
+        told = [record["tracehound"]["policy"] for record in self.agent.own_records("policy")]
+        mine = [one for one in told if isinstance(one, dict) and one.get("name") == policy]
+        return str(mine[-1]) if mine else "no record"
+
+    def is_loaded(self, policy: str) -> bool:
+        """Whether it was added."""
+        return "'action': 'added'" in self.state(policy)
+
+    def events(self, case: Case) -> list[Event]:
+        """Events of the case's policy, of the processes of the case or of anyone."""
+        pid = self.played[case.name].pid
+        anyone = case.content.get("BY") == "anyone"
+        mine = (record for record in self.agent.records if _policy_of(record) == case.policy)
+        return [record for record in mine if anyone or pid in _family(record)]
+
+    def names(self, case: Case) -> dict[str, str]:
+        """What `$NAME` stands for."""
+        return {"ACT": str(self.act), "DIR": str(self._place(case))}
+
+    def close(self) -> None:
+        """Ends both."""
+        cast("IO[str]", self.shell.stdin).close()
+        cast("IO[str]", self.shell.stdout).close()
+        self.shell.wait(60)
+        if self.agent.is_running:
+            self.agent.stop()
+
+    def _fill(self, shelf: Path) -> None:
+        shelf.mkdir()
+        wanted = {case.file for case in read_cases() if case.is_enforced}
+        for file in library_files():
+            (shelf / file.name).write_text(file.read_text())
+            if file.stem in wanted:
+                (shelf / f"{file.stem}-enforced.yaml").write_text(enforced(file, self.shell.pid))
+
+    def _play(self, case: Case) -> Played:
+        place = self._place(case)
+        place.mkdir()
+        names = self.names(case)
+        if before := case.filled("BEFORE", names):
+            subprocess.run(["/bin/sh", "-ec", before], cwd=place, check=True, timeout=60)
+        run = case.filled("RUN", names)
+        played = self._guarded(run, place) if case.is_enforced else _free(run, place)
+        if after := case.filled("AFTER", names):
+            played.after = subprocess.run(["/bin/sh", "-c", after], cwd=place, timeout=60).returncode
+        return played
+
+    def _guarded(self, command: str, place: Path) -> Played:
+        """Below the shell whose descendants policies are enforced on."""
+        line = f"cd {place}; /bin/sh -c {shlex.quote(command)} >out 2>&1 </dev/null & wait $!; echo $! $?\n"
+        stdin = cast("IO[str]", self.shell.stdin)
+        stdin.write(line)
+        stdin.flush()
+        pid, status = cast("IO[str]", self.shell.stdout).readline().split()
+        return Played(int(pid), int(status))
+
+    def _place(self, case: Case) -> Path:
+        return self.root / f"{case.file}-{case.number}"
+
+    def _no_ring(self, wanted: list[str]) -> str:
+        """Why this kernel does not do through io_uring what a case wants (`ring unlink`)."""
+        for _, _, call in (word.partition(" ") for word in wanted):
+            arguments = {"unlink": ["/none/none"], "rename": ["/none/none", "/none/none"]}
+            probe = ["ring-" + call, *arguments[call]] if call in arguments else ["ring"]
+            done = subprocess.run([self.act, *probe], capture_output=True)
+            if done.returncode not in (0, errno.ENOENT):
+                return f"this kernel has no io_uring for {call}: {os.strerror(done.returncode)}"
+        return ""
+
+
+def _free(command: str, place: Path) -> Played:
+    with (place / "out").open("wb") as out:
+        done = subprocess.Popen(
+            ["/bin/sh", "-c", command], cwd=place, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+        )
+        status = done.wait(60)
+    return Played(done.pid, status if status >= 0 else 128 - status)
+
+
+def _policy_of(record: Event) -> str:
+    body: Any = next(iter(record.values()))
+    return str(body.get("policy_name", "")) if isinstance(body, dict) else ""
+
+
+def _family(record: Event) -> list[int]:
+    """Pids of the event's process and of its ancestors."""
+    process: Event = next(iter(record.values()))["process"]
+    return [
+        identity(process["exec_id"]).pid,
+        *pids_of([one for one in record["tracehound"]["ancestry"] if one]),
+    ]
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with tempfile.TemporaryDirectory(prefix="library-") as name:
+        Path(name).chmod(0o755)
+        made = Stage(Path(name).resolve())
+        try:
+            made.play(list(read_cases()))
+            yield made
+        finally:
+            made.close()
+
+
+@pytest.mark.parametrize("policy", sorted(policies()))
+def test_policy_is_loaded(policy: str, stage: Stage) -> None:
+    if reason := lacks(needs(policies()[policy])):
+        assert not stage.is_loaded(policy)
+        pytest.skip(reason)
+    assert stage.is_loaded(policy), stage.state(policy)
+
+
+@pytest.mark.parametrize("case", list(read_cases()), ids=lambda case: case.name)
+def test_case(case: Case, stage: Stage) -> None:
+    if reason := stage.missing(case):
+        pytest.skip(reason)
+    played, wanted = stage.played[case.name], case.filled("EXPECT", stage.names(case)) or []
+    found = stage.events(case)
+    missing = [event for event in wanted if not any(is_part(event, one) for one in found)]
+    assert not missing, f"{missing} is not in {found}"
+    assert case.content.get("ANY") or len(found) == len(wanted), found
+    assert played.status == case.content.get("STATUS", 0)
+    assert played.after == 0
+
+
+def test_nothing_is_lost(stage: Stage) -> None:
+    stage.agent.read()
+    assert not stage.agent.losses()
