@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from agent.errors import TracehoundError, UsageError
@@ -137,6 +137,24 @@ class Policies:
             self._add(one, mode)
         return [one.key for one in policies]
 
+    def add_new(self, policies: Sequence[Policy]) -> bool:
+        """Loads policies in one change, so that each hook is compiled and loaded once for all of them: at a
+        start that is what counts. False, and nothing was done, where one is known already or cannot be
+        loaded: then they are added one by one."""
+        entries = [_Entry(policy, self._plan(policy), _mode_of(policy, "")) for policy in policies]
+        fits = all(entry.plan.is_loadable and entry.policy.key not in self._entries for entry in entries)
+        if not fits or len(entries) > len(self._free):
+            return False
+        for entry in entries:
+            entry.slot = self._take_slot()
+        try:
+            self._load_new(entries)
+        except TracehoundError:
+            for entry in entries:
+                self._give_back(entry.slot)
+            return False
+        return True
+
     def delete(self, key: str) -> None:
         """Takes a policy away. Raises UsageError for one that is not there."""
         entry = self._entry(key)
@@ -155,14 +173,17 @@ class Policies:
         """Loads what was disabled, or could not be loaded before. Raises as `add`."""
         entry = self._entry(key)
         if entry.slot < 0:
-            self._load(_Entry(entry.policy, self._plan(entry.policy), entry.mode))
+            self._load(_Entry(entry.policy, self._planned(entry.policy, entry.mode), entry.mode))
 
     def set_mode(self, key: str, mode: str) -> None:
-        """enforce or monitor, at once and on all hooks; what was spent of the budget stays spent."""
+        """enforce or monitor, at once and on all hooks; what was spent of the budget stays spent. Raises
+        PolicyRefused for a policy that monitors only because this kernel cannot enforce it."""
         if mode not in ("enforce", "monitor"):
             raise UsageError(f"mode {mode!r}", "enforce or monitor")
         entry = self._entry(key)
         if entry.slot >= 0:
+            if mode == "enforce" and entry.mode != mode:
+                self._planned(entry.policy, mode)
             self._set_slot(entry.slot, MODES[mode])
         entry.mode = mode
 
@@ -202,15 +223,20 @@ class Policies:
         before = self._entries.get(policy.key)
         entry = _Entry(policy, Plan(policy.key), _mode_of(policy, mode))
         try:
-            entry.plan = self._plan(policy)
-            if not entry.plan.is_loadable:
-                raise PolicyRefused([problem for problem in entry.plan.problems if problem.is_error])
+            entry.plan = self._planned(policy, entry.mode)
             self._load(entry)
         except TracehoundError as error:
             if before is None or before.slot < 0:
                 entry.state, entry.error = State.LOAD_ERROR, error.message
                 self._entries[policy.key] = entry
             raise
+
+    def _planned(self, policy: Policy, mode: str) -> Plan:
+        """How it runs here in this mode: what cannot be enforced can still be monitored."""
+        plan = self._plan(replace(policy, options=replace(policy.options, mode=mode)))
+        if not plan.is_loadable:
+            raise PolicyRefused([problem for problem in plan.problems if problem.is_error])
+        return plan
 
     def _load(self, entry: _Entry) -> None:
         """Puts an entry in the place of the one with its key."""
@@ -228,6 +254,17 @@ class Policies:
         entry.slot, entry.error = slot, ""
         entry.state = State.PARTIALLY_ENABLED if entry.plan.missing else State.ENABLED
         self._entries[entry.policy.key] = entry
+
+    def _load_new(self, entries: Sequence[_Entry]) -> None:
+        """Entries that have their slots, all or none."""
+        for entry in entries:
+            self._set_slot(entry.slot, MODES[entry.mode], fresh=True)
+        coming = [(entry.policy, entry.slot, use) for entry in entries for use in entry.plan.uses]
+        parts = self._switch.change([], coming)
+        for entry in entries:
+            entry.parts = [part for part in parts if part.slot == entry.slot]
+            entry.state = State.PARTIALLY_ENABLED if entry.plan.missing else State.ENABLED
+            self._entries[entry.policy.key] = entry
 
     def _unload(self, entry: _Entry) -> None:
         if entry.slot < 0:

@@ -12,7 +12,7 @@ from agent.errors import KernelRefused
 from agent.kernel.hooks import HookSet
 from agent.kernel.sharedmaps import SharedMaps
 from agent.policy.book import PolicyBook
-from agent.policy.model import Hook, Options, Policy, Selector
+from agent.policy.model import Hook, Options, Policy, Problem, Selector, Where
 from agent.policy.switch import Part, Switch
 from agent.policy.values import HookKey, HookUse, Plan
 from tests.agent.kernel.hooking import SELECTOR, counting_object, shape
@@ -94,8 +94,10 @@ def use(of: Policy, key: HookKey = ENTER) -> HookUse:
 
 
 def plan(of: Policy) -> Plan:
-    """On entry and exit; a policy called `unplanned` cannot be planned."""
+    """On entry and exit; a policy called `unplanned` cannot be planned, `unenforceable` only to monitor."""
     if of.name == "unplanned":
         raise KernelRefused("not here", 1)
+    if of.name == "unenforceable" and of.options.mode != "monitor":
+        return Plan(of.key, problems=(Problem(Where("", 0, ""), "Override is not possible here"),))
     missing = ("sys_none",) if of.name == "partial" else ()
     return Plan(of.key, (use(of, ENTER), use(of, EXIT)), missing=missing)

@@ -11,6 +11,7 @@ import pytest
 
 from agent.errors import KernelRefused, UsageError
 from agent.policy.contents import PolicyRefused
+from agent.policy.layout import HOOK_SELECTORS
 from agent.policy.manager import KILL_BUDGET, Policies
 from agent.policy.model import Policy, Problem, Where
 from agent.policy.status import PolicyStatus, State
@@ -77,6 +78,15 @@ def test_a_mode_changes_alone(run: Running, policies: Policies) -> None:
     assert run.switch.epoch == epoch
     with pytest.raises(UsageError, match="off"):
         policies.set_mode("p", "off")
+
+
+def test_what_cannot_be_enforced_here_is_monitored_and_stays_so(run: Running, policies: Policies) -> None:
+    with pytest.raises(PolicyRefused, match="not possible here"):
+        policies.add("unenforceable")
+    policies.add("unenforceable", mode="monitor")
+    with pytest.raises(PolicyRefused, match="not possible here"):
+        policies.set_mode("unenforceable", "enforce")
+    assert told(run, policies)["unenforceable"].mode == "monitor"
 
 
 def test_a_policy_of_the_same_name_takes_the_place(run: Running, policies: Policies) -> None:
@@ -158,3 +168,21 @@ def test_policies_that_come_and_go_leave_no_slot_and_no_descriptor(run: Running,
         policies.delete("q")
     assert len(os.listdir("/proc/self/fd")) <= len(before)
     assert sorted(policies._free) == slots
+
+
+def test_new_policies_come_in_one_change(run: Running, policies: Policies) -> None:
+    epoch = run.switch.epoch
+    assert policies.add_new([policy("p"), policy("q")])
+    call(3)
+    assert run.switch.epoch == epoch + 1
+    found = told(run, policies)
+    assert [found[name].hooks[0].selectors[0].counts["matched"] for name in "pq"] == [3, 3]
+
+
+def test_new_policies_come_together_or_not_at_all(run: Running, policies: Policies) -> None:
+    policies.add("p")
+    slots = len(policies._free)
+    assert not policies.add_new([policy("q"), policy("p")])
+    assert not policies.add_new([policy("q"), policy("many", selectors=HOOK_SELECTORS)])
+    assert set(told(run, policies)) == {"p"}
+    assert len(policies._free) == slots
