@@ -21,6 +21,8 @@ from agent.policy.values import HookKey
 Record = Callable[[str, Mapping[str, object]], None]
 """Writes an own record: its kind and content."""
 WORKING = (State.ENABLED, State.PARTIALLY_ENABLED)
+TOGETHER = 32
+"""Policies that are loaded in one change, before the ring is read again."""
 BUDGET = "kill budget"
 SHARED = ("sys_enter", "sys_exit")
 """Kinds of which one dispatcher serves all targets."""
@@ -64,10 +66,9 @@ class Desk:
         for key in sorted(before.keys() - self._configured.keys()):
             if key in self._engine.policies:
                 said += self._tried(key, "deleted", self._delete, key, before[key].where.source)
-        for key, policy in self._configured.items():
-            if before.get(key) != policy:
-                said += self._tried(key, "loaded", self._load, policy)
-                self._between()
+        changed = [policy for key, policy in self._configured.items() if before.get(key) != policy]
+        for at in range(0, len(changed), TOGETHER):
+            said += self._load_together(changed[at : at + TOGETHER])
         self._engine.rest(at_once=True)
         return said
 
@@ -184,6 +185,19 @@ class Desk:
             self._changed("refused", policy.key, policy.where.source, error=error.message)
             raise
         self._changed("changed" if known else "added", policy.key, policy.where.source)
+
+    def _load_together(self, policies: list[Policy]) -> list[str]:
+        """In one change where that is possible, else one by one: a bad one does not keep out others."""
+        if len(policies) > 1 and self._engine.policies.add_new(policies):
+            for policy in policies:
+                self._changed("added", policy.key, policy.where.source)
+            self._between()
+            return [f"policy {policy.key} loaded" for policy in policies]
+        said = []
+        for policy in policies:
+            said += self._tried(policy.key, "loaded", self._load, policy)
+            self._between()
+        return said
 
     def _delete(self, key: str, by: str) -> None:
         self._engine.policies.delete(key)
