@@ -7,9 +7,11 @@ from __future__ import annotations
 import errno
 import os
 import shlex
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -22,6 +24,8 @@ from tests.e2e.support import Agent, Event, identity, pids_of, start_agent
 from tests.tracingpolicies.library import Case, enforced, needs, policies, read_cases
 
 pytestmark = [pytest.mark.root, pytest.mark.kernel]
+RELOADS = 5
+"""Minutes to wait for the library to be loaded."""
 ACTIONS = Path(__file__).with_name("act.c")
 
 
@@ -44,9 +48,11 @@ class Stage:
         compiler = [os.environ.get("CC", "cc"), "-O1", "-Wall", "-Werror", "-static", "-o", self.act, ACTIONS]
         subprocess.run(compiler, check=True)
         self.shell = subprocess.Popen(["/bin/sh"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self._fill(root / "policies")
-        (root / "agent").mkdir()
-        self.agent: Agent = start_agent(root / "agent", (f"policies.dirs={root / 'policies'}",))
+        shelf = root / "policies"
+        for place in (shelf, root / "agent"):
+            place.mkdir()
+        self.agent: Agent = start_agent(root / "agent", (f"policies.dirs={shelf}",))
+        self._load(shelf)
         self.played: dict[str, Played] = {}
 
     def play(self, cases: list[Case]) -> None:
@@ -93,13 +99,18 @@ class Stage:
         if self.agent.is_running:
             self.agent.stop()
 
-    def _fill(self, shelf: Path) -> None:
-        shelf.mkdir()
+    def _load(self, shelf: Path) -> None:
+        """By a reload: emulated CPUs take longer for the whole library than a start may take."""
         wanted = {case.file for case in read_cases() if case.is_enforced}
         for file in library_files():
             (shelf / file.name).write_text(file.read_text())
             if file.stem in wanted:
                 (shelf / f"{file.stem}-enforced.yaml").write_text(enforced(file, self.shell.pid))
+        self.agent.process.send_signal(signal.SIGHUP)
+        for _ in range(RELOADS):
+            with suppress(AssertionError):
+                self.agent.wait(lambda: self.agent.own_records("reload"), "no reload")
+                break
 
     def _play(self, case: Case) -> Played:
         place = self._place(case)
