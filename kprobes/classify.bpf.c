@@ -319,6 +319,12 @@ int classify_exec_raw(struct bpf_raw_tracepoint_args *ctx)
 	return classify_exec(TURN_FIRST);
 }
 
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(classify_fork_btf, struct task_struct *maker, struct task_struct *child)
+{
+	return classify_fork(forgotten((u64)maker), forgotten((u64)child));
+}
+
 SEC("raw_tp/sched_process_fork")
 int classify_fork_raw(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -326,10 +332,8 @@ int classify_fork_raw(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /* After the last that can be asked of a task. */
-SEC("raw_tp/sched_process_free")
-int classify_free_raw(struct bpf_raw_tracepoint_args *ctx)
+inline_always int forget_process(u64 task)
 {
-	u64 task = ctx->args[0];
 	u32 tgid = GET(task, struct task_struct, tgid);
 	struct class_state *state = bpf_map_lookup_elem(&class_states, &tgid);
 
@@ -341,6 +345,18 @@ int classify_free_raw(struct bpf_raw_tracepoint_args *ctx)
 		bpf_map_delete_elem(&exec_states, &tgid);
 	}
 	return 0;
+}
+
+SEC("tp_btf/sched_process_free")
+int BPF_PROG(classify_free_btf, struct task_struct *task)
+{
+	return forget_process(forgotten((u64)task));
+}
+
+SEC("raw_tp/sched_process_free")
+int classify_free_raw(struct bpf_raw_tracepoint_args *ctx)
+{
+	return forget_process(ctx->args[0]);
 }
 
 inline_always void renew_followed(struct process *process, u32 tgid)

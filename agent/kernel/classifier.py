@@ -129,17 +129,17 @@ class Classifier:
 
     def _load(self, contents: Contents) -> tuple[BpfObject, tuple[str, ...]]:
         refusal: KernelRefused | None = None
-        for exec_program in ("classify_exec_btf", "classify_exec_raw"):
+        for form in ("btf", "raw"):
             try:
-                return self._load_with(exec_program, contents)
+                return self._load_with(form, contents)
             except KernelRefused as error:
                 refusal = error
         raise refusal or AssertionError("nothing was tried")
 
-    def _load_with(self, exec_program: str, contents: Contents) -> tuple[BpfObject, tuple[str, ...]]:
+    def _load_with(self, form: str, contents: Contents) -> tuple[BpfObject, tuple[str, ...]]:
         facts = self._kernel()
-        programs = [exec_program, "classify_fork_raw", "classify_free_raw"]
-        if facts.preempts_tracepoints and exec_program == "classify_exec_btf":
+        programs = [f"classify_{question}_{form}" for question in ("exec", "fork", "free")]
+        if facts.preempts_tracepoints and form == "btf":
             programs.append("classify_exec_again")
         loading = BpfObject(self._file)
         try:
