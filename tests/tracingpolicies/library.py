@@ -15,8 +15,10 @@ import yaml
 
 from agent.policy.model import Hook, Policy
 from agent.policy.parse import read_policies
-from agent.policy.profiles import library_files
+from agent.policy.profiles import library_files, profile_files
 
+DOCUMENT = Path(__file__).parents[2] / "docs/policies/library.md"
+BEGIN, END = "<!-- made from tracingpolicies/ -->\n", "<!-- end -->\n"
 CASES = Path(__file__).with_name("cases")
 KEYS = {"NAME", "MODE", "BEFORE", "RUN", "STATUS", "EXPECT", "ANY", "AFTER", "REQUIRES", "BY"}
 """tests/tracingpolicies/README.md says what they mean."""
@@ -89,6 +91,22 @@ def enforced(file: Path, pid: int) -> str:
     return str(yaml.safe_dump(document))
 
 
+def table() -> str:
+    """The library as a table of Markdown, with the lines around it."""
+    profiles = {
+        name: {file.stem for file in profile_files(name)} for name in ("minimal", "default", "forensic")
+    }
+    rows = ["| policy | what it sees | hooks | volume | from profile | ATT&CK |", "|---|---|---|---|---|---|"]
+    for name, policy in policies().items():
+        told = {key.partition("/")[2]: text.strip() for key, text in policy.annotations}
+        hooks = ", ".join(dict.fromkeys(f"`{hook.target}`" for hook in policy.hooks))
+        first = next(profile for profile, members in profiles.items() if name in members)
+        link = f"[{name}](../../tracingpolicies/{name}.yaml)"
+        attack = told["attack"].replace(" ", ", ")
+        rows.append(f"| {link} | {told['description']} | {hooks} | {told['volume']} | {first} | {attack} |")
+    return BEGIN + "\n".join(rows) + "\n" + END
+
+
 def _needs(hook: Hook) -> Iterator[str]:
     if hook.kind == "lsm":
         yield "lsm"
@@ -104,3 +122,8 @@ def _filled(value: Any, names: Mapping[str, str]) -> Any:
     if isinstance(value, list):
         return [_filled(inner, names) for inner in value]
     return string.Template(value).safe_substitute(names) if isinstance(value, str) else value
+
+
+if __name__ == "__main__":
+    before, _, rest = DOCUMENT.read_text().partition(BEGIN)
+    DOCUMENT.write_text(before + table() + rest.partition(END)[2])
