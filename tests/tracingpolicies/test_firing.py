@@ -45,7 +45,16 @@ class Stage:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.act = root / "act"
-        compiler = [os.environ.get("CC", "cc"), "-O1", "-Wall", "-Werror", "-static", "-o", self.act, ACTIONS]
+        compiler: list[str | Path] = [
+            os.environ.get("CC", "cc"),
+            "-O1",
+            "-Wall",
+            "-Werror",
+            "-static",
+            "-o",
+            self.act,
+            ACTIONS,
+        ]
         subprocess.run(compiler, check=True)
         self.shell = subprocess.Popen(["/bin/sh"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         shelf = root / "policies"
