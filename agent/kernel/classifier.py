@@ -69,9 +69,8 @@ class Classifier:
         KernelRefused; then what was told before still stands."""
         if not contents.is_asked and self._object is None:
             return
-        if contents.keeps_exec_state:
-            self._shared.grow(0, {"exec_states": STATES})
-        if self._object is None or not self._fits(contents):
+        grown = self._shared.grow(0, {"exec_states": STATES}) if contents.keeps_exec_state else set()
+        if self._object is None or grown or not self._fits(contents):
             self._replace(contents)
         elif self._told == contents.maps:
             return
