@@ -133,10 +133,11 @@ def load_version(
     maps: dict[str, BpfMap] = {}
     forms: dict[str, MapForm] = {}
     needed = needs(compiled)
+    _check_shape(compiled, template.maps[SHAPE])
+    template = template.folded({SHAPE: compiled.shape}, shared)
     try:
         for name, form in template.maps.items():
             if name == SHAPE:
-                _check_shape(compiled, form)
                 maps[name] = make_constants(name, compiled.shape)
             elif name in shared:
                 continue

@@ -13,12 +13,13 @@ import ctypes
 import errno
 import os
 import struct
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import NamedTuple
 
 from agent.errors import KernelRefused
+from agent.kernel.fold import fold
 from agent.kernel.libbpf import check, libbpf
 from agent.kernel.objects import BpfObject
 from agent.kernel.tiny import LoadOptions
@@ -71,6 +72,16 @@ class Template:
     function_info_size: int
     """Bytes of one record."""
     types_fd: int
+
+    def folded(self, shape: Mapping[str, bytes], shared: Collection[str]) -> Template:
+        """With these further constants, and without what they rule out (agent.kernel.fold); what is shared
+        has other content than the object's. Borrows the descriptor: not to be closed."""
+        own = {name: content for name, content in self.constants.items() if name not in shared}
+        constants = {**own, **shape}
+        left = fold(self.code, self.places, self.function_info, self.function_info_size, constants)
+        used = {name for _, name in left.places}
+        maps = {name: form for name, form in self.maps.items() if name in used}
+        return replace(self, code=left.code, places=left.places, function_info=left.function_info, maps=maps)
 
     def bound(self, descriptors: Mapping[str, int]) -> bytes:
         """The code with these maps."""
