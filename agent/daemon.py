@@ -258,8 +258,8 @@ class Daemon:
         return self._stop_reason
 
     def drain(self, batches_most: int = _BATCHES_MOST, until_s: float = float("inf")) -> int:
-        """Reads what waits in the ring, in bounded batches, until a moment of the monotonic clock: a tick does
-        not wait for a flood. Returns the number of records."""
+        """Reads what waits in the ring, in bounded batches; returns the number of records. Ends at a moment
+        of the monotonic clock, because a tick must not wait for a flood."""
         total = 0
         for _ in range(batches_most):
             count = self._drain_batch()
