@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import resource
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,8 @@ from agent.policy.switch import Switch
 from agent.policy.trial import kernel_facts
 from agent.policy.values import HookKey, Plan
 
+DESCRIPTORS = 65536
+"""Open files that the process may have: more than all hooks of 256 policies hold."""
 VIEW_S = 5.0
 """How long the view of the kernel (its symbols take some ten MiB) is kept after a change, in seconds."""
 
@@ -37,6 +40,7 @@ class Engine:
     ) -> None:
         """`sensor`: descriptors of the base sensor's maps, by FROM_SENSOR. Raises KernelRefused,
         KernelUnsupported."""
+        _allow_descriptors()
         self._view: KernelView | None = None
         self._used_s = 0.0
         self.shared = SharedMaps({name: sensor[name] for name in FROM_SENSOR})
@@ -83,6 +87,19 @@ class Engine:
 
     def _plan(self, policy: Policy) -> Plan:
         return plan_policy(policy, self._kernel())
+
+
+def _allow_descriptors() -> None:
+    """Each hook holds some twenty (its maps, programs and link); the usual limit of 1,024 ends at fifty
+    hooks. Beyond the hard limit only with CAP_SYS_RESOURCE (setrlimit(2))."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= DESCRIPTORS or soft == resource.RLIM_INFINITY:
+        return
+    enough = hard == resource.RLIM_INFINITY or hard >= DESCRIPTORS
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, hard if enough else DESCRIPTORS))
+    except (OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _trim() -> None:

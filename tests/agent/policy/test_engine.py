@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ import pytest
 
 from agent.kernel.sensor import Sensor
 from agent.kernel.sharedmaps import FROM_SENSOR
-from agent.policy.engine import Engine
+from agent.policy.engine import DESCRIPTORS, Engine
 from agent.policy.status import State
 from agent.settings import KernelSettings
 
@@ -78,3 +79,13 @@ def test_after_the_end_nothing_is_left(sensor: Sensor) -> None:
         return len(os.listdir("/proc/self/fd"))
 
     assert once() == once()
+
+
+def test_many_hooks_may_hold_many_descriptors(sensor: Sensor) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, before[1]))
+    try:
+        Engine({name: sensor.map_fd(name) for name in FROM_SENSOR}).close()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] in (DESCRIPTORS, before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
