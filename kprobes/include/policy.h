@@ -149,7 +149,8 @@ enum filter_kind {
 	FILTER_EQUAL,   /* strings*[{filter, length, text}], else `otherwise` */
 	FILTER_PREFIX,  /* prefixes, longest prefix */
 	FILTER_POSTFIX, /* postfixes, longest prefix of the reversed text (at most POSTFIX_BYTES of it) */
-	FILTER_AUTOMATON, /* one pass over the text through the hook's automaton; set of the state it ends in */
+	FILTER_AUTOMATON, /* one pass over the text through the hook's automaton, from state `start` on; set of the
+			     state it ends in */
 };
 #define POSTFIX_BYTES 128
 #define TEXT_BYTES 4096 /* longest text, with its NUL */
@@ -210,7 +211,7 @@ struct shape {
 
 /* Maps of one hook. `tables` is one array element that programs read in place. */
 struct filter_table {
-	u32 start, count; /* in ranges or bits */
+	u32 start, count; /* in ranges or bits; of an automaton: the state it starts in */
 	struct set otherwise;
 };
 
@@ -278,7 +279,7 @@ struct postfix_key {
 	u8 text[POSTFIX_BYTES]; /* reversed */
 };
 /* automaton: automaton_bytes[256] = class of a byte; automaton_next[state * classes + class] = next state; the set
- * that a text satisfies is automaton_sets[state]. State 0 is the start. */
+ * that a text satisfies is automaton_sets[state]. Filters that look at different values start in different states. */
 
 enum action_flags {
 	ACTION_POST = 1 << 0,
