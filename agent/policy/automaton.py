@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One deterministic automaton for all patterns of a hook: trees -> Thompson's NFA -> subset construction.
+"""Deterministic automata for the patterns of a hook: trees -> Thompson's NFA -> subset construction. One for
+each value that patterns look at, all in one table.
 
 A pattern is looked for anywhere in the text: after each byte all patterns begin again. Once a constraint has
 been met it stays so, and its part of the NFA is dropped: its state says which constraints hold already. Bytes
@@ -26,7 +27,7 @@ class TooLarge(ValueError):
 
 
 class Automaton(NamedTuple):
-    """What the kernel runs; state 0 is the start."""
+    """What the kernel runs; state 0 is the start, unless several were joined."""
 
     class_of: tuple[int, ...]
     """By byte."""
@@ -202,6 +203,24 @@ def build_automaton(constraints: Sequence[Sequence[Pattern]]) -> Automaton:
     """The automaton for several constraints, each met by any of its patterns. TooLarge, or ValueError for a
     pattern that is not understood."""
     return _Builder(constraints).build()
+
+
+def join(automata: Sequence[Automaton]) -> tuple[Automaton, list[int]]:
+    """Several in one table, and where each starts: the states of one behind those of the other, bytes told
+    apart as far as any of them does. Raises TooLarge."""
+    of_bytes = list(zip(*(each.class_of for each in automata), strict=True))
+    numbers = {together: at for at, together in enumerate(dict.fromkeys(of_bytes))}
+    starts, following, hits = list[int](), list[int](), list[int]()
+    for at, each in enumerate(automata):
+        starts.append(len(hits))
+        for state in range(len(each.hits)):
+            row = (each.next[state * each.classes + together[at]] for together in numbers)
+            following += [starts[at] + after for after in row]
+        hits += each.hits
+    if len(following) > ENTRIES_MOST:
+        raise TooLarge(f"{len(hits)} states")
+    class_of = tuple(numbers[together] for together in of_bytes)
+    return Automaton(class_of, len(numbers), tuple(following), tuple(hits)), starts
 
 
 def explain_pattern(pattern: Pattern) -> str:

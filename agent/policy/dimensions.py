@@ -13,6 +13,7 @@ from agent.policy.automaton import (
     TooLarge,
     build_automaton,
     explain_pattern,
+    join,
 )
 from agent.policy.contents import Contents, PolicyRefused
 from agent.policy.groups import Constraint, Dimension, Group
@@ -102,35 +103,39 @@ class Filters:
 
     def compile(self, into: Contents) -> None:
         """Fills the maps."""
-        automata = [group for dimension, group in self.groups if dimension.kind is Kind.AUTOMATON]
-        if len(automata) > 1:
-            raise PolicyRefused([two_automata(automata[1].constraints[0])])
+        patterns = [(n, group) for n, (d, group) in enumerate(self.groups) if d.kind is Kind.AUTOMATON]
+        if patterns:
+            self._compile_patterns(patterns, into)
         for number, (dimension, group) in enumerate(self.groups):
             if dimension.kind is Kind.AUTOMATON:
-                self._compile_automaton(group, number, into)
-            elif dimension.kind is not Kind.RANGE:
+                continue
+            if dimension.kind is not Kind.RANGE:
                 COMPILERS[dimension.kind](group, number, into)
             elif compile_range(group, number, into) > RANGES_MOST:
                 raise PolicyRefused([too_many_ranges(group)])
 
-    def _compile_automaton(self, group: Group, number: int, into: Contents) -> None:
+    def _compile_patterns(self, patterns: Sequence[tuple[int, Group]], into: Contents) -> None:
+        """One automaton for each value that is looked at; a filter's table says where its own starts."""
+        group = patterns[0][1]
+        automata = []
         try:
-            automaton = build_automaton([each.values for each in group.constraints])
+            for _, group in patterns:
+                automata.append(build_automaton([each.values for each in group.constraints]))
+            joined, starts = join(automata)
         except ValueError as error:
             raise PolicyRefused(automaton_problems(group, error)) from error
-        self.automaton_classes = automaton.classes
-        fill_automaton(automaton, group, into)
-        into.table(number, group.otherwise)
-        self.notes.append(f"patterns: {len(automaton.hits)} states of {automaton.classes} classes of bytes")
+        self.automaton_classes = joined.classes
+        fill_automaton(joined, into)
+        for (number, group), automaton, start in zip(patterns, automata, starts, strict=True):
+            into.append("automaton_sets", [pack_set(group.satisfied(hit)) for hit in automaton.hits])
+            into.table(number, group.otherwise, start)
+        self.notes.append(f"patterns: {len(joined.hits)} states of {joined.classes} classes of bytes")
 
 
-def fill_automaton(automaton: Automaton, group: Group, into: Contents) -> None:
-    """automaton_bytes, automaton_next, automaton_sets."""
+def fill_automaton(automaton: Automaton, into: Contents) -> None:
+    """automaton_bytes, automaton_next."""
     for name, row in (("automaton_bytes", automaton.class_of), ("automaton_next", automaton.next)):
         into.maps[name] = {index_key(at): INDEX.pack(each) for at, each in enumerate(row)}
-    into.maps["automaton_sets"] = {
-        index_key(state): pack_set(group.satisfied(hit)) for state, hit in enumerate(automaton.hits)
-    }
 
 
 def check_count(by_dimension: dict[Dimension, list[Constraint]]) -> None:
@@ -146,15 +151,6 @@ def check_count(by_dimension: dict[Dimension, list[Constraint]]) -> None:
     ]
     if problems:
         raise PolicyRefused(problems)
-
-
-def two_automata(constraint: Constraint) -> Problem:
-    """Patterns on two values of one hook."""
-    return Problem(
-        constraint.where,
-        f"policy {constraint.policy}: patterns already look at another value of this hook",
-        "SubString, SubStringIgnCase and Regex look at one argument of a function, in all policies together",
-    )
 
 
 def too_many_ranges(group: Group) -> Problem:

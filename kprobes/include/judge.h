@@ -188,10 +188,8 @@ __attribute__((noinline)) int run_automaton(u32 slot, u32 from, u32 length, u32 
 	return state;
 }
 
-inline_always struct set *automaton_set(u32 slot, u32 length)
+inline_always struct set *automaton_set(u32 slot, u32 length, u32 state)
 {
-	u32 state = 0;
-
 	for (u32 i = 0; i < AUTOMATON_ROUNDS && i * AUTOMATON_ROUND < length; i++)
 		state = run_automaton(slot, i * AUTOMATON_ROUND, length, state);
 	return bpf_map_lookup_elem(&automaton_sets, &state);
@@ -212,7 +210,7 @@ inline_always void narrow_by_text(u64 *words, struct filter_table *table, u32 sl
 		else if (kind == FILTER_POSTFIX)
 			found = postfix_of_text(scratch, slot, filter, length);
 		else if (kind == FILTER_AUTOMATON && shape.automaton_classes)
-			found = automaton_set(slot, length);
+			found = automaton_set(slot, length, table->start);
 	}
 	narrow(words, found ?: &table->otherwise);
 }

@@ -192,11 +192,10 @@ class Machine:
         elif each.kind == 7:
             found = longest(self.maps["postfixes"], head, text[::-1][:128], 128)
         else:
-            found = self.maps["automaton_sets"][key(self.run(text))]
+            found = self.maps["automaton_sets"][key(self.run(text, self.table(number)[0]))]
         return self.table(number)[2] if found is None else as_set(found)
 
-    def run(self, text):
-        state = 0
+    def run(self, text, state):
         for byte in text:
             number = as_set(self.maps["automaton_bytes"][key(byte)])
             state = as_set(self.maps["automaton_next"][key(state * self.byte_classes + number)])

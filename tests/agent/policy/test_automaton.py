@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.policy.automaton import Automaton, TooLarge, build_automaton, explain_pattern
+from agent.policy.automaton import Automaton, TooLarge, build_automaton, explain_pattern, join
 from agent.policy.operators import Pattern
 
 ATOMS = st.sampled_from(["a", "b", ".", "[ab]", "[^a]", r"\.", "ab", r"\d", "(?:a|bc)", "(a|)"])
@@ -23,8 +23,7 @@ PATTERNS = st.builds(
 TEXTS = st.lists(st.text("abc.1", max_size=8), min_size=5, max_size=15)
 
 
-def run(automaton: Automaton, text: str) -> int:
-    state = 0
+def run(automaton: Automaton, text: str, state: int = 0) -> int:
     for byte in text.encode():
         state = automaton.next[state * automaton.classes + automaton.class_of[byte]]
     return automaton.hits[state]
@@ -52,6 +51,14 @@ def test_long_prefixes_and_postfixes_are_found_at_their_edge(kind: str, text: st
 def test_case_is_ignored_where_it_is_asked() -> None:
     automaton = build_automaton([[Pattern("SubStringIgnCase", "PaSs")], [Pattern("SubString", "PaSs")]])
     assert [run(automaton, text) for text in ("xpassx", "PaSs", "pas")] == [1, 3, 0]
+
+
+def test_joined_automata_run_from_their_own_starts() -> None:
+    parts = [build_automaton([[Pattern("Regex", text)]]) for text in ("^a+b$", "[0-9]", "b|c")]
+    joined, starts = join(parts)
+    for text in ("aab", "7", "xcx", "zz", ""):
+        found = [run(joined, text, start) for start in starts]
+        assert found == [run(part, text) for part in parts]
 
 
 def test_many_alternatives_of_one_constraint_stay_small() -> None:

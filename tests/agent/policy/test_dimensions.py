@@ -38,10 +38,12 @@ def test_one_filter_too_many_is_refused_in_its_own_name() -> None:
         Filters(many, [], False)
 
 
-def test_patterns_look_at_one_value_of_a_hook() -> None:
+def test_patterns_on_two_values_start_in_different_states() -> None:
     two = [constraint(Kind.AUTOMATON, Field.TEXT, (Pattern("SubString", "x"),), at) for at in (0, 1)]
-    with pytest.raises(PolicyRefused, match="patterns already look at another value"):
-        Filters(two, [PATH, PATH], False).compile(Contents())
+    contents = Contents()
+    Filters(two, [PATH, PATH], False).compile(contents)
+    assert [int.from_bytes(table[:4], "little") for table in contents.filter_tables[:2]] == [0, 2]
+    assert len(contents.maps["automaton_sets"]) == 4
 
 
 def test_a_pattern_that_is_not_understood_is_named() -> None:
