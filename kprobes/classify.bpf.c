@@ -227,7 +227,8 @@ inline_always void keep_state(struct class_state *state, u32 tgid, struct proces
 	decide(tgid);
 }
 
-/* For matchNamespaceChanges and matchCapabilityChanges. */
+/* For matchNamespaceChanges and matchCapabilityChanges. A process that has not exec'd since it was made is compared with
+ * what it was made as; one that is older than the first policy that asks, with what it was then. */
 inline_always void keep_exec_state(u64 task, u32 tgid, u64 image_ktime)
 {
 	struct exec_state state = {.image_ktime = image_ktime};
@@ -298,6 +299,8 @@ inline_always int classify_fork(u64 maker, u64 child)
 	state = *made;
 	state.parent = made->as_parent;
 	keep_state(&state, tgid, process);
+	if (asks_exec_state())
+		keep_exec_state(child, tgid, process->image_ktime);
 	return 0;
 }
 
@@ -379,6 +382,7 @@ SEC("iter/task")
 int classify_tasks(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
+	struct exec_state *known;
 	struct process *process;
 	u32 tgid;
 
@@ -390,6 +394,9 @@ int classify_tasks(struct bpf_iter__task *ctx)
 		return 0;
 	renew_followed(process, tgid);
 	examine((u64)task, tgid, process, NULL, task->real_parent->tgid, forgotten((u64)task->fs));
+	known = bpf_map_lookup_elem(&exec_states, &tgid);
+	if (asks_exec_state() && (!known || known->image_ktime != process->image_ktime))
+		keep_exec_state(forgotten((u64)task), tgid, process->image_ktime);
 	return 0;
 }
 
