@@ -77,13 +77,6 @@ inline_always u64 context_word(void *ctx, u32 n)
 	return word;
 }
 
-/* A pointer as a plain number, which may be kept and passed on. */
-inline_always u64 plain(u64 pointer)
-{
-	asm volatile("%0 = be64 %0\n%0 = be64 %0" : "+r"(pointer));
-	return pointer;
-}
-
 /* Words of pt_regs that hold arguments, one byte each from the lowest: of functions, of system calls, of 32-bit system
  * calls; the stack pointer and the result. System V ABI; Linux arch/x86/entry/entry_64.S, arch/arm64/include/asm/ptrace.h.
  * Constants to shift, because the verifier knows what comes out of them. */
@@ -364,7 +357,8 @@ inline_always void keep_call(void *ctx, u32 slot, struct verdict *verdict)
 	if (!scratch)
 		return;
 	for (u32 n = 0; n < HOOK_VALUES; n++)
-		call->raw[n] = scratch->raw[n];
+		if (n < shape.values && shape.value[n].source == SOURCE_ARGUMENT)
+			call->raw[shape.value[n].index & (HOOK_VALUES - 1)] = scratch->raw[n];
 	if (bpf_map_update_elem(&calls, &key, call, BPF_ANY))
 		count_loss(LOSS_MAP_FULL, HOOK_POLICY);
 }
@@ -384,16 +378,35 @@ inline_always bool take_call(void *ctx, struct hook_scratch *scratch)
 		return false;
 	for (u32 n = 0; n < HOOK_VALUES; n++)
 		if (n < shape.values && shape.value[n].source == SOURCE_ARGUMENT)
-			keep_value(scratch, n, call->raw[n]);
+			keep_value(scratch, n, call->raw[shape.value[n].index & (HOOK_VALUES - 1)]);
 	bpf_map_delete_elem(&calls, &key);
 	return true;
+}
+
+/* A place on the stack that the entry and the return of a call have in common: pt_regs of a system call, what a
+ * trampoline saved, the stack pointer at entry. */
+inline_always u64 call_place(void *ctx, enum way way)
+{
+	if (way == WAY_SYSCALL)
+		return plain(context_word(ctx, 0));
+	if (way == WAY_REGISTERS)
+		return context_register(ctx, STACK_WORD) - (shape.flags & HOOK_AT_RETURN ? RETURN_POPS : 0);
+	return plain((u64)ctx);
 }
 
 /* Judges a call in full and does what is asked for; returns the error to return in the function's place, or 0. */
 inline_always int settle(void *ctx, u32 slot, struct verdict *verdict, enum way way)
 {
+	u64 task = bpf_get_current_task(), place = call_place(ctx, way);
+
+	if (shape.flags & HOOK_KEEPS_TEXTS && shape.flags & HOOK_AT_RETURN) {
+		if (!take_texts(slot, task, place) && way == WAY_REGISTERS)
+			take_texts(slot, task, place + RETURN_POPS);
+	}
 	if (!judge(slot))
 		return 0;
+	if (shape.flags & HOOK_KEEPS_TEXTS && !(shape.flags & HOOK_AT_RETURN))
+		keep_texts(slot, task, place);
 	if (shape.flags & HOOK_KEEPS && way == WAY_REGISTERS)
 		keep_call(ctx, slot, verdict);
 	verdict->matches = verdict->actions = verdict->signal = verdict->values = 0;

@@ -16,7 +16,10 @@ SHARED(verdicts, BPF_MAP_TYPE_PERCPU_ARRAY, SCRATCH_SLOTS, u32, struct verdict);
 SHARED(epoch, BPF_MAP_TYPE_ARRAY, 1, u32, struct epoch);
 SHARED(policies, BPF_MAP_TYPE_ARRAY, POLICY_SLOTS, u32, struct policy_state);
 SHARED(calls, BPF_MAP_TYPE_LRU_HASH, 1024, struct call_key, struct call);
+SHARED(kept_texts, BPF_MAP_TYPE_LRU_HASH, 1, struct call_key, struct kept);
+SHARED(kept_scratch, BPF_MAP_TYPE_PERCPU_ARRAY, 1, u32, struct kept);
 SHARED(rate_limits, BPF_MAP_TYPE_LRU_HASH, 1024, struct rate_key, struct rate);
+SHARED(throttles, BPF_MAP_TYPE_LRU_HASH, 1024, u64, struct throttle);
 SHARED(sockets, BPF_MAP_TYPE_LRU_HASH, 1024, u64, struct owner);
 SHARED(enforcements, BPF_MAP_TYPE_LRU_HASH, 1024, struct enforcement_key, struct enforcement);
 

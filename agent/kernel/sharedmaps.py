@@ -17,25 +17,29 @@ FROM_SENSOR = ("events", "processes", "counters", "control", ".rodata.config")
 """What programs share with the base sensor."""
 FULL = {
     "calls": 8192,
+    "kept_texts": 512,
+    "kept_scratch": 4,
     "rate_limits": 32768,
     "sockets": 32768,
     "enforcements": 4096,
     "stacks": 2048,
     "exec_states": 32768,
 }
-"""Entries once a policy needs them; `calls` are running at one time, `sockets` and `rate_limits` forget the
-oldest."""
+"""Entries once a policy needs them; `calls` and `kept_texts` (8 KiB each) are running at one time, `sockets`
+and `rate_limits` forget the oldest; `kept_scratch` is by slot of scratch memory."""
 READ_BY_ALL = ("sockets",)
 """Programs of policies that ask for nothing look into these, so a new one has to reach all programs."""
 _FLAGS = {
     "calls": 1 << 9 | 1 << 10,
+    "kept_texts": 1 << 14,
+    "kept_scratch": 1 << 14,
     "rate_limits": 1 << 6,
     "sockets": 1 << 12,
     "enforcements": 1 << 13,
     "stacks": 1 << 4 | 1 << 5,
 }
 """enum hook_flags of kprobes/include/policy.h: JOINS, KEEPS, RATE_LIMITS, TRACKS_SOCKETS, ENFORCES,
-KERNEL_STACK, USER_STACK."""
+KERNEL_STACK, USER_STACK, KEEPS_TEXTS."""
 _ZERO = struct.pack("=I", 0)
 
 
@@ -47,6 +51,7 @@ class SharedMaps:
         self._fds = dict(sensor)
         self._maps: dict[str, BpfMap] = {}
         self._forms: dict[str, MapForm] = {}
+        self._epoch = self._cgroup_rate = 0
         opened = BpfObject(file)
         try:
             for name in opened.maps():
@@ -69,7 +74,17 @@ class SharedMaps:
 
     def flip(self, epoch: int) -> None:
         """Switches all selectors at once (struct epoch of kprobes/include/hooks.h)."""
-        self._maps["epoch"].update(_ZERO, struct.pack("=4Q", epoch, os.getpid(), 0, 0))
+        self._epoch = epoch
+        self._write_epoch()
+
+    def limit_cgroups(self, rate: int) -> None:
+        """Most events of one cgroup in a second; 0: no limit."""
+        self._cgroup_rate = rate
+        self._write_epoch()
+
+    def _write_epoch(self) -> None:
+        content = struct.pack("=4Q", self._epoch, os.getpid(), self._cgroup_rate, 0)
+        self._maps["epoch"].update(_ZERO, content)
 
     def grow(self, flags: int, sizes: Mapping[str, int]) -> set[str]:
         """Makes room for a program with these flags (enum hook_flags); returns what was replaced by a

@@ -32,7 +32,7 @@ from agent.policy.layout import (
 )
 from agent.policy.model import Problem, Selector, Workload
 from agent.policy.shapes import pack_shape, union_of_values
-from agent.policy.values import HookKey, HookUse, Value
+from agent.policy.values import HookKey, HookUse, Source, Value, ValueFlag, ValueType
 
 RETURN_ATTACHES = {"fexit", "kretprobe", "sys_exit"}
 SYSCALL_ATTACHES = {"fentry", "fexit", "fmod_ret", "kprobe", "kretprobe"}
@@ -226,6 +226,17 @@ def pack_tables(chosen: Sequence[Chosen], contents: Contents, filters: Filters) 
     return padded([head, *contents.filter_tables, *filters.path_tables()], TABLES_BYTES)
 
 
+def keeps_texts(use: HookUse) -> bool:
+    """Whether a call in two parts is given strings in user memory: at its return they may be others."""
+    return use.part in ("entry", "return") and any(
+        value.type is ValueType.STRING
+        and value.source is Source.ARGUMENT
+        and value.flags & ValueFlag.USER
+        and not value.steps
+        for value in use.values
+    )
+
+
 def flags_of(key: HookKey, placed: Sequence[Placed], chosen: Sequence[Chosen]) -> HookFlag:
     """enum hook_flags."""
     flags = hook_flags([each.deeds for each in chosen])
@@ -240,6 +251,7 @@ def flags_of(key: HookKey, placed: Sequence[Placed], chosen: Sequence[Chosen]) -
         HookFlag.JOINS: key.attach == "kretprobe",
         HookFlag.KEEPS: keeps,
         HookFlag.COMPAT: is_compat,
+        HookFlag.KEEPS_TEXTS: any(map(keeps_texts, (each.use for each in placed))),
     }
     for flag, is_set in told.items():
         if is_set:

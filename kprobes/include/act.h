@@ -149,7 +149,8 @@ inline_always void track_socket(struct hook_scratch *scratch, struct selector *s
 				struct process *process)
 {
 	struct owner owner = {.thread = bpf_get_current_pid_tgid()};
-	u64 socket = scratch->object[selector->sock_value & (HOOK_VALUES - 1)];
+	u32 value = selector->sock_value & (HOOK_VALUES - 1);
+	u64 socket = sock_of(shape_of(value)->type, scratch->object[value]);
 
 	if (!socket)
 		return;
@@ -367,6 +368,33 @@ inline_always bool describe_process(struct hook_record *record, struct verdict *
 	return true;
 }
 
+/* Whether a cgroup has had its events of this second. What was done to a call is told nevertheless. */
+__attribute__((noinline)) int is_throttled(u64 cgroup)
+{
+	u64 now_ns = bpf_ktime_get_boot_ns(), second = now_ns / 1000000000;
+	struct throttle *known, fresh = {.second = second, .events = 1};
+	u32 zero = 0;
+	struct epoch *limits = bpf_map_lookup_elem(&epoch, &zero);
+
+	if (!limits || !limits->cgroup_rate)
+		return 0;
+	known = bpf_map_lookup_elem(&throttles, &cgroup);
+	if (!known) {
+		bpf_map_update_elem(&throttles, &cgroup, &fresh, BPF_ANY);
+		return 0;
+	}
+	if (known->second != second) {
+		known->second = second;
+		known->events = 0;
+	}
+	add(&known->events, 1);
+	if (known->events <= limits->cgroup_rate)
+		return 0;
+	add(&known->suppressed, 1);
+	known->suppressed_ns = now_ns;
+	return 1;
+}
+
 inline_always void count_lost(struct verdict *verdict, enum loss_cause cause)
 {
 	u32 number = verdict->match[0].selector;
@@ -396,6 +424,8 @@ __attribute__((noinline)) int send_event(u32 slot)
 		count_lost(verdict, LOSS_SHED);
 		return 0;
 	}
+	if (!(verdict->actions & ACTIONS_DONE) && is_throttled(record->cgroup_id))
+		return 0;
 	from = verdict->matches;
 	if (from > MATCHES_MOST)
 		return 0;

@@ -2,7 +2,7 @@
 /* What filters look at: numbers and addresses of a value or of the current task, and the text of a value. */
 #pragma once
 
-#include "text.h"
+#include "kept.h"
 
 #define FAULT -1
 
@@ -206,7 +206,7 @@ inline_always u64 record_string(u64 field, u32 index)
 
 inline_always int read_value_text(struct hook_scratch *scratch, u32 slot, u32 index)
 {
-	u64 object = object_of(scratch, index);
+	u64 object = object_of(scratch, index), kept;
 
 	switch (shape_of(index)->type) {
 	case VALUE_FILE:
@@ -232,6 +232,9 @@ inline_always int read_value_text(struct hook_scratch *scratch, u32 slot, u32 in
 		object = AT(object, struct module, name);
 		break;
 	case VALUE_STRING:
+		kept = kept_text(slot, index);
+		if (kept)
+			return read_string_text(slot, kept, false);
 		break;
 	default:
 		return FAULT;

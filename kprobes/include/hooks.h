@@ -20,7 +20,10 @@ SHARED_MAP(verdicts, BPF_MAP_TYPE_PERCPU_ARRAY, SCRATCH_SLOTS, u32, struct verdi
 SHARED_MAP(epoch, BPF_MAP_TYPE_ARRAY, 1, u32, struct epoch);
 SHARED_MAP(policies, BPF_MAP_TYPE_ARRAY, POLICY_SLOTS, u32, struct policy_state);
 SHARED_MAP(calls, BPF_MAP_TYPE_LRU_HASH, 1024, struct call_key, struct call);
+SHARED_MAP(kept_texts, BPF_MAP_TYPE_LRU_HASH, 1, struct call_key, struct kept);
+SHARED_MAP(kept_scratch, BPF_MAP_TYPE_PERCPU_ARRAY, 1, u32, struct kept);
 SHARED_MAP(rate_limits, BPF_MAP_TYPE_LRU_HASH, 1024, struct rate_key, struct rate);
+SHARED_MAP(throttles, BPF_MAP_TYPE_LRU_HASH, 1024, u64, struct throttle);
 SHARED_MAP(sockets, BPF_MAP_TYPE_LRU_HASH, 1024, u64, struct owner);
 SHARED_MAP(enforcements, BPF_MAP_TYPE_LRU_HASH, 1024, struct enforcement_key, struct enforcement);
 

@@ -16,7 +16,13 @@ struct call_key {
 	u64 stack; /* the stack pointer at entry: tells recursive calls apart */
 };
 struct call {
-	u64 raw[HOOK_VALUES];
+	u64 raw[HOOK_VALUES]; /* by argument of the function */
+};
+/* Texts of such a call, by argument (kept.h). */
+struct kept {
+	u16 at[HOOK_VALUES]; /* position + 1, 0: none */
+	u32 used, reserved;
+	u8 text[2 * TEXT_BYTES];
 };
 
 /* What becomes of one call. */
@@ -35,8 +41,9 @@ struct verdict {
 
 struct epoch {
 	u64 now;
-	u64 agent_tgid; /* whose calls, and whose children's, make no events */
-	u64 reserved[2];
+	u64 agent_tgid;  /* whose calls, and whose children's, make no events */
+	u64 cgroup_rate; /* events of one cgroup in a second, 0: no limit */
+	u64 reserved;
 };
 
 struct rate_key {
@@ -47,6 +54,14 @@ struct rate_key {
 struct rate {
 	u64 sent_ns;
 	u64 suppressed;
+};
+
+/* By cgroup id: events of this second. */
+struct throttle {
+	u64 second; /* boot clock */
+	u64 events;
+	u64 suppressed;    /* since it is in the map */
+	u64 suppressed_ns; /* when the last one was */
 };
 
 struct owner {

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import random
 import struct
+from dataclasses import replace
 
 import pytest
 
 from agent.policy.classes import ClassTable
 from agent.policy.compile import CompiledHook, KernelFacts, Placed, PolicyRefused, compile_hook
-from agent.policy.layout import SELECTOR, SHAPE_BYTES, SHAPE_HEAD, HookFlag, index_key, unpack_set
-from agent.policy.model import Action, BinaryFilter, Selector
-from agent.policy.values import HookKey
-from tests.agent.policy.placing import INT, KEY, LINE, OTHER_PATH, PATH, asks, place
+from agent.policy.layout import SELECTOR, SHAPE_BYTES, SHAPE_HEAD, ActionFlag, HookFlag, index_key, unpack_set
+from agent.policy.model import Action, BinaryFilter, Hook, Selector
+from agent.policy.values import HookKey, Source, Value, ValueFlag, ValueType
+from tests.agent.policy.placing import INT, KEY, LINE, OTHER_PATH, PATH, asks, place, use
 
 
 def compiled(*placed: Placed, key: HookKey = KEY, classes: ClassTable | None = None) -> CompiledHook:
@@ -76,6 +77,31 @@ def test_what_a_kretprobe_judges_is_not_early() -> None:
 def test_actions_are_told_to_the_program() -> None:
     hook = compiled(place(Selector(actions=(Action("Override", error=-1), Action("Sigkill")))))
     assert SHAPE_HEAD.unpack_from(hook.shape)[1] == HookFlag.OVERRIDES | HookFlag.SIGNALS
+
+
+def test_an_enforcer_does_what_was_left_and_posts_nothing() -> None:
+    enforcer = replace(use(), part="enforcer", hook=Hook("enforcer", "sys_dup"))
+    hook = compiled(Placed(enforcer, 4, (0,), 1, 9))
+    assert SELECTOR.unpack(hook.maps["selectors"][index_key(0)])[3:5] == (4, ActionFlag.ENFORCE)
+    wanted = HookFlag.ENFORCES | HookFlag.OVERRIDES | HookFlag.SIGNALS
+    assert SHAPE_HEAD.unpack_from(hook.shape)[1] == wanted
+
+
+def test_who_notifies_sends_the_signal_where_that_is_asked_for() -> None:
+    selector = Selector(actions=(Action("NotifyEnforcer", error=-1, signal=9),))
+    later, now = use(selector), replace(use(selector), signals_at_once=True)
+    flags = [
+        SELECTOR.unpack(compiled(Placed(each, 4, (0,), 1, 9)).maps["selectors"][index_key(0)])[4]
+        for each in (later, now)
+    ]
+    assert [bool(each & ActionFlag.SIGNAL) for each in flags] == [False, True]
+
+
+def test_strings_in_user_memory_are_kept_for_the_return() -> None:
+    text = Value(Source.ARGUMENT, ValueType.STRING, 1, flags=ValueFlag.USER)
+    parts = [replace(use(values=(value,)), part=part) for value in (text, INT) for part in ("entry", "whole")]
+    flags = [SHAPE_HEAD.unpack_from(compiled(Placed(each, 4, (0,), 1, 9)).shape)[1] for each in parts]
+    assert [bool(each & HookFlag.KEEPS_TEXTS) for each in flags] == [True, False, False, False]
 
 
 def test_words_grow_with_the_highest_bit() -> None:

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Strings that a call is given in user memory, kept from its entry to its return: what is judged and told then is what
+ * the kernel was given, whatever a thread has written over it meanwhile. Strings that are arguments themselves; what
+ * has no room beside the others is read at the return. */
+#pragma once
+
+#include "text.h"
+
+/* A pointer as a plain number, which may be kept and passed on. */
+inline_always u64 plain(u64 pointer)
+{
+	asm volatile("%0 = be64 %0\n%0 = be64 %0" : "+r"(pointer));
+	return pointer;
+}
+
+inline_always bool is_kept_text(u32 index)
+{
+	const volatile struct value_shape *value = &shape.value[index & (HOOK_VALUES - 1)];
+
+	return value->type == VALUE_STRING && value->source == SOURCE_ARGUMENT && value->flags & VALUE_USER &&
+	       !value->steps;
+}
+
+inline_always u64 argument_of(u32 index)
+{
+	u64 argument = shape.value[index & (HOOK_VALUES - 1)].index;
+
+	barrier_value(argument);
+	return argument & (HOOK_VALUES - 1);
+}
+
+/* Where the text of value `index` was put when the call began; 0: nowhere, it is read now. */
+inline_always u64 kept_text(u32 slot, u32 index)
+{
+	struct kept *kept;
+	u64 at;
+
+	if (!(shape.flags & HOOK_KEEPS_TEXTS && shape.flags & HOOK_AT_RETURN) || !is_kept_text(index))
+		return 0;
+	kept = bpf_map_lookup_elem(&kept_scratch, &slot);
+	if (!kept)
+		return 0;
+	at = kept->at[argument_of(index)];
+	barrier_value(at);
+	return at && at <= TEXT_BYTES ? plain((u64)&kept->text[at - 1]) : 0;
+}
+
+int value_text(u32 slot, u32 index);
+
+/* Puts the text of value `index` behind those that are there. */
+__attribute__((noinline)) int put_kept(u32 slot, u32 index)
+{
+	struct hook_scratch *scratch = scratch_of(slot);
+	struct kept *kept = bpf_map_lookup_elem(&kept_scratch, &slot);
+	u64 at, length;
+	int found;
+
+	if (!scratch || !kept || !is_kept_text(index) || kept->at[argument_of(index)])
+		return 0;
+	found = value_text(slot, index);
+	at = kept->used;
+	length = found;
+	barrier_value(at);
+	barrier_value(length);
+	if (found < 0 || length >= TEXT_BYTES || at >= TEXT_BYTES || scratch->text_flags & PATH_CUT)
+		return 0;
+	bpf_probe_read_kernel(&kept->text[at], length, scratch->text);
+	kept->text[at + length] = 0;
+	kept->at[argument_of(index)] = at + 1;
+	kept->used = at + length + 1;
+	return 1;
+}
+
+/* At the entry of a call that is named by its task and a place on its stack. */
+__attribute__((noinline)) int keep_texts(u32 slot, u64 task, u64 stack)
+{
+	struct kept *kept = bpf_map_lookup_elem(&kept_scratch, &slot);
+	struct call_key key = {.task = task, .stack = stack};
+
+	if (!kept)
+		return 0;
+	kept->used = 0;
+	for (u32 i = 0; i < HOOK_VALUES; i++)
+		kept->at[i] = 0;
+	for (u32 i = 0; i < HOOK_VALUES; i++)
+		if (i < shape.values)
+			put_kept(slot, i);
+	if (kept->used && bpf_map_update_elem(&kept_texts, &key, kept, BPF_ANY))
+		count_loss(LOSS_MAP_FULL, HOOK_POLICY);
+	return 1;
+}
+
+/* At its return; each text is taken once. */
+__attribute__((noinline)) int take_texts(u32 slot, u64 task, u64 stack)
+{
+	struct kept *kept = bpf_map_lookup_elem(&kept_scratch, &slot), *found;
+	struct call_key key = {.task = task, .stack = stack};
+
+	if (!kept)
+		return 0;
+	found = bpf_map_lookup_elem(&kept_texts, &key);
+	if (!found) {
+		for (u32 i = 0; i < HOOK_VALUES; i++)
+			kept->at[i] = 0;
+		return 0;
+	}
+	bpf_probe_read_kernel(kept, sizeof(*kept), found);
+	bpf_map_delete_elem(&kept_texts, &key);
+	return 1;
+}
