@@ -104,7 +104,10 @@ def _offers(way: str) -> Answer:
 
 
 def is_part(wanted: Any, found: Any) -> bool:
-    """Whether everything that is wanted is there; members that nobody asked for do not count."""
+    """Whether everything that is wanted is there; members that nobody asked for do not count. `{HAS: x}` asks
+    for a list that holds x."""
+    if isinstance(wanted, dict) and set(wanted) == {"HAS"}:
+        return isinstance(found, list) and any(is_part(wanted["HAS"], one) for one in found)
     if isinstance(wanted, dict):
         return isinstance(found, dict) and all(
             name in found and is_part(value, found[name]) for name, value in wanted.items()
@@ -120,14 +123,16 @@ def _filled(value: Any, place: Path) -> Any:
         return {name: _filled(inner, place) for name, inner in value.items()}
     if isinstance(value, list):
         return [_filled(inner, place) for inner in value]
+    if value == "$PID":
+        return int((place / "pid").read_text())
     if isinstance(value, str):
-        names = {"DIR": str(place), "HELPER": str(place / "helper"), "PYTHON": _python()}
+        names = {"DIR": str(place), "HELPER": str(place / "helper"), "PYTHON": system_python()}
         return string.Template(value).safe_substitute(names)
     return value
 
 
 @cache
-def _python() -> str:
+def system_python() -> str:
     """The system's own interpreter: quick to start, and its path is what the kernel tells."""
     found = shutil.which("python3", path="/usr/bin:/usr/local/bin") or "/usr/bin/python3"
     return os.path.realpath(found)
