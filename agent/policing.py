@@ -76,7 +76,7 @@ class Policing:
         before = {one["name"] for one in self.summary()["failures"]}
         said = self._configure(settings, every_change=True)
         if self._desk:
-            self._desk.set_budget(settings.kill_budget)
+            self._desk.tune(settings)
         return [*said, *(f"{name}: runs now" for name in sorted(before) if not self._fails(name))]
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
@@ -183,6 +183,7 @@ class Policing:
             self._broken = ""
             self._around.connect(engine.book)
             self._desk = Desk(engine, self._around.record, self._around.drain)
+            self._desk.tune(settings)
         return self._desk
 
     def _open_gap(self) -> Gap | None:

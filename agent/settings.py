@@ -134,6 +134,12 @@ class PolicySettings:
     strict: bool = False
     """Whether the agent refuses to start when a configured policy cannot be loaded. Off: it says so and runs
     on, for one bad policy must not blind the others."""
+    stack_addresses: bool = False
+    """Whether stack traces tell addresses besides names. Off: who reads events would learn where the kernel
+    and programs lie."""
+    cgroup_rate: int = 0
+    """Most events of policies of one cgroup in a second; what goes beyond is held back and counted
+    (`throttle` records). Calls to which something was done are told always. 0: no limit."""
     kill_budget: int = 100
     """Signals per policy and minute; a policy that wants more falls back to monitor mode, with an alarm.
     0: no limit."""

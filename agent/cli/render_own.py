@@ -113,6 +113,14 @@ def _policy(content: Record, _clock: Clock) -> str:
     return f"{start}: {', '.join(parts)}" if parts else start
 
 
+def _throttle(content: Record, _clock: Clock) -> str:
+    cgroup, count = content.get("cgroup", {}), content.get("suppressed", 0)
+    who = f"cgroup {cgroup.get('name') or cgroup.get('id', '?')}"
+    if content.get("type") == "THROTTLE_START":
+        return f"{who} has more events than it may: they are held back"
+    return f"{who} is calm again, {count} events were held back"
+
+
 def _clock_step(content: Record, _clock: Clock) -> str:
     seconds = int(content.get("nanoseconds", 0)) / 1e9
     return f"the wall clock was set {'forward' if seconds > 0 else 'back'} by {human_duration(abs(seconds))}"
@@ -172,6 +180,7 @@ _KINDS: dict[str, tuple[Callable[[Any, Clock], str], str]] = {
     "attachment": (_attachment, "alarm"),
     "reload": (_reload, "alarm"),
     "policy": (_policy, "info"),
+    "throttle": (_throttle, "warn"),
     "clock_step": (_clock_step, "warn"),
     "retention": (_retention, "dim"),
     "start": (_start, "good"),

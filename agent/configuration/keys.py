@@ -70,6 +70,8 @@ RULES: dict[str, Rule] = {
     "policies.profile": Rule(checks.one_of("", "minimal", "default", "forensic"), live=True),
     "policies.persist": Rule(),
     "policies.strict": Rule(),
+    "policies.stack_addresses": Rule(live=True),
+    "policies.cgroup_rate": Rule(checks.between(0, 1 << 31), live=True),
     "policies.kill_budget": Rule(checks.between(0, 1 << 31), live=True),
 }
 """One row per key; a test keeps it equal to the fields of `agent.settings`."""

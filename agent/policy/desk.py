@@ -17,6 +17,7 @@ from agent.policy.model import Policy, Problem
 from agent.policy.sources import Configured
 from agent.policy.status import PolicyStatus, State
 from agent.policy.values import HookKey
+from agent.settings import PolicySettings
 
 Record = Callable[[str, Mapping[str, object]], None]
 """Writes an own record: its kind and content."""
@@ -125,6 +126,8 @@ class Desk:
         """Once a second: budgets that are spent. Returns what a person should know."""
         fallen = self._engine.slots.fallen()
         self._engine.rest()
+        for throttled in self._engine.throttling.look():
+            self._record("throttle", throttled.record())
         if not fallen:
             return []
         by_slot = {one.slot: _key(one) for one in self._engine.policies_now() if one.slot >= 0}
@@ -147,6 +150,8 @@ class Desk:
     def missed(self) -> dict[tuple[str, str], int]:
         """Calls that no program judged since start, as losses: by (cause, hook)."""
         found = {}
+        if suppressed := self._engine.throttling.suppressed:
+            found["throttled", "policy"] = suppressed
         for (kind, target), missed in self._engine.hooks.missed().items():
             if missed:
                 found["recursion", f"policy:{target or kind}"] = missed
@@ -165,6 +170,11 @@ class Desk:
     def drop_unclaimed(self) -> list[str]:
         """Detaches what an agent before us pinned and no policy wants; returns it as `kind target`."""
         return self._engine.hooks.drop_unclaimed()
+
+    def tune(self, settings: PolicySettings) -> None:
+        """Applies settings that change while it runs."""
+        self._engine.tune(settings)
+        self.set_budget(settings.kill_budget)
 
     def set_budget(self, budget: int) -> None:
         """Signals per policy and minute."""

@@ -23,8 +23,10 @@ from agent.policy.plan import plan_policy
 from agent.policy.stacktraces import StackTraces
 from agent.policy.status import PolicyStatus
 from agent.policy.switch import Switch
+from agent.policy.throttling import Throttling
 from agent.policy.trial import kernel_facts
 from agent.policy.values import HookKey, Plan
+from agent.settings import PolicySettings
 
 DESCRIPTORS = 65536
 """Open files that the process may have: more than all hooks of 256 policies hold."""
@@ -45,14 +47,21 @@ class Engine:
         self._used_s = 0.0
         self.shared = SharedMaps({name: sensor[name] for name in FROM_SENSOR})
         self.hooks = HookSet(self.shared, pin_dir)
-        self._stacks = StackTraces(StackMap(lambda: self.shared.map("stacks")))
-        self.book = PolicyBook(self._stacks)
+        self.stacks = StackTraces(StackMap(lambda: self.shared.map("stacks")))
+        self.book = PolicyBook(self.stacks)
+        self.throttling = Throttling(self.shared.map("throttles"))
         facts = kernel_facts(self._kernel())
         self.classifier = Classifier(self.shared, has_atomics=facts.has_atomics, has_cast=facts.has_cast)
         compiler = HookCompiler(facts, lambda table: self.classifier.publish(table.compile()))
         switch = Switch(self.hooks, compiler, self.book)
         self.slots = BudgetedSlots(self.shared.map("policies"), kill_budget)
         self.policies = Policies(switch, self.slots, parse_policies, self._plan)
+
+    def tune(self, settings: PolicySettings) -> None:
+        """Applies what changes while it runs."""
+        self.stacks.shows_addresses = settings.stack_addresses
+        self.throttling.is_on = settings.cgroup_rate > 0
+        self.shared.limit_cgroups(settings.cgroup_rate)
 
     def states(self) -> dict[HookKey, HookState]:
         """Every hook as the kernel tells it now."""
@@ -64,7 +73,7 @@ class Engine:
 
     def rest(self, *, at_once: bool = False) -> None:
         """To be called now and then: gives back what only changes need."""
-        self._stacks.rest()
+        self.stacks.rest()
         if self._view and (at_once or time.monotonic() - self._used_s > VIEW_S):
             self._view.close()
             self._view = None

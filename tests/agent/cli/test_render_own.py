@@ -43,6 +43,12 @@ def test_a_change_of_a_policy_is_news_and_a_spent_budget_an_alarm() -> None:
     assert line("policy", alarm).endswith("!!! POLICY p alarm by kill budget: it only monitors")
 
 
+def test_a_throttled_cgroup_is_told_by_name() -> None:
+    content = {"type": "THROTTLE_STOP", "cgroup": {"id": "7", "name": "/a"}, "suppressed": 3}
+    assert "cgroup /a is calm again, 3 events were held back" in line("throttle", content)
+    assert "cgroup /a has more events" in line("throttle", {**content, "type": "THROTTLE_START"})
+
+
 def test_settings_that_were_refused_are_an_alarm() -> None:
     refused = line("reload", {"ok": False, "problems": ["f.yaml:1: a: unknown key", "b"]})
     assert "!!! RELOAD settings refused, the old ones stay: f.yaml:1: a: unknown key; b" in refused
