@@ -26,8 +26,8 @@ const volatile struct shape shape SEC(".rodata.shape") = {};
 ARRAY(tables, 1, struct tables);
 ARRAY(ranges, 1, struct range);
 ARRAY(bits, 1, struct mask_bit);
-ARRAY(selectors, HOOK_SELECTORS, struct selector);
-ARRAY(selector_counts, HOOK_SELECTORS, struct selector_count);
+ARRAY(selectors, 1, struct selector);
+ARRAY(selector_counts, 1, struct selector_count);
 ARRAY(automaton_bytes, 256, u32);
 ARRAY(automaton_next, 1, u32);
 ARRAY(automaton_sets, 1, struct set);
@@ -304,9 +304,9 @@ inline_always bool pass_path(void *ctx, u64 *words, struct path_table *table, u3
 			if (w >= shape.words)
 				continue;
 			if (asks & PATH_ASKS_LAST && found.one_known)
-				words[w] &= table->last[w][found.one];
+				words[w] &= table->word[w].last[found.one];
 			if (asks & PATH_ASKS_END && found.two_known)
-				words[w] &= table->end[w][found.two];
+				words[w] &= table->word[w].end[found.two];
 		}
 	}
 	if (asks & PATH_ASKS_FIRST && !is_empty(words)) {
@@ -315,7 +315,8 @@ inline_always bool pass_path(void *ctx, u64 *words, struct path_table *table, u3
 #pragma unroll
 			for (u32 w = 0; w < SET_WORDS; w++)
 				if (w < shape.words)
-					words[w] &= table->first[w][found.one] | table->second[w][found.two];
+					words[w] &= table->word[w].first[found.one] |
+						    table->word[w].second[found.two];
 		}
 	}
 	return !is_empty(words);

@@ -24,16 +24,19 @@ from agent.kernel.mapfill import (
     memory_of,
     prepare,
     sized,
+    tables_form,
 )
 from agent.kernel.objects import BpfMap
 from agent.kernel.targets import Target
 from agent.kernel.template import MapForm, Template
 from agent.kernel.tiny import LoadOptions
 
-SHAPE = ".rodata.shape"
+SHAPE, TABLES = ".rodata.shape", "tables"
 _STATISTICS, _TRACE = 4, 1
 """BPF_LOG_STATS and BPF_LOG_LEVEL1 of linux/bpf_verifier.h."""
 _SHORT_LOG, _LONG_LOG = 1 << 16, 1 << 24
+_SELECTORS_LEAST = 16
+"""Room for more of them without another program."""
 _COUNTS = struct.Struct("=11Q")
 """struct selector_count of kprobes/include/policy.h."""
 
@@ -122,7 +125,8 @@ def needs(compiled: Compiled) -> dict[str, int]:
     for name, content in compiled.maps.items():
         highest = max((int.from_bytes(key, "little") for key in content if len(key) == 4), default=-1) + 1
         found[name] = max(found.get(name, 0), len(content), highest)
-    return found
+    selectors = max(_SELECTORS_LEAST, 1 << (found.get("selectors", 1) - 1).bit_length())
+    return {**found, "selectors": selectors, "selector_counts": selectors}
 
 
 def load_version(
@@ -145,6 +149,8 @@ def load_version(
                 maps[name] = make_constants(name, template.constants[name])
             else:
                 forms[name] = sized(form, needed.get(name, 0), preallocate)
+                if name == TABLES:
+                    forms[name] = tables_form(form, compiled.shape)
                 maps[name] = make_map(name, forms[name])
                 prepare(name, maps[name], forms[name])
         change(maps, forms, {}, compiled.maps)

@@ -28,6 +28,10 @@ it."""
 FILTERS_AT, FILTER_BYTES, FILTERS = 8320, 40, 24
 """In struct tables of kprobes/include/policy.h: struct filter_table filter[], each beginning with where its
 part of `ranges` or `bits` lies (8 bytes)."""
+PATHS_AT, PATH_TABLE_BYTES, PATH_WORD_BYTES = 9280, 32768, 8192
+"""In struct tables: struct path_table path[], by word of a set."""
+_WORDS_AT, _PATH_VALUES_AT, _NO_VALUE = 8, 36, 0xFF
+"""In struct shape: `words`, and which values have a path table."""
 _FIRST, _LAST = "selectors", "tables"
 """New selectors stand, for a later epoch, before anything gives their bits."""
 
@@ -81,6 +85,14 @@ def sized(form: MapForm, needed: int, preallocate: bool) -> MapForm:
         return form._replace(flags=flags)
     room = 1 << (2 * needed - 1).bit_length() if form.entries == 1 and needed > 1 else needed
     return form._replace(entries=max(form.entries, room, 16 if form.type != ARRAY else 1), flags=flags)
+
+
+def tables_form(form: MapForm, shape: bytes) -> MapForm:
+    """Of `tables`: as far as a shape uses it."""
+    words = int.from_bytes(shape[_WORDS_AT : _WORDS_AT + 4], "little")
+    used = [n for n, value in enumerate(shape[_PATH_VALUES_AT : _PATH_VALUES_AT + 2]) if value != _NO_VALUE]
+    paths = PATH_TABLE_BYTES * used[-1] + PATH_WORD_BYTES * words if used else 0
+    return form._replace(value_size=PATHS_AT + paths)
 
 
 def fits(form: MapForm, needed: int) -> bool:

@@ -6,7 +6,6 @@ from __future__ import annotations
 from agent.errors import TracehoundError
 from agent.policy.layout import (
     HOOK_FILTERS,
-    HOOK_SELECTORS,
     TABLE,
     index_key,
     pack_set,
@@ -31,7 +30,7 @@ MAPS = (
     "selectors",
 )
 """Maps of a hook that are filled here, as hook.bpf.c calls them; `.rodata.shape` is the shape itself."""
-FIXED = {"tables": 1, "automaton_bytes": 256, "selectors": HOOK_SELECTORS}
+FIXED = {"tables": 1, "automaton_bytes": 256}
 """Entries of maps whose size never changes."""
 
 

@@ -142,7 +142,9 @@ STEP = struct.Struct("<2I")
 VALUE = struct.Struct(f"<{VALUE_HEAD.size + STEP.size * RESOLVE_STEPS}s")
 FILTER = struct.Struct("<6B2x")
 SHAPE_HEAD = struct.Struct(f"<9I{PATH_TABLES}B{PATH_TABLES}B")
-SHAPE_BYTES = SHAPE_HEAD.size + VALUE.size * HOOK_VALUES + FILTER.size * HOOK_FILTERS
+SHAPE_TAIL = struct.Struct("<2I")
+"""unused_types, unused_fields"""
+SHAPE_BYTES = SHAPE_HEAD.size + VALUE.size * HOOK_VALUES + FILTER.size * HOOK_FILTERS + SHAPE_TAIL.size
 SET = struct.Struct(f"<{SET_WORDS}Q")
 TABLE = struct.Struct("<2I32s")
 PATH_TABLE_BYTES = 4 * 8 * SET_WORDS * PATH_BUCKETS
@@ -174,10 +176,10 @@ def index_key(number: int) -> bytes:
     return INDEX.pack(number)
 
 
-def pack_words(buckets: Sequence[int]) -> bytes:
-    """Sets by bucket, as u64[SET_WORDS][PATH_BUCKETS]."""
+def pack_words(buckets: Sequence[int]) -> list[bytes]:
+    """Sets by bucket, as u64[PATH_BUCKETS] for each word."""
     rows = [pack_set(members) for members in buckets]
-    return b"".join(row[8 * word : 8 * word + 8] for word in range(SET_WORDS) for row in rows)
+    return [b"".join(row[8 * word : 8 * word + 8] for row in rows) for word in range(SET_WORDS)]
 
 
 def padded(parts: Iterable[bytes], size: int) -> bytes:

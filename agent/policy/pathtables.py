@@ -142,7 +142,8 @@ class PathTable:
     def pack(self) -> bytes:
         """Its bytes."""
         parts = (self._first, self._second, self._last, self._end)
-        return b"".join(pack_words(part) for part in parts)
+        by_word = zip(*(pack_words(part) for part in parts), strict=True)
+        return b"".join(b"".join(word) for word in by_word)
 
 
 NO_TABLE = bytes(PATH_TABLE_BYTES)

@@ -16,6 +16,7 @@ from agent.policy.layout import (
     RESOLVE_STEPS,
     SHAPE_BYTES,
     SHAPE_HEAD,
+    SHAPE_TAIL,
     STEP,
     VALUE,
     VALUE_HEAD,
@@ -95,7 +96,13 @@ def pack_shape(
     positions = {value: at for at, value in enumerate(values)}
     of_values = padded((pack_value(value, positions) for value in values), VALUE.size * HOOK_VALUES)
     of_filters = padded((FILTER.pack(*each) for each in shapes), FILTER.size * HOOK_FILTERS)
-    return padded([head, of_values, of_filters], SHAPE_BYTES)
+    tail = SHAPE_TAIL.pack(unused(value.type for value in values), unused(each.field for each in shapes))
+    return padded([head, of_values, of_filters, tail], SHAPE_BYTES)
+
+
+def unused(numbers: Iterable[int]) -> int:
+    """Bits of all numbers but these."""
+    return ~sum(1 << number for number in set(numbers)) & (1 << 32) - 1
 
 
 def path_parts(filters: Filters) -> list[int]:

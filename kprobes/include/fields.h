@@ -6,6 +6,20 @@
 
 #define FAULT -1
 
+/* Whether some value may be of one of these types, some filter look at one of these fields: what the shape does not use
+ * is no part of the program. */
+#define BIT(number) (1U << (number))
+#define USES(types) (~shape.unused_types & (types))
+#define ASKS(fields) (~shape.unused_fields & (fields))
+#define ENDS_TYPES (BIT(VALUE_SOCK) | BIT(VALUE_SOCKET) | BIT(VALUE_SKB) | BIT(VALUE_SOCKADDR))
+#define PATH_TYPES                                                                                                     \
+	(BIT(VALUE_FILE) | BIT(VALUE_PATH) | BIT(VALUE_DENTRY) | BIT(VALUE_FD) | BIT(VALUE_KIOCB) | BIT(VALUE_BINPRM))
+#define STRING_TYPES                                                                                                   \
+	(BIT(VALUE_STRING) | BIT(VALUE_DATA_LOC) | BIT(VALUE_NET_DEVICE) | BIT(VALUE_MODULE) | BIT(VALUE_BUFFER) |     \
+	 BIT(VALUE_SOCKADDR_UN))
+#define NUMBER_TYPES (BIT(VALUE_INTEGER) | BIT(VALUE_CAPABILITY) | BIT(VALUE_CAP_SET) | BIT(VALUE_SYSCALL))
+#define TASK_FIELDS ~(BIT(FIELD_TGID) - 1)
+
 /* A position below HOOK_VALUES that the verifier believes. */
 inline_always u64 bounded(u32 index)
 {
@@ -115,7 +129,7 @@ __attribute__((noinline)) int path_of_value(u32 slot, u32 index)
 	u64 object, path = 0;
 	u32 type;
 
-	if (!scratch || index >= HOOK_VALUES)
+	if (!USES(PATH_TYPES) || !scratch || index >= HOOK_VALUES)
 		return FAULT;
 	place = &scratch->place;
 	if (place->of == index + 1)
@@ -184,7 +198,7 @@ __attribute__((noinline)) int read_buffer_text(u32 slot, u32 index)
 	struct hook_scratch *scratch = scratch_of(slot);
 	u64 length;
 
-	if (!scratch || index >= HOOK_VALUES)
+	if (!USES(BIT(VALUE_BUFFER)) || !scratch || index >= HOOK_VALUES)
 		return FAULT;
 	scratch->text_flags = 0;
 	length = length_of(slot, index);
@@ -215,12 +229,14 @@ inline_always int read_value_text(struct hook_scratch *scratch, u32 slot, u32 in
 	case VALUE_FD:
 	case VALUE_KIOCB:
 	case VALUE_BINPRM:
-		if (path_of_value(slot, index))
+		if (!USES(PATH_TYPES) || path_of_value(slot, index))
 			return FAULT;
 		return path_text_from(slot, scratch->place.dentry, scratch->place.mount, 0);
 	case VALUE_BUFFER:
 		return read_buffer_text(slot, index);
 	case VALUE_SOCKADDR_UN:
+		if (!USES(BIT(VALUE_SOCKADDR_UN)))
+			return FAULT;
 		return read_unix_text(scratch, object, is_user(index));
 	case VALUE_DATA_LOC:
 		object = record_string(object, index);
@@ -247,7 +263,7 @@ __attribute__((noinline)) int value_text(u32 slot, u32 index)
 {
 	struct hook_scratch *scratch = scratch_of(slot);
 
-	if (!scratch || index >= HOOK_VALUES)
+	if (!USES(PATH_TYPES | STRING_TYPES) || !scratch || index >= HOOK_VALUES)
 		return FAULT;
 	if (scratch->text_of == index + 1)
 		return scratch->text_length;
@@ -377,7 +393,7 @@ __attribute__((noinline)) int read_ends(u32 slot, u32 index)
 	u64 object;
 	u32 type;
 
-	if (!scratch || index >= HOOK_VALUES)
+	if (!USES(ENDS_TYPES) || !scratch || index >= HOOK_VALUES)
 		return FAULT;
 	ends = &scratch->ends;
 	__builtin_memset(ends, 0, sizeof(*ends));
@@ -387,7 +403,7 @@ __attribute__((noinline)) int read_ends(u32 slot, u32 index)
 		return FAULT;
 	if (type == VALUE_SOCK || type == VALUE_SOCKET)
 		read_sock_ends(ends, object);
-	else if (type == VALUE_SKB)
+	else if (USES(BIT(VALUE_SKB)) && type == VALUE_SKB)
 		read_packet_ends(ends, object);
 	else if (type == VALUE_SOCKADDR)
 		read_address_ends(ends, object, is_user(index));
@@ -464,8 +480,11 @@ inline_always u64 numbers_of(u64 pid)
 /* Number of one of the task's namespaces, `which` as enum namespace_slot. */
 __attribute__((noinline)) u64 task_namespace(u64 task, u32 which)
 {
-	u64 spaces = GET(task, struct task_struct, nsproxy), space;
+	u64 spaces, space;
 
+	if (!ASKS(BIT(FIELD_NAMESPACE) | BIT(FIELD_NAMESPACE_CHANGED)))
+		return 0;
+	spaces = GET(task, struct task_struct, nsproxy);
 	if (which == NS_USER) {
 		space = GET(GET(task, struct task_struct, cred), struct cred, user_ns);
 		return GET(space, struct user_namespace, ns.inum);
@@ -553,8 +572,12 @@ inline_always u64 changed_capabilities(u64 task, u64 cred, u32 field, u32 of_hos
 /* What a filter looks at of the current task; `other` as enum filter_field says. */
 __attribute__((noinline)) u64 task_field(u32 field, u32 other)
 {
-	u64 task = bpf_get_current_task(), cred = GET(task, struct task_struct, cred), leader, pid;
+	u64 task, cred, leader, pid;
 
+	if (!ASKS(TASK_FIELDS))
+		return 0;
+	task = bpf_get_current_task();
+	cred = GET(task, struct task_struct, cred);
 	switch (field) {
 	case FIELD_TGID:
 		return bpf_get_current_pid_tgid() >> 32;

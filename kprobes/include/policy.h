@@ -207,6 +207,8 @@ struct shape {
 	u8 path_asks[PATH_TABLES]; /* enum path_asks: which parts of the table some filter uses */
 	struct value_shape value[HOOK_VALUES];
 	struct filter_shape filter[HOOK_FILTERS];
+	u32 unused_types;  /* bits: enum value_type that no value has; their readers are left out */
+	u32 unused_fields; /* bits: enum filter_field that no filter looks at */
 };
 
 /* Maps of one hook. `tables` is one array element that programs read in place. */
@@ -215,14 +217,19 @@ struct filter_table {
 	struct set otherwise;
 };
 
-/* By bucket of a path's names; sets, or'ed or and'ed as told, hold the selectors that are still possible. */
+/* By bucket of a path's names; sets, or'ed or and'ed as told, hold the selectors that are still possible: one word of
+ * each. */
+struct path_words {
+	u64 first[PATH_BUCKETS];  /* by the topmost name ... */
+	u64 second[PATH_BUCKETS]; /* ... or'ed with: by the two topmost names */
+	u64 last[PATH_BUCKETS];   /* and'ed with: by the last name and its length ... */
+	u64 end[PATH_BUCKETS];    /* ... and'ed with: by the last two bytes of the last name */
+};
 struct path_table {
-	u64 first[SET_WORDS][PATH_BUCKETS];  /* by the topmost name ... */
-	u64 second[SET_WORDS][PATH_BUCKETS]; /* ... or'ed with: by the two topmost names */
-	u64 last[SET_WORDS][PATH_BUCKETS];   /* and'ed with: by the last name and its length ... */
-	u64 end[SET_WORDS][PATH_BUCKETS];    /* ... and'ed with: by the last two bytes of the last name */
+	struct path_words word[SET_WORDS];
 };
 
+/* A hook's map ends behind the last word of the last path table that its shape uses. */
 struct tables {
 	struct set all;                      /* selectors that do not ask for a process class */
 	struct set asked;                    /* process classes that some selector of this hook asks for */

@@ -44,7 +44,7 @@ __attribute__((noinline)) int put_path(u32 slot, u32 index)
 	int length;
 	u64 inode;
 
-	if (!scratch || index >= HOOK_VALUES)
+	if (!USES(PATH_TYPES) || !scratch || index >= HOOK_VALUES)
 		return 0;
 	length = value_text(slot, index);
 	out = (void *)content_of(scratch);
@@ -68,7 +68,7 @@ __attribute__((noinline)) int put_string(u32 slot, u32 index)
 	int length, most;
 	u8 *out;
 
-	if (!scratch || index >= HOOK_VALUES)
+	if (!USES(STRING_TYPES) || !scratch || index >= HOOK_VALUES)
 		return 0;
 	length = value_text(slot, index);
 	out = content_of(scratch);
@@ -155,7 +155,7 @@ __attribute__((noinline)) int put_buffer(u32 slot, u32 index)
 {
 	struct hook_scratch *scratch = scratch_of(slot);
 
-	if (!scratch || index >= HOOK_VALUES)
+	if (!USES(BIT(VALUE_BUFFER)) || !scratch || index >= HOOK_VALUES)
 		return 0;
 	if (!object_of(scratch, index) || !begin_copy(scratch, index))
 		return unreadable(scratch, index);
@@ -191,7 +191,7 @@ __attribute__((noinline)) int put_iovec(u32 slot, u32 index)
 {
 	struct hook_scratch *scratch = scratch_of(slot);
 
-	if (!scratch || index >= HOOK_VALUES)
+	if (!USES(BIT(VALUE_IOVEC)) || !scratch || index >= HOOK_VALUES)
 		return 0;
 	if (!object_of(scratch, index) || !begin_copy(scratch, index))
 		return unreadable(scratch, index);
@@ -241,7 +241,7 @@ __attribute__((noinline)) int put_iter(u32 slot, u32 index)
 	u64 iter, count, skip;
 	u32 kind;
 
-	if (!scratch || index >= HOOK_VALUES)
+	if (!USES(BIT(VALUE_IOV_ITER)) || !scratch || index >= HOOK_VALUES)
 		return 0;
 	iter = object_of(scratch, index);
 	if (!iter || !begin_copy(scratch, index))
@@ -273,7 +273,7 @@ __attribute__((noinline)) int put_sock(u32 slot, u32 index)
 	struct owner *owner;
 	u64 sock;
 
-	if (!scratch || index >= HOOK_VALUES)
+	if (!USES(BIT(VALUE_SOCK) | BIT(VALUE_SOCKET)) || !scratch || index >= HOOK_VALUES)
 		return 0;
 	out = (void *)content_of(scratch);
 	if (!out || read_ends(slot, index))
@@ -328,7 +328,7 @@ __attribute__((noinline)) int put_packet(u32 slot, u32 index)
 	struct sent_skb *out;
 	u64 skb;
 
-	if (!scratch || index >= HOOK_VALUES)
+	if (!USES(BIT(VALUE_SKB)) || !scratch || index >= HOOK_VALUES)
 		return 0;
 	out = (void *)content_of(scratch);
 	if (!out || read_ends(slot, index))
@@ -348,7 +348,7 @@ __attribute__((noinline)) int put_address(u32 slot, u32 index)
 	struct hook_scratch *scratch = scratch_of(slot);
 	struct sent_sockaddr *out;
 
-	if (!scratch || index >= HOOK_VALUES)
+	if (!USES(BIT(VALUE_SOCKADDR)) || !scratch || index >= HOOK_VALUES)
 		return 0;
 	out = (void *)content_of(scratch);
 	if (!out || read_ends(slot, index))
@@ -367,7 +367,7 @@ __attribute__((noinline)) int put_unix(u32 slot, u32 index)
 	u64 address;
 	u8 *out;
 
-	if (!scratch || index >= HOOK_VALUES)
+	if (!USES(BIT(VALUE_SOCKADDR_UN)) || !scratch || index >= HOOK_VALUES)
 		return 0;
 	address = object_of(scratch, index);
 	out = content_of(scratch);
@@ -394,7 +394,7 @@ __attribute__((noinline)) int put_cred(u32 slot, u32 index)
 	struct sent_cred *out;
 	u64 cred;
 
-	if (!scratch || index >= HOOK_VALUES)
+	if (!USES(BIT(VALUE_CRED)) || !scratch || index >= HOOK_VALUES)
 		return 0;
 	cred = object_of(scratch, index);
 	out = (void *)content_of(scratch);
@@ -492,6 +492,10 @@ inline_always int put_load_info(struct sent_module *out, u64 info)
 	return sizeof(*out);
 }
 
+#define OBJECT_TYPES                                                                                                   \
+	(BIT(VALUE_USER_NS) | BIT(VALUE_BPF_ATTR) | BIT(VALUE_BPF_PROG) | BIT(VALUE_BPF_MAP) |                         \
+	 BIT(VALUE_PERF_EVENT) | BIT(VALUE_MODULE) | BIT(VALUE_LOAD_INFO))
+
 __attribute__((noinline)) int put_object(u32 slot, u32 index)
 {
 	struct hook_scratch *scratch = scratch_of(slot);
@@ -499,7 +503,7 @@ __attribute__((noinline)) int put_object(u32 slot, u32 index)
 	void *out;
 	int length = 0;
 
-	if (!scratch || index >= HOOK_VALUES)
+	if (!USES(OBJECT_TYPES) || !scratch || index >= HOOK_VALUES)
 		return 0;
 	object = object_of(scratch, index);
 	out = content_of(scratch);
@@ -538,7 +542,7 @@ __attribute__((noinline)) int put_integer(u32 slot, u32 index)
 	struct hook_scratch *scratch = scratch_of(slot);
 	u64 *out;
 
-	if (!scratch || index >= HOOK_VALUES)
+	if (!USES(NUMBER_TYPES) || !scratch || index >= HOOK_VALUES)
 		return 0;
 	out = (u64 *)content_of(scratch);
 	if (!out)

@@ -126,7 +126,7 @@ class Machine:
                 continue
             path = call["arguments"][self.values[value][2]].encode()
             start = 32 * 260 + 40 * 24 + 4 * 8192 * at
-            parts = [self.bucket_set(start + 8192 * n, b) for n, b in enumerate(buckets.of_path(path))]
+            parts = [self.bucket_set(start + 2048 * n, b) for n, b in enumerate(buckets.of_path(path))]
             if path == b"/":  # its last name is not known
                 asks &= 1
             if asks & 1:
@@ -138,7 +138,7 @@ class Machine:
         return members
 
     def bucket_set(self, start, bucket):
-        words = [struct.unpack_from("<Q", self.tables, start + 8 * (256 * w + bucket))[0] for w in range(4)]
+        words = [struct.unpack_from("<Q", self.tables, start + 8192 * w + 8 * bucket)[0] for w in range(4)]
         return sum(word << 64 * w for w, word in enumerate(words))
 
     def integer(self, each, call):

@@ -67,7 +67,14 @@ def test_a_refused_load_leaves_no_descriptor(version: Version) -> None:
 
 def test_arrays_need_as_much_as_their_highest_key() -> None:
     rows = {(9).to_bytes(4, "little"): b""}
-    assert needs(replace(ALWAYS, maps={"ranges": rows}, sizes={"bits": 3})) == {"ranges": 10, "bits": 3}
+    found = needs(replace(ALWAYS, maps={"ranges": rows}, sizes={"bits": 3}))
+    assert (found["ranges"], found["bits"]) == (10, 3)
+
+
+def test_every_selector_has_its_counts() -> None:
+    rows = {(16).to_bytes(4, "little"): b""}
+    found = needs(replace(ALWAYS, maps={"selectors": rows}))
+    assert found["selectors"] == found["selector_counts"] == 32
 
 
 class SharedMapsOpened:

@@ -11,7 +11,7 @@ import pytest
 
 from agent.errors import KernelRefused
 from agent.kernel import mapfill
-from agent.kernel.mapfill import change, changes_in_place, make_constants, make_map, sized
+from agent.kernel.mapfill import change, changes_in_place, make_constants, make_map, sized, tables_form
 from agent.kernel.objects import OBJECTS, BpfMap, BpfObject
 from agent.kernel.template import MapForm
 
@@ -98,3 +98,10 @@ def test_the_place_of_filter_tables_is_that_of_the_programs() -> None:
         assert members["path"] - members["filter"] == mapfill.FILTERS * mapfill.FILTER_BYTES
     finally:
         opened.close()
+
+
+def test_tables_end_behind_the_paths_that_a_shape_uses() -> None:
+    form = MapForm(mapfill.ARRAY, 4, 1 << 17, 1, 0)
+    none, second = bytes(36) + b"\xff\xff", struct.pack("=2IB", 0, 0, 2).ljust(36, b"\0") + b"\0\0"
+    assert tables_form(form, none).value_size == 9280
+    assert tables_form(form, second).value_size == 9280 + 32768 + 2 * 8192

@@ -29,7 +29,7 @@ def table(kind: Kind, *values: bytes, negated: bool = False) -> PathTable:
 def is_possible(found: PathTable, path: bytes) -> bool:
     packed = found.pack()
     first, second, last, end = (
-        packed[8 * PATH_BUCKETS * 4 * part + 8 * bucket] >> 5 & 1
+        packed[8 * PATH_BUCKETS * part + 8 * bucket] >> 5 & 1
         for part, bucket in enumerate(buckets.of_path(path))
     )
     return bool((first | second) & last & end)
