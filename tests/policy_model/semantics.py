@@ -3,9 +3,10 @@
 simplest way to say it; knows nothing of how policies are compiled and imports none of it.
 
 A call: `{"arguments": [...], "process": {...}}`. Arguments are ints, texts (paths as well) or dictionaries
-(sockets: saddr, daddr, sport, dport, protocol, family, state; addresses None where there is none). A process:
-pid, nspid (0 in the host's pid namespace), binary, parent (a process or None), namespaces {name: inum},
-exec_namespaces, effective (mask of capabilities), in_host_user_ns, uid.
+(sockets and addresses: saddr, daddr, sport, dport, protocol, family, state; addresses None where there is
+none); None where a text cannot be read. A process: pid, nspid (0 in the host's pid namespace), binary, parent
+(a process or None), namespaces {name: inum}, exec_namespaces, host_namespaces, effective, permitted,
+inheritable (masks of capabilities) and the same at exec as exec_effective ..., in_host_user_ns, uid.
 """
 
 import ipaddress
@@ -13,7 +14,12 @@ import re
 
 CAPABILITIES = {"CAP_CHOWN": 0, "CAP_NET_RAW": 13, "CAP_SYS_ADMIN": 21}
 NUMBERS = {"IPPROTO_TCP": 6, "IPPROTO_UDP": 17, "AF_INET": 2, "AF_INET6": 10, "TCP_LISTEN": 10}
-SIZES = {"int": (32, True), "uint64": (64, False)}
+SIZES = {
+    **{f"int{bits}": (bits, True) for bits in (8, 16, 32, 64)},
+    **{f"uint{bits}": (bits, False) for bits in (8, 16, 32, 64)},
+    "int": (32, True),
+    "size_t": (64, False),
+}
 
 
 def number(text):
@@ -32,6 +38,10 @@ def within(value, text):
     return int(low, 0) <= value <= int(high or low, 0)
 
 
+def in_map(value, text, kind):
+    return within(value, text) if ":" in text else value == as_type(int(text, 0), kind)
+
+
 def in_network(address, text):
     if address is None:
         return None
@@ -41,11 +51,11 @@ def in_network(address, text):
 def integer_operators(kind):
     return {
         "Equal": lambda v, text: v == as_type(int(text, 0), kind),
-        "InMap": lambda v, text: v == as_type(int(text, 0), kind),
+        "InMap": lambda v, text: in_map(v, text, kind),
         "GT": lambda v, text: v > int(text, 0),
         "LT": lambda v, text: v < int(text, 0),
         "Mask": lambda v, text: v & int(text, 0) != 0,
-        "InRange": within,
+        "InRange": lambda v, text: in_map(v, text, kind),
     }
 
 
@@ -73,14 +83,20 @@ SOCKET_OPERATORS = {
 def operators_of(kind):
     if kind in SIZES:
         return integer_operators(kind)
-    return SOCKET_OPERATORS if kind == "sock" else TEXT_OPERATORS
+    return SOCKET_OPERATORS if kind in ("sock", "socket", "sockaddr") else TEXT_OPERATORS
 
 
 def argument_holds(rule, kinds, arguments):
-    """One entry of matchArgs. Of an address that there is none of, nothing holds."""
+    """One entry of matchArgs. Of an address that there is none of, nothing holds; of a text that cannot be
+    read, what is negated."""
     position, operator = rule["args"][0], rule["operator"]
-    test = operators_of(kinds[position])[operator.removeprefix("Not")]
-    found = [test(arguments[position], text) for text in rule.get("values", ["-"])]
+    kind, value = kinds[position], arguments[position]
+    if value is None:
+        return operator.startswith("Not")
+    if kind in SIZES:
+        value = as_type(value, kind)
+    test = operators_of(kind)[operator.removeprefix("Not")]
+    found = [test(value, text) for text in rule.get("values", ["-"])]
     if None in found:
         return False
     return any(found) != operator.startswith("Not")
@@ -115,22 +131,39 @@ def binary_holds(rule, process):
     return found != rule["operator"].startswith("Not")
 
 
+def slot_of(name):
+    return {"PidForChildren": "pid_for_children"}.get(name, name.lower())
+
+
 def namespace_holds(rule, process):
-    inum = process["namespaces"][rule["namespace"].lower()]
-    return (str(inum) in rule["values"]) == (rule["operator"] == "In")
+    slot = slot_of(rule["namespace"])
+    inum = process["namespaces"][slot]
+    found = any(
+        inum == (process["host_namespaces"][slot] if v == "host_ns" else int(v)) for v in rule["values"]
+    )
+    return found == (rule["operator"] == "In")
 
 
 def change_holds(rule, process):
     now, before = process["namespaces"], process["exec_namespaces"]
-    changed = any(now[name.lower()] != before[name.lower()] for name in rule["values"])
+    changed = any(now[slot_of(name)] != before[slot_of(name)] for name in rule["values"])
     return changed == (rule["operator"] == "In")
 
 
-def capability_holds(rule, process):
+def any_capability(rule, process, mask):
+    """Those of a process in another user namespace count where the rule says so."""
     counts = rule.get("isNamespaceCapability") or process["in_host_user_ns"]
-    mask = process["effective"] if counts else 0
-    found = any(mask >> CAPABILITIES[name] & 1 for name in rule["values"])
+    found = any(counts and mask >> CAPABILITIES[name] & 1 for name in rule["values"])
     return found == (rule["operator"] == "In")
+
+
+def capability_holds(rule, process):
+    return any_capability(rule, process, process[rule["type"].lower()])
+
+
+def capability_change_holds(rule, process):
+    kind = rule["type"].lower()
+    return any_capability(rule, process, process[kind] ^ process[f"exec_{kind}"])
 
 
 def credential_holds(rule, process):
@@ -148,6 +181,7 @@ def selector_holds(selector, kinds, call):
         ("matchNamespaces", lambda rule: namespace_holds(rule, process)),
         ("matchNamespaceChanges", lambda rule: change_holds(rule, process)),
         ("matchCapabilities", lambda rule: capability_holds(rule, process)),
+        ("matchCapabilityChanges", lambda rule: capability_change_holds(rule, process)),
         ("matchCurrentCred", lambda rule: credential_holds(rule, process)),
     ]
     return all(holds(rule) for key, holds in rules for rule in selector.get(key, []))
