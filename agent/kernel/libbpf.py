@@ -10,6 +10,8 @@ from __future__ import annotations
 import ctypes
 import os
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -133,6 +135,15 @@ class Libbpf:
         self._libc = ctypes.CDLL(None)
         self._print = _PrintCallback(self._keep)
         self._library.libbpf_set_print(ctypes.cast(self._print, _P))
+
+    @contextmanager
+    def unheard(self) -> Iterator[None]:
+        """Without libbpf's messages, of which it makes tens of thousands for one object, each a call."""
+        self._library.libbpf_set_print(None)
+        try:
+            yield
+        finally:
+            self._library.libbpf_set_print(ctypes.cast(self._print, _P))
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"libbpf function {name} is not in the binding's table")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 _BESIDE = 4
@@ -28,6 +28,45 @@ def read_symbols(proc: Path = Path("/proc")) -> dict[str, tuple[str, int]]:
             before = found.get(parts[2])
             found[parts[2]] = (before[0], before[1] + 1) if before else (module, 1)
     return found
+
+
+class Symbols(Mapping[str, tuple[str, int]]):
+    """The same, searched in the list as it is: to take it apart takes longer than to load a policy."""
+
+    def __init__(self, proc: Path = Path("/proc")) -> None:
+        try:
+            self._list = b"\n" + (proc / "kallsyms").read_bytes()
+        except OSError:
+            self._list = b""
+        self._proc = proc
+        self._parsed: dict[str, tuple[str, int]] | None = None
+
+    def __getitem__(self, name: str) -> tuple[str, int]:
+        if self._parsed is not None:
+            return self._parsed[name]
+        found = [at for end in (b"\n", b"\t") for at in self._places(b" " + name.encode() + end)]
+        if not found or name.startswith("__pfx_"):
+            raise KeyError(name)
+        first = self._list[min(found) :].split(b"\n", 1)[0].decode()
+        return first.partition("\t")[2].strip("[]"), len(found)
+
+    def _places(self, text: bytes) -> Iterator[int]:
+        at = self._list.find(text)
+        while at >= 0:
+            if self._list[at - 1] in b"tTwW":
+                yield at
+            at = self._list.find(text, at + 1)
+
+    def __iter__(self) -> Iterator[str]:
+        if self._parsed is None:
+            self._parsed = read_symbols(self._proc)
+        return iter(self._parsed)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __bool__(self) -> bool:
+        return bool(self._list)
 
 
 def nearest(name: str, names: Iterable[str], count: int = 3) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import errno
 import os
 import struct
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import NamedTuple
@@ -98,6 +99,12 @@ class Template:
 
 def capture(file: str, program: str, shared: Mapping[str, int]) -> Template:
     """Takes one program out of an object; `shared` maps are bound by libbpf already. Raises KernelRefused."""
+    with suppress(KernelRefused), libbpf().unheard():
+        return _captured(file, program, shared)
+    return _captured(file, program, shared)  # once more, for what libbpf says
+
+
+def _captured(file: str, program: str, shared: Mapping[str, int]) -> Template:
     section, kind, attach = _about(file, program)
     found: list[Template] = []
     holder = BpfObjectWith(

@@ -18,7 +18,7 @@ from agent.kernel.host import active_security_modules, effective_capabilities, m
 from agent.kernel.mounts import read_kernel_file, read_mounts
 from agent.kernel.probes import HELPERS, Answer
 from agent.kernel.shapes import Parameter, Prototype, declared, describe_function
-from agent.kernel.symbols import read_symbols
+from agent.kernel.symbols import Symbols
 
 _T = TypeVar("_T")
 _MODULE_TYPES = Path("/sys/kernel/btf")
@@ -56,9 +56,9 @@ class KernelView:
         return Btf.of_kernel()
 
     @cached_property
-    def symbols(self) -> dict[str, tuple[str, int]]:
+    def symbols(self) -> Mapping[str, tuple[str, int]]:
         """Functions by name: module and how many there are."""
-        return read_symbols()
+        return Symbols()
 
     @cached_property
     def may_load(self) -> bool:
@@ -68,16 +68,16 @@ class KernelView:
     # what exists
 
     def has_function(self, name: str) -> bool:
-        """Whether there is a function to hang on: listed as a symbol, or where none are listed, in BTF."""
-        return name in self.symbols if self.symbols else self.btf.has_function(name)
+        """Whether there is a function to hang on: the kernel's types know it, or it is listed as a symbol."""
+        return self.btf.has_function(name) or name in self.symbols
 
     def copies(self, name: str) -> int:
         """How many functions have this name."""
-        return self.symbols[name][1] if name in self.symbols else 0
+        return self.symbols.get(name, ("", 0))[1]
 
     def module_of(self, name: str) -> str:
         """The module that holds a function, empty for the kernel itself."""
-        return self.symbols[name][0] if name in self.symbols else ""
+        return "" if self.btf.has_function(name) else self.symbols.get(name, ("", 0))[0]
 
     def types_of(self, name: str) -> Btf:
         """The types that know a function: those of its module, or the kernel's."""

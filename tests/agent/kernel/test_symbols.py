@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.kernel.symbols import nearest, or_nearest, read_symbols
+from agent.kernel.symbols import Symbols, nearest, or_nearest, read_symbols
 
 
 @pytest.mark.kernel
@@ -19,10 +19,14 @@ def test_modules_copies_and_data_are_told_apart(tmp_path: Path) -> None:
     lines = "0 t twice\n0 t twice\n0 T plain\n0 t inside\t[kvm]\n0 d data\n0 t __pfx_plain\n"
     (tmp_path / "kallsyms").write_text(lines)
     assert read_symbols(tmp_path) == {"twice": ("", 2), "plain": ("", 1), "inside": ("kvm", 1)}
+    searched = Symbols(tmp_path)
+    assert {name: searched[name] for name in searched} == read_symbols(tmp_path)
+    assert not any(name in searched for name in ("data", "__pfx_plain", "plai", "lain"))
 
 
 def test_a_kernel_that_lists_none_has_none(tmp_path: Path) -> None:
     assert read_symbols(tmp_path) == {}
+    assert not Symbols(tmp_path)
 
 
 def test_the_nearest_name_comes_first() -> None:
