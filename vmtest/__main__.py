@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from pathlib import Path
@@ -56,6 +57,9 @@ def parser() -> argparse.ArgumentParser:
     testing = commands.add_parser("test", help="run the tests marked kernel under kernels")
     testing.add_argument("labels", nargs="*", metavar="LABEL")
     testing.add_argument("--all", action="store_true", help="every kernel (the default without labels)")
+    testing.add_argument(
+        "--jobs", type=int, default=min(2, os.cpu_count() or 1), metavar="N", help="guests at a time"
+    )
     testing.add_argument("--pytest", default="", metavar="ARGS", help="what to run instead, as one word")
     testing.add_argument(
         "--count-in",
@@ -157,7 +161,7 @@ def do_test(options: argparse.Namespace) -> int:
     """Run the tests marked ``kernel`` under the kernels named, or all."""
     chosen = [ready(label) for label in options.labels or kernels.LABELS]
     others = {place: Path(path) for place, path in options.count_in}
-    return suite.run_all(chosen, machine_options(options), options.pytest, others)
+    return suite.run_all(chosen, machine_options(options), options.pytest, others, max(1, options.jobs))
 
 
 def do_shell(options: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from typing import IO, NamedTuple
 
 from vmtest.kernels import CACHE, ROOT, Kernel, VmtestError, search_path
 
+LEAVING = threading.Event()
+"""Set when whoever started the guests gives up: each ends its VM."""
 TIMED_OUT = 124
 """Exit status when the time is up, as timeout(1) has it."""
 POLL_S = 0.1
@@ -228,6 +231,8 @@ def wait(
             started = time.monotonic()
         if timeout_s is not None and time.monotonic() - begin > timeout_s:
             break
+        if LEAVING.is_set():
+            raise VmtestError("was told to stop")
         if process.poll() is not None and not (exchange / "status").exists():
             raise VmtestError(why_it_ended(exchange))
         time.sleep(POLL_S)

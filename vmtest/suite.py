@@ -2,7 +2,8 @@
 """Runs the tests marked ``kernel`` under each kernel and counts what was executed.
 
 The counts come from JUnit XML written by pytest inside, not from what it prints. A kernel on which no case
-was executed counts as failed: silence is not success.
+was executed counts as failed: silence is not success. Guests run two at a time, each in the way of the other;
+a case that failed then is run once more when its kernel has the machine for itself, and the table says so.
 """
 
 from __future__ import annotations
@@ -11,20 +12,26 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 from vmtest import machine
 from vmtest.kernels import ROOT, Kernel, VmtestError
 
 RESULTS = ROOT / ".cache" / "test-results"
 """One JUnit file per kernel; ``make test-host`` writes ``host.xml`` next to them."""
-TIMEOUT_S = 900.0
+TIMEOUT_S = 1500.0
 """For one kernel, boot included. Emulated CPUs are ten to twenty times slower than real ones."""
+
+
+AGAIN_MOST = 12
+"""More failed cases than these are no accident of a busy machine."""
 
 
 class Counts(NamedTuple):
@@ -49,6 +56,10 @@ class Run(NamedTuple):
     seconds: float | None
     problem: str
     """Why this run is no success although no case failed; empty when it is one."""
+    failed: tuple[str, ...] = ()
+    """Node ids of the cases that failed."""
+    again: int = 0
+    """Cases that failed, and passed when they ran once more."""
 
 
 def read_counts(junit: Path) -> Counts:
@@ -64,6 +75,36 @@ def read_counts(junit: Path) -> Counts:
         else:
             passed += 1
     return Counts(passed, failed, skipped)
+
+
+def failed_cases(junit: Path) -> tuple[str, ...]:
+    """Node ids of the cases of a JUnit file that failed. Cases are functions of modules here."""
+    cases = ElementTree.parse(junit).getroot().iter("testcase")
+    failed = [case for case in cases if {child.tag for child in case} & {"failure", "error"}]
+    names = [f"{(case.get('classname') or '').replace('.', '/')}.py::{case.get('name')}" for case in failed]
+    return tuple(dict.fromkeys(names))
+
+
+class Told:
+    """Passes a guest's output on, each line with the kernel's name before it."""
+
+    lock = threading.Lock()
+
+    def __init__(self, label: str) -> None:
+        self._label = f"{label:>5} | ".encode()
+        self._rest = b""
+
+    def write(self, data: bytes) -> int:
+        """Whole lines at once."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        with self.lock:
+            for line in lines:
+                sys.stdout.buffer.write(self._label + line + b"\n")
+            sys.stdout.buffer.flush()
+        return len(data)
+
+    def flush(self) -> None:
+        """Lines are passed on when they are whole."""
 
 
 def judge(counts: Counts, status: int) -> str:
@@ -87,11 +128,11 @@ def files_with_kernel_tests() -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def run_one(kernel: Kernel, options: machine.Options, selection: str) -> Run:
+def run_one(kernel: Kernel, options: machine.Options, selection: str, suffix: str = "") -> Run:
     """Boot one kernel and run the tests there."""
     say(f"kernel {kernel.label} ({kernel.version}): booting")
     begin = time.monotonic()
-    target = RESULTS / f"{kernel.label}.xml"
+    target = RESULTS / f"{kernel.label}{suffix}.xml"
     target.unlink(missing_ok=True)
 
     def keep(exchange: Path) -> None:
@@ -104,7 +145,8 @@ def run_one(kernel: Kernel, options: machine.Options, selection: str) -> Run:
     if options.timeout_s is None:
         options = replace(options, timeout_s=TIMEOUT_S)
     try:
-        outcome = machine.run(kernel, [command], options, stderr=sys.stdout.buffer, collect=keep)
+        out, err = (cast(BinaryIO, Told(kernel.label)) for _ in range(2))
+        outcome = machine.run(kernel, [command], options, stdout=out, stderr=err, collect=keep)
         counts = read_counts(target) if target.exists() else Counts()
         problem = judge(counts, outcome.status)
         timing = f"boot {outcome.boot_s:.0f} s, tests {outcome.command_s:.0f} s"
@@ -113,18 +155,41 @@ def run_one(kernel: Kernel, options: machine.Options, selection: str) -> Run:
     except VmtestError as error:
         counts, problem, timing = Counts(), str(error), "died"
     say(f"kernel {kernel.label}: {describe(counts)}{'; ' + problem if problem else ''} ({timing})")
-    return Run(f"{kernel.label} ({kernel.version})", counts, time.monotonic() - begin, problem)
+    failed = failed_cases(target) if counts.failed else ()
+    return Run(f"{kernel.label} ({kernel.version})", counts, time.monotonic() - begin, problem, failed)
 
 
-def run_all(chosen: Sequence[Kernel], options: machine.Options, more: str, others: Mapping[str, Path]) -> int:
-    """Run the tests under each kernel, one after the other; print a table and the sum.
+def run_again(kernel: Kernel, options: machine.Options, first: Run) -> Run:
+    """What failed, once more and alone."""
+    if not first.failed or first.problem or len(first.failed) > AGAIN_MOST:
+        return first
+    say(f"kernel {kernel.label}: once more what failed: {', '.join(first.failed)}")
+    second = run_one(kernel, options, shlex.join(first.failed), "-again")
+    if second.problem:
+        return first
+    mended = first.counts.failed - second.counts.failed
+    counts = Counts(first.counts.passed + mended, second.counts.failed, first.counts.skipped)
+    took = (first.seconds or 0) + (second.seconds or 0)
+    return Run(first.place, counts, took, "", second.failed, mended)
+
+
+def run_all(
+    chosen: Sequence[Kernel], options: machine.Options, more: str, others: Mapping[str, Path], jobs: int = 1
+) -> int:
+    """Run the tests under each kernel, `jobs` at a time; print a table and the sum.
 
     ``others`` are JUnit files of runs elsewhere, which the table counts too.
     """
     RESULTS.mkdir(parents=True, exist_ok=True)
     runs = [Run(place, read_counts(junit), None, "") for place, junit in others.items()]
     selection = more or shlex.join(files_with_kernel_tests())
-    runs += [run_one(kernel, options, selection) for kernel in chosen]
+    with ThreadPoolExecutor(jobs) as guests:
+        try:
+            first = list(guests.map(lambda kernel: run_one(kernel, options, selection), chosen))
+        except BaseException:
+            machine.LEAVING.set()
+            raise
+    runs += [run_again(kernel, options, run) for kernel, run in zip(chosen, first, strict=True)]
     print("\n".join(table(runs)), flush=True)
     return int(any(run.problem or run.counts.failed for run in runs))
 
@@ -138,6 +203,9 @@ def table(runs: Iterable[Run]) -> list[str]:
         lines.append(f"  {run.place:28} {run.counts.executed:5} {took}  {describe(run.counts)}")
         if run.problem:
             lines.append(f"  {'':28} {run.problem.splitlines()[0]}")
+        if run.again:
+            lines.append(f"  {'':28} {run.again} of them only when run once more, alone")
+        lines += [f"  {'':28} failed: {name}" for name in run.failed]
         passed += run.counts.passed
         # A run that did not even start is a failure of its own.
         failed += run.counts.failed + (1 if run.problem else 0)

@@ -27,7 +27,7 @@ from tests.load.support import (
     wait_until,
 )
 
-pytestmark = [pytest.mark.root, pytest.mark.kernel]
+pytestmark = pytest.mark.root
 
 CPU_PERCENT, RING_BYTES = (20, 1 << 19) if IN_VM else (5, 1 << 22)
 """So little that a flood is too much, and room for what comes in until the agent runs again."""

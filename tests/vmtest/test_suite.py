@@ -3,8 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from vmtest.machine import TIMED_OUT
-from vmtest.suite import Counts, Run, judge, read_counts, table
+from vmtest import machine, suite
+from vmtest.kernels import Kernel
+from vmtest.machine import TIMED_OUT, Options, Outcome
+from vmtest.suite import Counts, Run, Told, failed_cases, judge, read_counts, run_all, table
 
 JUNIT = """<?xml version="1.0"?><testsuites><testsuite name="pytest">
 <testcase name="a"/><testcase name="b"><failure message="m">x</failure></testcase>
@@ -39,3 +41,50 @@ def test_the_closing_line_sums_all_kernels() -> None:
 
 def test_a_kernel_that_did_not_run_is_a_failure_in_the_sum() -> None:
     assert table([Run("6.1", Counts(), 3.0, "executed no case")])[-1] == "0 passed, 1 failed"
+
+
+CASE = '<testcase classname="tests.load.test_idle" name="{}">{}</testcase>'
+FAILURE = '<failure message="m">x</failure>'
+SUITE = "<testsuites><testsuite>{}</testsuite></testsuites>"
+ONE_FAILED = SUITE.format(CASE.format("test_a[x-1]", FAILURE) + CASE.format("test_b", ""))
+ALL_PASSED = SUITE.format(CASE.format("test_a[x-1]", ""))
+
+
+def test_failed_cases_are_named_as_pytest_takes_them(tmp_path: Path) -> None:
+    (tmp_path / "junit.xml").write_text(ONE_FAILED)
+    assert failed_cases(tmp_path / "junit.xml") == ("tests/load/test_idle.py::test_a[x-1]",)
+
+
+@pytest.mark.parametrize(("second", "status"), [(ALL_PASSED, 0), (ONE_FAILED, 1)])
+def test_what_failed_runs_once_more_alone_and_the_table_says_so(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    second: str,
+    status: int,
+) -> None:
+    answers = [ONE_FAILED, second]
+    asked = []
+
+    def run(
+        _kernel: object, command: list[str], _options: object, *, collect: object, **_streams: object
+    ) -> Outcome:
+        asked.append(command[0])
+        (tmp_path / "junit.xml").write_text(answers.pop(0))
+        collect(tmp_path)  # type: ignore[operator]
+        return Outcome(0 if "failure" not in (tmp_path / "junit.xml").read_text() else 1, 1.0, 2.0, ())
+
+    monkeypatch.setattr(machine, "run", run)
+    monkeypatch.setattr(suite, "RESULTS", tmp_path / "results")
+    kernel = Kernel("6.1", "6.1.0", tmp_path, tmp_path, ())
+    assert run_all([kernel], Options(), "tests/load", {}) == status
+    assert "'tests/load/test_idle.py::test_a[x-1]'" in asked[1]
+    assert ("1 of them only when run once more" in capsys.readouterr().out) is not bool(status)
+
+
+def test_lines_of_several_guests_do_not_mix(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    one, other = Told("6.1"), Told("7.x")
+    one.write(b"first ")
+    other.write(b"between\n")
+    one.write(b"half\nsecond")
+    assert capfdbinary.readouterr().out == b"  7.x | between\n  6.1 | first half\n"
