@@ -6,9 +6,11 @@ from __future__ import annotations
 import ctypes
 import resource
 import time
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
+from agent.errors import TracehoundError
 from agent.kernel.classifier import Classifier
 from agent.kernel.hooks import HookSet, HookState
 from agent.kernel.sharedmaps import FROM_SENSOR, SharedMaps
@@ -95,7 +97,15 @@ class Engine:
         return self._view
 
     def _plan(self, policy: Policy) -> Plan:
-        return plan_policy(policy, self._kernel())
+        try:
+            return plan_policy(policy, self._kernel())
+        except (LookupError, ValueError, TypeError, AttributeError, AssertionError) as error:
+            # one policy's text must not end the agent and with it all other policies
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            raise TracehoundError(
+                f"{policy.key}: cannot be planned: {type(error).__name__} in {place.name}: {error}",
+                "this is a defect of Tracehound: please report it with the policy",
+            ) from error
 
 
 def _allow_descriptors() -> None:

@@ -122,6 +122,8 @@ def fit(kind: Kind, name: str, there: CType, btf: Btf) -> Fit:
         return FITS
     if is_number(kind):
         return _fit_number(name, there)
+    if not kind.tags:
+        return Fit(False, f"is `{there.text}`, not a {name}", _instead(there))
     if there.form == "integer" and there.size == 8:
         return Fit(True, f"`{there.text}` is taken for the address of a {name}")
     same = there.tag in kind.tags or begins_with(btf, there.target, kind.tags[0])

@@ -52,3 +52,10 @@ def test_a_number_for_a_pointer_is_possible_and_doubted(view: KernelView) -> Non
 def test_what_lies_behind_a_pointer_is_no_number() -> None:
     assert is_number(KINDS["fd"])
     assert not is_number(KINDS["string"])
+
+
+@pytest.mark.parametrize("name", ["data_loc", "string", "file", "nop", "uint8"])
+def test_every_type_has_an_answer_for_an_integer(view: KernelView, name: str) -> None:
+    suits = fit(KINDS[name], name, CType("integer", "pid_t", "pid_t", 4, True), view.btf)
+    assert suits.is_possible == (name in ("nop", "uint8"))
+    assert suits.is_possible or f"is `pid_t`, not a {name}" in suits.doubt
