@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What policies do on this kernel: every case of tests/e2e/policies, with one agent for all of them."""
+"""What policies do on this kernel: every case of tests/e2e/policies, with one agent for all of them and the
+policies of a file of cases at once."""
 
 from __future__ import annotations
 
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,37 +21,62 @@ MARKER = "/bin/true"
 
 
 class Station:
-    """An agent whose policies are files in a directory."""
+    """An agent whose policies are files in a directory: those of all chosen cases of one file of cases at a
+    time, because every change takes an emulated CPU seconds."""
 
     def __init__(self, root: Path) -> None:
         self.shelf = root / "policies"
         self.shelf.mkdir()
         self.agent: Agent = start_agent(root, (f"policies.dirs={self.shelf}",))
+        self.places: dict[str, Path] = {}
+        """Directories of the cases that are there now, by policy."""
+        self._made: list[tempfile.TemporaryDirectory[str]] = []
 
-    def load(self, case: Case, place: Path) -> Event:
-        """Loads the case's policy; its record. A policy that is refused is a failure."""
-        (self.shelf / f"{case.policy}.yaml").write_text(case.document(place))
-        record = self._await(case.policy)
-        assert record["action"] == "added", record.get("error")
-        return record
+    def enter(self, cases: Sequence[Case]) -> None:
+        """Prepares and loads these instead of those that are there."""
+        if self.places.keys() == {case.policy for case in cases}:
+            return
+        self.leave()
+        for case in cases:
+            self._made.append(tempfile.TemporaryDirectory(prefix="e2e-case-", ignore_cleanup_errors=True))
+            place = self.places[case.policy] = Path(self._made[-1].name).resolve()
+            place.chmod(0o755)
+            if before := case.text("BEFORE", place):
+                assert shell(before, place) == 0, before
+            (self.shelf / f"{case.policy}.yaml").write_text(case.document(place))
+        self._change()
 
-    def unload(self, case: Case) -> None:
-        """Takes it away again."""
-        (self.shelf / f"{case.policy}.yaml").unlink()
-        assert self._await(case.policy)["action"] == "deleted"
+    def leave(self) -> None:
+        """Takes all policies away again."""
+        if not self.places:
+            return
+        for path in self.shelf.iterdir():
+            path.unlink()
+        self._change()
+        self.places.clear()
+        while self._made:
+            self._made.pop().cleanup()
+
+    def record(self, case: Case) -> Event:
+        """The last record of the case's policy."""
+        return self._records(case.policy)[-1]
 
     def events(self, case: Case) -> list[Event]:
-        """Everything that the policy reported until now: the log has what follows, too."""
+        """Everything that the policy reported of its own case until now: the log has what follows, too."""
         marker = subprocess.Popen([MARKER])
         marker.wait()
         self.agent.executed(marker.pid)
-        return [record for record in self.agent.records if _policy_of(record) == case.policy]
+        place = str(self.places[case.policy])
+        found = [record for record in self.agent.records if _policy_of(record) == case.policy]
+        return [record for record in found if _process_of(record).get("cwd") == place]
 
-    def _await(self, name: str) -> Event:
-        known = len(self._records(name))
+    def _change(self) -> None:
+        known = {policy: len(self._records(policy)) for policy in self.places}
         self.agent.process.send_signal(signal.SIGHUP)
-        self.agent.wait(lambda: len(self._records(name)) > known, f"no record of policy {name}")
-        return self._records(name)[known]
+        self.agent.wait(
+            lambda: all(len(self._records(policy)) > count for policy, count in known.items()),
+            f"no records of {sorted(known)}",
+        )
 
     def _records(self, name: str) -> list[Event]:
         told = (record["tracehound"]["policy"] for record in self.agent.own_records("policy"))
@@ -62,6 +88,11 @@ def _policy_of(record: Event) -> str:
     return str(body.get("policy_name", "")) if isinstance(body, dict) else ""
 
 
+def _process_of(record: Event) -> Event:
+    process: Event = next(iter(record.values()))["process"]
+    return process
+
+
 @pytest.fixture(scope="module")
 def station() -> Iterator[Station]:
     with tempfile.TemporaryDirectory(prefix="e2e-agent-") as root:
@@ -70,14 +101,8 @@ def station() -> Iterator[Station]:
             yield made
         finally:
             if made.agent.is_running:
+                made.leave()
                 made.agent.stop()
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="e2e-case-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name).resolve()
 
 
 def shell(command: str, place: Path) -> int:
@@ -91,19 +116,23 @@ def status_of(word: Any) -> int:
     return -signal.Signals[word] if isinstance(word, str) else int(word)
 
 
+def chosen(request: pytest.FixtureRequest, file: str) -> list[Case]:
+    """Cases of a file that this run of pytest wants and this kernel can run."""
+    items = (getattr(item, "callspec", None) for item in request.session.items)
+    cases = [spec.params["case"] for spec in items if spec and "case" in spec.params]
+    return [case for case in cases if case.file == file and not lacks(case.content.get("REQUIRES", []))]
+
+
 @pytest.mark.parametrize("case", list(read_cases()), ids=lambda case: case.name)
-def test_case(case: Case, request: pytest.FixtureRequest, place: Path) -> None:
+def test_case(case: Case, request: pytest.FixtureRequest) -> None:
     if reason := lacks(case.content.get("REQUIRES", [])):
         pytest.skip(reason)
     station: Station = request.getfixturevalue("station")
-    before = case.text("BEFORE", place)
-    assert not before or shell(before, place) == 0, before
-    record = station.load(case, place)
-    try:
-        ended = shell(case.text("RUN", place), place)
-        found = station.events(case)
-    finally:
-        station.unload(case)
+    station.enter(chosen(request, case.file))
+    record, place = station.record(case), station.places[case.policy]
+    assert record["action"] == "added", record
+    ended = shell(case.text("RUN", place), place)
+    found = station.events(case)
     wanted = case.expected(place)
     missing = [event for event in wanted if not any(is_part(event, one) for one in found)]
     assert not missing, f"{missing} is not in {found}"

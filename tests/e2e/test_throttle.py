@@ -31,7 +31,8 @@ def test_a_busy_cgroup_is_throttled_and_nothing_goes_uncounted(tmp_path: Path) -
     settings = (f"policies.files={tmp_path / 'busy.yaml'}", f"policies.cgroup_rate={RATE}")
     agent = start_agent(tmp_path, settings)
     try:
-        subprocess.run([system_python(), "-c", f"import os; [os.getpgid(1) for _ in range({CALLS})]"], check=True)
+        calls = f"import os; [os.getpgid(1) for _ in range({CALLS})]"
+        subprocess.run([system_python(), "-c", calls], check=True)
         agent.wait(lambda: agent.own_records("throttle"), "no throttle record")
         agent.wait(lambda: agent.losses(), "nothing counted")
         posted = [record for record in agent.records if "process_kprobe" in record]
