@@ -10,6 +10,7 @@ import struct
 import sys
 
 LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC.syscall.restype = ctypes.c_long
 NUMBERS = {"connect": 42, "getxattr": 191, "fadvise64": 221, "readlinkat": 267}
 """Linux arch/x86/entry/syscalls/syscall_64.tbl."""
 NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID = 0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000
@@ -84,22 +85,24 @@ def make_socket(told):
 
 
 def call(name, arguments, sockets):
+    """What a system call returned; of the others nothing."""
     if name == "file_open":
         os.close(os.open(arguments[0], os.O_RDONLY | os.O_NONBLOCK))
     elif name == "getsockname":
         sockets[arguments[0]].getsockname()
     else:
-        LIBC.syscall(NUMBERS[name], *map(as_word, arguments))
+        result = LIBC.syscall(NUMBERS[name], *map(as_word, arguments))
+        return -ctypes.get_errno() if result == -1 else result
+    return None
 
 
 def main():
     sockets = [make_socket(told) for told in json.loads(sys.stdin.readline())]
     BECOMING[sys.argv[1]]()
-    print("ready", flush=True)
+    print("[]", flush=True)
     for line in sys.stdin:
-        for name, arguments in json.loads(line):
-            call(name, arguments, sockets)
-        print("done", flush=True)
+        results = [call(name, arguments, sockets) for name, arguments in json.loads(line)]
+        print(json.dumps(results), flush=True)
 
 
 main()

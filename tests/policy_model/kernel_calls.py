@@ -58,6 +58,8 @@ NUMBERS = [
     2**32 - 1,
 ]
 LONGS = [*NUMBERS, 2**32, 2**40 + 7, 2**63 - 1, -(2**63), 2**64 - 1]
+RESULTS = [-9, -2, -14, -22, -36, -88, 0, 5]
+"""EBADF, ENOENT, EFAULT, EINVAL, ENAMETOOLONG, ENOTSOCK."""
 ADDRESSES = ["10.1.2.3", "10.9.9.9", "192.168.0.1", "127.0.0.1", "0.0.0.0", "::1", "2001:db8::7", "::"]
 NETS = ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "127.0.0.0/8", "::1", "2001:db8::/32", "0.0.0.0/0", "::/0"]
 PORTS = [0, 53, 80, 443, 1023, 1024, 1500, 8080, 65535]
@@ -125,7 +127,10 @@ def hook(random, name):
         return {"call": function, "syscall": False, "args": [{"index": 0, "type": kind}]}
     known = SYSTEM_CALLS[name]
     args = [{"index": at, "type": known["args"][at] or random.choice(NARROW)} for at in known["at"]]
-    return {"call": f"__x64_sys_{name}", "syscall": True, "args": args}
+    found = {"call": f"__x64_sys_{name}", "syscall": True, "args": args}
+    if random.randrange(3) == 0:
+        found |= {"return": True, "returnArg": {"index": 0, "type": random.choice(["int", "int64"])}}
+    return found
 
 
 def some(random, values, most=3):
@@ -136,8 +141,8 @@ def either(random, *names):
     return random.choice(["", "Not"]) + random.choice(names)
 
 
-def integer_rule(random, kind):
-    numbers = LONGS if "64" in kind or kind == "size_t" else NUMBERS
+def integer_rule(random, kind, numbers=()):
+    numbers = numbers or (LONGS if "64" in kind or kind == "size_t" else NUMBERS)
     choice = random.randrange(5)
     if choice == 0:
         return {"operator": either(random, "Equal", "InMap"), "values": some(random, numbers, 6)}
@@ -237,13 +242,15 @@ def process_rule(random, people):
     return ["matchCapabilities", "matchCapabilityChanges"][choice - 5], rule
 
 
-def selector(random, args, paths, people):
+def selector(random, hook, paths, people):
     """Always of some of our callers only: others make the same calls."""
     pids = random.sample(people["pids"], random.randint(len(people["pids"]) // 2, len(people["pids"])))
     found = {"matchPIDs": [{"operator": "In", "values": pids}]}
-    rules = [argument_rule(random, args, paths) for _ in range(random.choice([0, 1, 1, 1, 2, 2, 3]))]
+    rules = [argument_rule(random, hook["args"], paths) for _ in range(random.choice([0, 1, 1, 1, 2, 2, 3]))]
     if rules:
         found["matchArgs"] = rules
+    if "return" in hook and random.randrange(2):
+        found["matchReturnArgs"] = [{"args": [0], **integer_rule(random, hook["returnArg"]["type"], RESULTS)}]
     for _ in range(random.choice([0, 0, 0, 1, 1, 2])):
         key, rule = process_rule(random, people)
         found[key] = [*found["matchPIDs"], rule] if key == "matchPIDs" else [rule]

@@ -87,8 +87,8 @@ class Person:
             self.told[f"exec_{name}"] = then[name]
 
     def make(self, calls):
-        """Makes them, and comes back when they are made."""
-        self._say(calls)
+        """Makes them; what each returned."""
+        return self._say(calls)
 
     def end(self):
         self.process.stdin.close()
@@ -99,7 +99,8 @@ class Person:
         self.process.stdin.write(json.dumps(what) + "\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
-        assert answer in ("ready\n", "done\n"), f"{self.kind}: {answer!r}"
+        assert answer, f"{self.kind} is gone"
+        return json.loads(answer)
 
 
 def surroundings(people):

@@ -2,11 +2,12 @@
 """What selectors mean, in plain Python: a policy's YAML and a call in, who matches out. The slowest and
 simplest way to say it; knows nothing of how policies are compiled and imports none of it.
 
-A call: `{"arguments": [...], "process": {...}}`. Arguments are ints, texts (paths as well) or dictionaries
-(sockets and addresses: saddr, daddr, sport, dport, protocol, family, state; addresses None where there is
-none); None where a text cannot be read. A process: pid, nspid (0 in the host's pid namespace), binary, parent
-(a process or None), namespaces {name: inum}, exec_namespaces, host_namespaces, effective, permitted,
-inheritable (masks of capabilities) and the same at exec as exec_effective ..., in_host_user_ns, uid.
+A call: `{"arguments": [...], "result": 0, "process": {...}}`. Arguments are ints, texts (paths as well) or
+dictionaries (sockets and addresses: saddr, daddr, sport, dport, protocol, family, state; addresses None where
+there is none); None where a text cannot be read. A process: pid, nspid (0 in the host's pid namespace),
+binary, parent (a process or None), namespaces {name: inum}, exec_namespaces, host_namespaces, effective,
+permitted, inheritable (masks of capabilities) and the same at exec as exec_effective ..., in_host_user_ns,
+uid.
 """
 
 import ipaddress
@@ -171,10 +172,16 @@ def credential_holds(rule, process):
     return found == (rule["operator"] == "In")
 
 
-def selector_holds(selector, kinds, call):
+def result_holds(rule, kind, call):
+    return argument_holds({**rule, "args": [0]}, [kind], [call["result"]])
+
+
+def selector_holds(selector, hook, call):
+    kinds = [argument["type"] for argument in hook["args"]]
     process = call["process"]
     rules = [
         ("matchArgs", lambda rule: argument_holds(rule, kinds, call["arguments"])),
+        ("matchReturnArgs", lambda rule: result_holds(rule, hook["returnArg"]["type"], call)),
         ("matchPIDs", lambda rule: pids_hold(rule, process)),
         ("matchBinaries", lambda rule: binary_holds(rule, process)),
         ("matchParentBinaries", lambda rule: binary_holds(rule, process["parent"] or {"binary": ""})),
@@ -189,9 +196,8 @@ def selector_holds(selector, kinds, call):
 
 def judge(hook, call):
     """Number of the first selector that matches and its actions' names; None when none does."""
-    kinds = [argument["type"] for argument in hook["args"]]
     for at, selector in enumerate(hook.get("selectors") or [{}]):
-        if selector_holds(selector, kinds, call):
+        if selector_holds(selector, hook, call):
             return at, what_is_done([each["action"] for each in selector.get("matchActions", [])])
     return None
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kernel judges random calls by random policies as the plain model of the semantics does."""
 
+import collections
 import contextlib
 import json
 import os
@@ -64,10 +65,16 @@ class World:
             (status.name, hook.path, one.position): one.counts["matched"]
             for status in self.engine.policies_now()
             if status.name in keys
-            for hook in status.hooks
+            for hook in judging(status.hooks)
             for one in hook.selectors
             if one.counts.get("matched")
         }
+
+
+def judging(hooks):
+    """Of a call in two parts the second: the first knows no result."""
+    ends = {hook.path for hook in hooks if hook.attach in ("fexit", "kretprobe", "sys_exit")}
+    return [h for h in hooks if h.path not in ends or h.attach in ("fexit", "kretprobe", "sys_exit")]
 
 
 def keeper():
@@ -118,7 +125,7 @@ def random_policy(chosen, world, people):
     for name in chosen.sample(world.names, len(world.names)):
         hook = kernel_calls.hook(chosen, name)
         wanted = [
-            kernel_calls.selector(chosen, hook["args"], world.paths, people)
+            kernel_calls.selector(chosen, hook, world.paths, people)
             for _ in range(chosen.randint(1, SELECTORS))
         ]
         hook["selectors"] = [each for each in wanted if is_valid({**hook, "selectors": [each]})]
@@ -127,9 +134,9 @@ def random_policy(chosen, world, people):
     return hooks
 
 
-def expected(policies, person, name, arguments):
+def expected(policies, person, name, arguments, result):
     """(policy, hook, selector) of all that match."""
-    call = {"arguments": arguments, "process": person.told}
+    call = {"arguments": arguments, "result": result, "process": person.told}
     for key, hooks in policies.items():
         for at, (of, hook) in enumerate(hooks):
             found = semantics.judge(hook, call) if of == name else None
@@ -145,10 +152,10 @@ def disagreement(world, policies, calls):
     """The first call on which kernel and model do not agree, told so that it can be made again."""
     for person, name, arguments, seen in calls:
         before = world.counts(policies)
-        person.make([(name, arguments)])
+        (result,) = person.make([(name, arguments)])
         after = world.counts(policies)
         kernel = {key for key in after if after[key] != before.get(key, 0)}
-        model = set(expected(policies, person, name, seen))
+        model = set(expected(policies, person, name, seen, result))
         if kernel != model:
             concerned = {key: policies[key][int(path[13:-1])] for key, path, _ in kernel ^ model}
             told = {key: as_text(key, [hook]) for key, (_, hook) in concerned.items()}
@@ -184,12 +191,12 @@ def test_the_kernel_judges_as_the_model_does(world, seed):
         for name in world.names
         for _ in range(ROUNDS)
     ]
-    model = {}
+    model = collections.Counter()
     for person in world.people:
-        person.make([(name, arguments) for who, name, arguments, _ in calls if who is person])
-    for person, name, _, seen in calls:
-        for key in expected(policies, person, name, seen):
-            model[key] = model.get(key, 0) + 1
+        own = [(name, arguments, seen) for who, name, arguments, seen in calls if who is person]
+        results = person.make([(name, arguments) for name, arguments, _ in own])
+        for (name, _, seen), result in zip(own, results, strict=True):
+            model.update(expected(policies, person, name, seen, result))
     try:
         assert world.counts(policies) == model, disagreement(world, policies, calls)
     finally:
