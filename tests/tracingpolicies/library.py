@@ -20,7 +20,7 @@ from agent.policy.profiles import library_files, profile_files
 DOCUMENT = Path(__file__).parents[2] / "docs/policies/library.md"
 BEGIN, END = "<!-- made from tracingpolicies/ -->\n", "<!-- end -->\n"
 CASES = Path(__file__).with_name("cases")
-KEYS = {"NAME", "MODE", "BEFORE", "RUN", "STATUS", "EXPECT", "ANY", "AFTER", "REQUIRES", "BY"}
+KEYS = {"NAME", "MODE", "BEFORE", "RUN", "STATUS", "EXPECT", "ANY", "AFTER", "REQUIRES"}
 """tests/tracingpolicies/README.md says what they mean."""
 ENFORCED = "-enforced"
 
