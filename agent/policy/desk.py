@@ -22,7 +22,7 @@ from agent.settings import PolicySettings
 Record = Callable[[str, Mapping[str, object]], None]
 """Writes an own record: its kind and content."""
 WORKING = (State.ENABLED, State.PARTIALLY_ENABLED)
-TOGETHER = 32
+TOGETHER = 128
 """Policies that are loaded in one change, before the ring is read again."""
 BUDGET = "kill budget"
 SHARED = ("sys_enter", "sys_exit")
