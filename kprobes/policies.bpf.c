@@ -56,6 +56,7 @@ struct policy_format {
 	struct string_key_504 text_504;
 	struct string_key_4096 text_4096;
 	struct hook_record record;
+	struct hook_data data;
 	struct match match;
 	struct sent_value value;
 	struct sent_path path;

@@ -363,6 +363,18 @@ struct hook_record {
 	u64 reserved;
 };
 
+/* More of a buffer (maxData) than a hook_record holds, ahead of it: what follows the bytes that are there, in order. */
+#define HOOK_DATA_BYTES 8192
+#define HOOK_DATA_PIECES 40 /* 327,360 bytes, the first HOOK_DATA_BYTES of which stand in the record */
+struct hook_data {
+	struct record_header header; /* tgid and tid; nothing else is told */
+	u32 hook;
+	u32 value; /* index in the shape's values */
+	u32 offset;
+	u32 length;
+	u8 data[HOOK_DATA_BYTES];
+};
+
 struct match {
 	u16 selector;
 	u16 reserved;

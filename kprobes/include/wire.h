@@ -12,7 +12,8 @@ enum record_kind {
 	RECORD_CHUNK = 4,
 	RECORD_TASK = 5,
 	RECORD_FLOOD = 6,
-	RECORD_HOOK = 7 /* struct hook_record of policy.h */
+	RECORD_HOOK = 7,     /* struct hook_record of policy.h */
+	RECORD_HOOK_DATA = 8 /* struct hook_data of policy.h */
 };
 
 enum record_flags {
