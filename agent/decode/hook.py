@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`struct hook_record` of kprobes/include/policy.h: a call matched selectors of policies."""
+"""`struct hook_record` of kprobes/include/policy.h: a call matched selectors of policies. `struct hook_data`:
+pieces of a long buffer, which come ahead of it."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from struct import Struct
 
 from agent.decode.header import HEAD_FORMAT
@@ -11,6 +13,10 @@ from agent.events import Garbage, Head, HookEvent, HookMatch, SentValue
 HOOK = Struct("=" + HEAD_FORMAT + "QI2H2IiI2i8x")
 MATCH = Struct("=H2x2IiIIQ")
 SENT = Struct("=3BxI")
+DATA = Struct("=" + HEAD_FORMAT + "4I")
+BUFFER_HEAD = Struct("=2I")
+"""Before the bytes of a buffer: how many there are in all, and how many follow."""
+_CALLS_MOST = 64
 _AFTER_HOOK, _MATCH_BYTES, _SENT_BYTES = HOOK.size, MATCH.size, SENT.size
 _new = tuple.__new__  # see agent.decode.fork
 
@@ -43,3 +49,51 @@ def decode_hook(raw: bytes) -> HookEvent | Garbage:
         at = at + 7 & -8
     head = _new(Head, fields[:9])
     return _new(HookEvent, (head, fields[10], matches, values, fields[9], *fields[14:]))
+
+
+class HookDecoder:
+    """decode_hook, and the pieces that wait for their event: of at most _CALLS_MOST calls, the oldest are
+    forgotten (their event was held back or lost)."""
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[tuple[int, int], dict[int, list[tuple[int, bytes]]]] = OrderedDict()
+        """By thread (tid) and hook: pieces of each value with their offsets, in order."""
+
+    def add(self, raw: bytes) -> Garbage | None:
+        """Keeps one piece."""
+        if len(raw) < DATA.size:
+            return Garbage("hook data too short", len(raw))
+        fields = DATA.unpack_from(raw)
+        hook, value, offset, length = fields[9:]
+        if length > len(raw) - DATA.size:
+            return Garbage("hook data shorter than it says", len(raw))
+        pieces = self._waiting.setdefault((fields[4], hook), {}).setdefault(value, [])
+        if pieces and offset <= pieces[-1][0]:
+            pieces.clear()  # of a call whose event was held back
+        pieces.append((offset, raw[DATA.size : DATA.size + length]))
+        if len(self._waiting) > _CALLS_MOST:
+            self._waiting.popitem(last=False)
+        return None
+
+    def __call__(self, raw: bytes) -> HookEvent | Garbage:
+        """The event, its long buffers whole."""
+        event = decode_hook(raw)
+        if self._waiting and isinstance(event, HookEvent):
+            pieces = self._waiting.pop((event.head.tid, event.hook), {})
+            for index, found in pieces.items():
+                if index in event.values:
+                    event.values[index] = _longer(event.values[index], found)
+        return event
+
+
+def _longer(value: SentValue, pieces: list[tuple[int, bytes]]) -> SentValue:
+    """The buffer with the pieces that follow it."""
+    if len(value.data) < BUFFER_HEAD.size:
+        return value
+    wanted, sent = BUFFER_HEAD.unpack_from(value.data)
+    data = value.data[BUFFER_HEAD.size : BUFFER_HEAD.size + sent]
+    for offset, piece in pieces:
+        if offset != len(data):
+            break
+        data += piece
+    return value._replace(data=BUFFER_HEAD.pack(wanted, len(data)) + data)

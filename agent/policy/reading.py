@@ -21,6 +21,8 @@ HOOK_VALUES = 16
 """kprobes/include/policy.h"""
 BUFFER_BYTES, LARGE_BYTES = 4095, 327_360
 """Most bytes of a buffer, and with maxData."""
+PIECES_BYTES = 24_576
+"""Of a buffer in pieces (char_iovec, iov_iter): it has to fit into the record (kprobes/include/send.h)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,10 @@ class Reader:
         value = value._replace(type=kind.value, size=size, flags=flags)
         if kind.value in (ValueType.BUFFER, ValueType.IOVEC, ValueType.IOV_ITER):
             most = LARGE_BYTES if argument.max_data else BUFFER_BYTES
+            if argument.max_data and kind.value is not ValueType.BUFFER:
+                self._notes.append(
+                    f"{self._label(argument)}: {PIECES_BYTES:,} bytes of pieces are told at most"
+                )
             value = value._replace(max_bytes=most, length_of=self._length(argument))
         return value, name
 

@@ -134,6 +134,8 @@ inline_always bool begin_copy(struct hook_scratch *scratch, u32 index)
 		return false;
 	copy->at = copy->start = scratch->position + HEAD_BYTES + 8;
 	copy->most = shape_of(index)->max_bytes ?: TEXT_BYTES - 1;
+	if (shape_of(index)->type == VALUE_BUFFER && copy->most > HOOK_DATA_BYTES)
+		copy->most = HOOK_DATA_BYTES;
 	copy->wanted = 0;
 	return true;
 }
@@ -151,6 +153,53 @@ inline_always int end_copy(struct hook_scratch *scratch)
 	return 8 + sent;
 }
 
+/* Memory that did not fit into the event. */
+__attribute__((noinline)) int send_piece(u32 index, u64 from, u32 offset, u32 length, u32 is_user)
+{
+	u64 thread = bpf_get_current_pid_tgid(), bytes = length;
+	struct hook_data *piece;
+
+	barrier_value(bytes);
+	if (!bytes || bytes > HOOK_DATA_BYTES)
+		return 0;
+	piece = bulk_admitted() ? bpf_ringbuf_reserve(&events, sizeof(*piece), 0) : NULL;
+	if (!piece) {
+		count_loss(LOSS_SHED, HOOK_CHUNK);
+		return 0;
+	}
+	__builtin_memset(&piece->header, 0, sizeof(piece->header));
+	piece->header.kind = RECORD_HOOK_DATA;
+	piece->header.tgid = thread >> 32;
+	piece->header.tid = thread;
+	piece->hook = shape.hook;
+	piece->value = index;
+	piece->offset = offset;
+	piece->length = bytes;
+	if (copy_bytes(piece->data, bytes, from, is_user)) {
+		bpf_ringbuf_discard(piece, BPF_RB_NO_WAKEUP);
+		return 0;
+	}
+	bpf_ringbuf_submit(piece, BPF_RB_NO_WAKEUP);
+	return bytes;
+}
+
+/* The rest of a buffer, up to what the policy asks for. */
+inline_always void send_rest(struct hook_scratch *scratch, u32 index)
+{
+	u64 sent = scratch->copy.at - scratch->copy.start, most = shape_of(index)->max_bytes, left;
+
+	if (most <= HOOK_DATA_BYTES || sent != HOOK_DATA_BYTES)
+		return;
+	if (most > scratch->copy.wanted)
+		most = scratch->copy.wanted;
+	for (u32 i = 0; i < HOOK_DATA_PIECES && sent < most; i++) {
+		left = most - sent > HOOK_DATA_BYTES ? HOOK_DATA_BYTES : most - sent;
+		if (!send_piece(index, object_of(scratch, index) + sent, sent, left, is_user(index)))
+			return;
+		sent += left;
+	}
+}
+
 __attribute__((noinline)) int put_buffer(u32 slot, u32 index)
 {
 	struct hook_scratch *scratch = scratch_of(slot);
@@ -160,6 +209,7 @@ __attribute__((noinline)) int put_buffer(u32 slot, u32 index)
 	if (!object_of(scratch, index) || !begin_copy(scratch, index))
 		return unreadable(scratch, index);
 	copy_range(scratch, slot, object_of(scratch, index), length_of(slot, index), is_user(index));
+	send_rest(scratch, index);
 	return end_copy(scratch);
 }
 
@@ -493,8 +543,8 @@ inline_always int put_load_info(struct sent_module *out, u64 info)
 }
 
 #define OBJECT_TYPES                                                                                                   \
-	(BIT(VALUE_USER_NS) | BIT(VALUE_BPF_ATTR) | BIT(VALUE_BPF_PROG) | BIT(VALUE_BPF_MAP) |                         \
-	 BIT(VALUE_PERF_EVENT) | BIT(VALUE_MODULE) | BIT(VALUE_LOAD_INFO))
+	(BIT(VALUE_USER_NS) | BIT(VALUE_BPF_ATTR) | BIT(VALUE_BPF_PROG) | BIT(VALUE_BPF_MAP) | BIT(VALUE_PERF_EVENT) | \
+	 BIT(VALUE_MODULE) | BIT(VALUE_LOAD_INFO))
 
 __attribute__((noinline)) int put_object(u32 slot, u32 index)
 {

@@ -4,6 +4,7 @@ says what a case may hold."""
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import string
@@ -105,12 +106,18 @@ def _offers(way: str) -> Answer:
 
 def is_part(wanted: Any, found: Any) -> bool:
     """Whether everything that is wanted is there; members that nobody asked for do not count. `{HAS: x}` asks
-    for a list that holds x."""
+    for a list that holds x, `LONG: {name: n}` for a member that is base64 of n bytes."""
     if isinstance(wanted, dict) and set(wanted) == {"HAS"}:
         return isinstance(found, list) and any(is_part(wanted["HAS"], one) for one in found)
     if isinstance(wanted, dict):
-        return isinstance(found, dict) and all(
-            name in found and is_part(value, found[name]) for name, value in wanted.items()
+        plain = {name: value for name, value in wanted.items() if name != "LONG"}
+        return (
+            isinstance(found, dict)
+            and all(name in found and is_part(value, found[name]) for name, value in plain.items())
+            and all(
+                len(base64.b64decode(found.get(name, ""))) == count
+                for name, count in wanted.get("LONG", {}).items()
+            )
         )
     if isinstance(wanted, list):
         same = isinstance(found, list) and len(wanted) == len(found)

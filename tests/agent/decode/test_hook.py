@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.decode.hook import HOOK, MATCH, SENT, decode_hook
+from agent.decode import content as c
+from agent.decode.header import HEAD, KIND_HOOK_DATA
+from agent.decode.hook import BUFFER_HEAD, DATA, HOOK, MATCH, SENT, HookDecoder, decode_hook
 from agent.events import Garbage, HookEvent, HookMatch, SentValue
 from agent.kernel.btf import Btf
 from tests.agent.decode.policy_btf import policy_btf
 from tests.agent.hookwire import hook_record, match_part, path_data
+from tests.agent.wire import NOBODY, head
 
 RECORD = hook_record(
     (60, 600),
@@ -53,7 +56,8 @@ def test_a_format_is_as_long_as_its_struct(btf: Btf, layout: struct.Struct, name
         ("hook_record", "user_stack", 84), ("match", "selector", 0), ("match", "actions", 4),
         ("match", "suppressed", 8), ("match", "error", 12), ("match", "signal", 16), ("match", "from", 24),
         ("sent_value", "index", 0), ("sent_value", "type", 1), ("sent_value", "status", 2),
-        ("sent_value", "length", 4),
+        ("sent_value", "length", 4), ("hook_data", "hook", 48), ("hook_data", "length", 60),
+        ("hook_data", "data", DATA.size),
     ],
 )  # fmt: skip
 def test_what_is_read_stands_where_the_struct_has_it(btf: Btf, name: str, member: str, at: int) -> None:
@@ -105,3 +109,44 @@ def test_bytes_changed_at_random_make_no_error(data: st.DataObject) -> None:
 @given(st.binary(max_size=300))
 def test_garbage_makes_no_error(rest: bytes) -> None:
     assert isinstance(decode_hook(b"\x07" + rest), HookEvent | Garbage)
+
+
+def piece(offset: int, data: bytes, *, value: int = 2, tid: int = 60) -> bytes:
+    begin = HEAD.unpack(head(KIND_HOOK_DATA, (60, 0), NOBODY, at=0, tid=tid))
+    return DATA.pack(*begin, 1, value, offset, len(data)) + data
+
+
+def buffer_of(decode: HookDecoder, wanted: int, data: bytes) -> bytes:
+    """What becomes of a record with a buffer that begins with `data`."""
+    sent = BUFFER_HEAD.pack(wanted, len(data)) + data
+    event = decode(hook_record(values=[(2, c.BUFFER, sent, 1)]))
+    assert isinstance(event, HookEvent)
+    return event.values[2].data
+
+
+def test_pieces_continue_the_buffer_of_their_call() -> None:
+    decode = HookDecoder()
+    decode.add(piece(3, b"old"))
+    decode.add(piece(2, b"cd"))
+    decode.add(piece(4, b"ef"))
+    assert buffer_of(decode, 6, b"ab") == BUFFER_HEAD.pack(6, 6) + b"abcdef"
+    assert buffer_of(decode, 6, b"ab") == BUFFER_HEAD.pack(6, 2) + b"ab"
+
+
+def test_pieces_of_others_and_behind_a_gap_do_not() -> None:
+    decode = HookDecoder()
+    for other in (piece(2, b"cd", tid=61), piece(2, b"cd", value=3), piece(4, b"ef")):
+        decode.add(other)
+    assert buffer_of(decode, 6, b"ab") == BUFFER_HEAD.pack(6, 2) + b"ab"
+
+
+def test_pieces_whose_event_never_comes_are_forgotten() -> None:
+    decode = HookDecoder()
+    for tid in range(60, 200):
+        decode.add(piece(2, b"cd", tid=tid))
+    assert buffer_of(decode, 4, b"ab") == BUFFER_HEAD.pack(4, 2) + b"ab"
+
+
+@pytest.mark.parametrize("size", [0, DATA.size - 1, DATA.size + 1])
+def test_a_piece_that_is_too_short_is_garbage(size: int) -> None:
+    assert isinstance(HookDecoder().add(piece(2, b"cd")[:size]), Garbage)
