@@ -371,13 +371,15 @@ inline_always bool describe_process(struct hook_record *record, struct verdict *
 /* Whether a cgroup has had its events of this second. What was done to a call is told nevertheless. */
 __attribute__((noinline)) int is_throttled(u64 cgroup)
 {
-	u64 now_ns = bpf_ktime_get_boot_ns(), second = now_ns / 1000000000;
-	struct throttle *known, fresh = {.second = second, .events = 1};
 	u32 zero = 0;
 	struct epoch *limits = bpf_map_lookup_elem(&epoch, &zero);
+	struct throttle *known, fresh = {.events = 1};
+	u64 now_ns, second;
 
 	if (!limits || !limits->cgroup_rate)
 		return 0;
+	now_ns = bpf_ktime_get_boot_ns();
+	fresh.second = second = now_ns / 1000000000;
 	known = bpf_map_lookup_elem(&throttles, &cgroup);
 	if (!known) {
 		bpf_map_update_elem(&throttles, &cgroup, &fresh, BPF_ANY);
