@@ -315,8 +315,7 @@ inline_always bool pass_path(void *ctx, u64 *words, struct path_table *table, u3
 #pragma unroll
 			for (u32 w = 0; w < SET_WORDS; w++)
 				if (w < shape.words)
-					words[w] &= table->word[w].first[found.one] |
-						    table->word[w].second[found.two];
+					words[w] &= table->word[w].first[found.one] | table->word[w].second[found.two];
 		}
 	}
 	return !is_empty(words);

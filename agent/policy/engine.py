@@ -75,7 +75,8 @@ class Engine:
 
     def rest(self, *, at_once: bool = False) -> None:
         """To be called now and then: gives back what only changes need."""
-        self.stacks.rest()
+        if self.stacks.rest():
+            _trim()
         if self._view and (at_once or time.monotonic() - self._used_s > VIEW_S):
             self._view.close()
             self._view = None

@@ -29,11 +29,11 @@ class StackTraces:
         frames = self._code.frames(tgid, addresses) if addresses else []
         return frames if self.shows_addresses else [frame._replace(address=0) for frame in frames]
 
-    def rest(self) -> None:
-        """Once a second: gives back what nobody needs now."""
+    def rest(self) -> bool:
+        """Once a second: gives back what nobody needs now. Whether that was much."""
         self._stacks.sweep()
-        self._symbols.rest()
         self._code.rest()
+        return self._symbols.rest()
 
     def _kernel_frame(self, address: int) -> Frame:
         found = self._symbols.find(address)

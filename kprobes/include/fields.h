@@ -12,10 +12,10 @@
 #define USES(types) (~shape.unused_types & (types))
 #define ASKS(fields) (~shape.unused_fields & (fields))
 #define ENDS_TYPES (BIT(VALUE_SOCK) | BIT(VALUE_SOCKET) | BIT(VALUE_SKB) | BIT(VALUE_SOCKADDR))
-#define PATH_TYPES                                                                                                     \
+#define PATH_TYPES \
 	(BIT(VALUE_FILE) | BIT(VALUE_PATH) | BIT(VALUE_DENTRY) | BIT(VALUE_FD) | BIT(VALUE_KIOCB) | BIT(VALUE_BINPRM))
-#define STRING_TYPES                                                                                                   \
-	(BIT(VALUE_STRING) | BIT(VALUE_DATA_LOC) | BIT(VALUE_NET_DEVICE) | BIT(VALUE_MODULE) | BIT(VALUE_BUFFER) |     \
+#define STRING_TYPES                                                                                               \
+	(BIT(VALUE_STRING) | BIT(VALUE_DATA_LOC) | BIT(VALUE_NET_DEVICE) | BIT(VALUE_MODULE) | BIT(VALUE_BUFFER) | \
 	 BIT(VALUE_SOCKADDR_UN))
 #define NUMBER_TYPES (BIT(VALUE_INTEGER) | BIT(VALUE_CAPABILITY) | BIT(VALUE_CAP_SET) | BIT(VALUE_SYSCALL))
 #define TASK_FIELDS ~(BIT(FIELD_TGID) - 1)
