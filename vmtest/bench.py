@@ -55,7 +55,11 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--opens", type=int, default=3000, help="open+close per run")
     flags.add_argument("--calls", type=int, default=20000, help="getppid per run")
     flags.add_argument("--storm", type=int, default=2000, help="execs in a row when events are counted")
+    flags.add_argument(
+        "--matching-opens", type=int, default=20000, help="opens in a row with a policy that matches"
+    )
     flags.add_argument("--repeat", type=int, default=5, help="runs per load; the median counts")
+    flags.add_argument("--only", choices=("base", "policies"), help="half of it; the default is both")
     flags.add_argument("--timeout", type=float, default=1800, metavar="S")
     flags.add_argument("--json", type=Path, metavar="FILE", help="where the result goes")
     return flags
@@ -76,6 +80,8 @@ def make_plan(options: argparse.Namespace) -> dict[str, Any]:
         "program": program,
         "repeat": options.repeat,
         "storm": options.storm,
+        "opens": options.opens,
+        "matching_opens": options.matching_opens,
         "loads": [
             {"name": name, "operation": operation, "count": count, "arguments": arguments}
             for name, operation, count, arguments in loads
@@ -100,9 +106,20 @@ def build_load(directory: Path) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Boot and measure; the result as the guest wrote it."""
+    """Boot and measure, without policies and with; the result as the guests wrote it."""
+    found: dict[str, Any] = {"agent": options.agent, "complaints": []}
+    for part, module in (("base", "vmtest.benchguest"), ("policies", "vmtest.policyguest")):
+        if options.only in (None, part):
+            result = run_guest(options, module)
+            found["complaints"] += result.pop("complaints")
+            found |= {part: result} if part == "policies" else result
+    return found
+
+
+def run_guest(options: argparse.Namespace, module: str) -> dict[str, Any]:
+    """One boot; the result as the guest wrote it, and what the kernel complained about."""
     kernel = ready(options.kernel)
-    shared = CACHE / "bench"
+    shared = CACHE / "bench" / options.kernel
     shared.mkdir(parents=True, exist_ok=True)
     build_load(shared)
     plan, answer = shared / "plan.json", shared / "result.json"
@@ -110,14 +127,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     answer.unlink(missing_ok=True)
     command = (
         f"mkdir -p {GUEST} && cp {shared}/load {shared}/tiny {GUEST}/ && "
-        f"exec python -m vmtest.benchguest {plan} {answer}"
+        f"exec python -m {module} {plan} {answer}"
     )
     machine_options = machine.Options(icount=True, rwdirs=(shared,), timeout_s=options.timeout)
     outcome = machine.run(kernel, [command], machine_options)
     if outcome.status != 0 or not answer.exists():
         raise VmtestError(f"the measurement ended with status {outcome.status}")
     result: dict[str, Any] = json.loads(answer.read_text())
-    result["agent"] = options.agent
     result["complaints"] = list(outcome.complaints)
     return result
 
@@ -132,6 +148,36 @@ def per_operation(samples: list[dict[str, int]], what: str) -> float:
 
 def report(result: dict[str, Any]) -> Iterator[str]:
     """The result as a table; all times are instructions."""
+    if "alone" in result:
+        yield from report_base(result)
+    if "policies" in result:
+        yield from report_policies(result["policies"])
+    yield from (f"the kernel says: {line}" for line in result["complaints"])
+
+
+def report_policies(found: dict[str, Any]) -> Iterator[str]:
+    """What policies add to one open and close."""
+    base, after = found["alone"], found["alone_after"]
+    yield f"kernel {found['kernel']}: open+close {base:,.0f} instructions, afterwards {after / base - 1:+.1%}"
+    yield ""
+    columns = " ".join(f"{title:>10}" for title in ("added", "KiB", "verified", "to load"))
+    yield f"{'policies':45} {columns}  attached"
+    for name, case in found["cases"].items():
+        numbers = (case["memory"] / 1024, case["verified"], case["load_ns"])
+        told = " ".join(f"{number:10,.0f}" for number in numbers)
+        yield f"{name:45} {case['cost'] - base:+10,.0f} {told}  {', '.join(case['hooks'])}"
+    if "agent" in found:
+        told = found["agent"]
+        yield ""
+        yield (
+            f"{told['operations']:,} matching opens: {told['events']:,} events, "
+            f"{told['reported_lost']:,} lost; the agent took "
+            f"{told['agent_ns_per_event']:,} instructions for each"
+        )
+
+
+def report_base(result: dict[str, Any]) -> Iterator[str]:
+    """What the agent costs without policies."""
     yield f"kernel {result['kernel']}, agent: {result['agent'] or 'none'}"
     yield ""
     columns = " ".join(f"{title:>10}" for title in ("alone", "added", "stopped", "BPF alone"))
@@ -149,7 +195,6 @@ def report(result: dict[str, Any]) -> Iterator[str]:
     if "events" in result:
         yield ""
         yield from (f"{title:50} {value}" for title, value in figures(result))
-    yield from (f"the kernel says: {line}" for line in result["complaints"])
 
 
 def figures(result: dict[str, Any]) -> Iterator[tuple[str, str]]:

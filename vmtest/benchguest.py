@@ -73,6 +73,11 @@ class Agent:
                 ours += kind == "process_exec" and record[kind]["process"].get("binary") == program
         return ours, seen, size
 
+    def count(self, kind: str) -> int:
+        """Number of its events of one type."""
+        key = f'"{kind}":{{'.encode()
+        return sum(key in line for line in self.lines())
+
     def reported_lost(self) -> int:
         """What the log itself says was lost: the sum of ``loss`` records."""
         lost = 0

@@ -65,3 +65,12 @@ def test_a_load_that_cannot_run_is_an_error(tmp_path: Path) -> None:
         assert (
             subprocess.run([tmp_path / "load", *arguments], capture_output=True, check=False).returncode != 0
         )
+
+
+def test_policies_are_compared_with_the_load_alone() -> None:
+    case = {"cost": 7900.0, "memory": 75 << 10, "verified": 93733, "load_ns": 5, "hooks": ["fentry f"]}
+    agent = {"operations": 9, "events": 8, "reported_lost": 1, "agent_ns_per_event": 61000}
+    found = {"kernel": "6.12", "alone": 7000.0, "alone_after": 7007.0, "cases": {"one": case}, "agent": agent}
+    text = "\n".join(bench.report({"policies": found, "complaints": []}))
+    assert "+900" in text and "fentry f" in text and "+0.1%" in text
+    assert "9 matching opens: 8 events, 1 lost" in text

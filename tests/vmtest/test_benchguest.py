@@ -30,6 +30,10 @@ def test_events_are_told_from_own_records(agent: Agent) -> None:
     assert size == len(first + second + fourth)
 
 
+def test_events_of_one_type_are_counted(agent: Agent) -> None:
+    assert agent.count("process_exec") + agent.count("process_exit") == 3
+
+
 def test_reported_losses_are_summed(agent: Agent) -> None:
     assert agent.reported_lost() == 5
 
