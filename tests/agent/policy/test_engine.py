@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
+from agent.errors import TracehoundError
 from agent.kernel.sensor import Sensor
 from agent.kernel.sharedmaps import FROM_SENSOR
 from agent.policy.engine import DESCRIPTORS, Engine
@@ -60,6 +63,27 @@ def test_a_policy_counts_the_calls_that_match(engine: Engine) -> None:
     (status,) = engine.policies_now()
     assert status.state is State.ENABLED
     assert sum(one.counts.get("matched", 0) for hook in status.hooks for one in hook.selectors) == 2
+
+
+def test_word_that_no_enforcer_takes_is_counted(engine: Engine) -> None:
+    action = (
+        "\n      matchActions: [{action: NotifyEnforcer, argError: -1, argSig: 18}]"  # SIGCONT harms nobody
+    )
+    engine.policies.add(POLICY.rstrip() + action + "\n  enforcers: [{calls: [sys_getpgid]}]\n")
+    call = "import ctypes; [ctypes.CDLL(None).getpgid(4711) for _ in range(3)]"
+    # nothing is done to the agent, which is this process, and to its children
+    subprocess.run(["/bin/sh", "-c", f"{sys.executable} -c '{call}' && true"], check=True)
+    hooks = [hook for status in engine.policies_now() for hook in status.hooks]
+    found = [one.counts for hook in hooks for one in hook.selectors if one.counts]
+    if len(hooks) == len(found) == 1:  # elsewhere the enforcer took it
+        assert (found[0]["notified"], found[0]["missed"]) == (3, 2)
+    assert sum(counts.get("notified", 0) for counts in found) == 3
+
+
+def test_planning_that_fails_names_the_policy(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.policy.engine.plan_policy", lambda policy, view: {}[policy.name])
+    with pytest.raises(TracehoundError, match="asks: cannot be planned: KeyError"):
+        engine.policies.add(POLICY)
 
 
 def test_the_view_of_the_kernel_is_given_back(engine: Engine) -> None:
