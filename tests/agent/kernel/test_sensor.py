@@ -104,7 +104,7 @@ def test_an_exec_arrives(opened: Opener) -> None:
 def test_existing_tasks_are_listed_and_kept(opened: Opener) -> None:
     one = opened()
     tasks = {task.head.tgid for task in decode_tasks(one.existing_tasks())}
-    assert {os.getppid(), os.getpid()} <= tasks
+    assert {os.getppid(), os.getpid()} - {1} <= tasks, "pid 1 of some microVMs is hidden, from us as well"
     assert one.process_entries() >= 2
 
 
