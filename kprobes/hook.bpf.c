@@ -403,8 +403,11 @@ inline_always int settle(void *ctx, u32 slot, struct verdict *verdict, enum way 
 		if (!take_texts(slot, task, place) && way == WAY_REGISTERS)
 			take_texts(slot, task, place + RETURN_POPS);
 	}
-	if (!judge(slot))
+	if (!judge(slot)) {
+		if (shape.flags & HOOK_KEEPS_TEXTS && !(shape.flags & HOOK_AT_RETURN))
+			drop_texts(task, place);
 		return 0;
+	}
 	if (shape.flags & HOOK_KEEPS_TEXTS && !(shape.flags & HOOK_AT_RETURN))
 		keep_texts(slot, task, place);
 	if (shape.flags & HOOK_KEEPS && way == WAY_REGISTERS)

@@ -71,6 +71,14 @@ __attribute__((noinline)) int put_kept(u32 slot, u32 index)
 	return 1;
 }
 
+/* What an earlier call has left at this place, because nobody looked at its return, is not this call's. */
+__attribute__((noinline)) int drop_texts(u64 task, u64 stack)
+{
+	struct call_key key = {.task = task, .stack = stack};
+
+	return bpf_map_delete_elem(&kept_texts, &key);
+}
+
 /* At the entry of a call that is named by its task and a place on its stack. */
 __attribute__((noinline)) int keep_texts(u32 slot, u64 task, u64 stack)
 {
@@ -85,7 +93,9 @@ __attribute__((noinline)) int keep_texts(u32 slot, u64 task, u64 stack)
 	for (u32 i = 0; i < HOOK_VALUES; i++)
 		if (i < shape.values)
 			put_kept(slot, i);
-	if (kept->used && bpf_map_update_elem(&kept_texts, &key, kept, BPF_ANY))
+	if (!kept->used)
+		drop_texts(task, stack);
+	else if (bpf_map_update_elem(&kept_texts, &key, kept, BPF_ANY))
 		count_loss(LOSS_MAP_FULL, HOOK_POLICY);
 	return 1;
 }
