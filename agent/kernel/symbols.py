@@ -44,16 +44,17 @@ class Symbols(Mapping[str, tuple[str, int]]):
     def __getitem__(self, name: str) -> tuple[str, int]:
         if self._parsed is not None:
             return self._parsed[name]
-        found = [at for end in (b"\n", b"\t") for at in self._places(b" " + name.encode() + end)]
-        if not found or name.startswith("__pfx_"):
+        found = [] if name.startswith("__pfx_") else list(self._places(b" " + name.encode()))
+        if not found:
             raise KeyError(name)
-        first = self._list[min(found) :].split(b"\n", 1)[0].decode()
-        return first.partition("\t")[2].strip("[]"), len(found)
+        end = self._list.index(b"\n", found[0])
+        return self._list[found[0] : end].decode().partition("\t")[2].strip("[]"), len(found)
 
     def _places(self, text: bytes) -> Iterator[int]:
+        """Where lines have this name behind the letter of a function."""
         at = self._list.find(text)
         while at >= 0:
-            if self._list[at - 1] in b"tTwW":
+            if self._list[at - 1] in b"tTwW" and self._list[at + len(text)] in b"\n\t":
                 yield at
             at = self._list.find(text, at + 1)
 

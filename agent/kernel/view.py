@@ -69,6 +69,8 @@ class KernelView:
 
     def has_function(self, name: str) -> bool:
         """Whether there is a function to hang on: the kernel's types know it, or it is listed as a symbol."""
+        if self.__dict__.get("symbols"):
+            return name in self.symbols
         return self.btf.has_function(name) or name in self.symbols
 
     def copies(self, name: str) -> int:
