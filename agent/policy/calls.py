@@ -64,7 +64,18 @@ def plan_system_call(draft: Draft) -> list[HookUse]:
         return []
     if abi != "64":
         ways += _compat(draft, name, is_asked=abi == "32")
-    return [use for way in ways for use in _uses(draft, way, name)]
+    uses: list[HookUse] = []
+    for way in ways:
+        if not (way.is_compat and uses and _is_same_function(draft, name, uses[0])):
+            uses += _uses(draft, way, name)
+    return uses
+
+
+def _is_same_function(draft: Draft, name: str, use: HookUse) -> bool:
+    """Whether the 32-bit ABI enters by the very function that is hooked already. Calls without arguments have
+    one with several names: SYSCALL_DEFINE0, Linux arch/x86/include/asm/syscall_wrapper.h."""
+    by_function = use.key.attach not in ("sys_enter", "sys_exit")
+    return by_function and draft.view.machine == "x86_64" and draft.view.syscall_parameters(name) == ()
 
 
 def _native(name: str, view: KernelView) -> list[Entered]:

@@ -45,6 +45,12 @@ def test_without_fentry_and_kprobes_the_number_tells_the_call() -> None:
     assert found.uses[0].function_name == "__x64_sys_openat"
 
 
+def test_a_call_without_arguments_has_one_function_for_both_abis() -> None:
+    getpid = kprobe("sys_getpid", is_syscall=True)
+    assert [key[1] for key in keys(plan(getpid))] == ["__x64_sys_getpid"]
+    assert [key[1] for key in keys(plan(getpid, known=ONLY_RAW))] == ["39", "32/20"]
+
+
 def test_16_bit_calls_of_the_32_bit_abi_are_covered() -> None:
     setuid = kprobe("sys_setuid", "int", is_syscall=True)
     assert "__ia32_sys_setuid16" in [key[1] for key in keys(plan(setuid))]
