@@ -83,14 +83,15 @@ class Desk:
     def add(self, text: str, mode: str, by: str) -> dict[str, Any]:
         """Loads what a text holds; a policy of the same name is replaced at one instant."""
         try:
-            known = {key for key in self._engine.policies.keys_in(text) if key in self._engine.policies}
-            keys = self._engine.policies.add(text, mode, source="<api>")
+            policies = self._engine.policies.read(text)
+            if not policies:
+                raise UsageError("there is no policy in this", "begin with kind: TracingPolicy")
         except TracehoundError as error:
             self._changed("refused", "", by, error=error.message)
             raise
-        for key in keys:
-            self._changed("changed" if key in known else "added", key, by)
-        return {"ok": True, "policies": keys}
+        for policy in policies:
+            self._load(policy, mode, by)
+        return {"ok": True, "policies": [policy.key for policy in policies]}
 
     def delete(self, key: str, by: str) -> dict[str, Any]:
         """Raises UsageError for one that is not there."""
@@ -187,14 +188,14 @@ class Desk:
 
     # How
 
-    def _load(self, policy: Policy) -> None:
-        known = policy.key in self._engine.policies
+    def _load(self, policy: Policy, mode: str = "", by: str = "") -> None:
+        known, by = policy.key in self._engine.policies, by or policy.where.source
         try:
-            self._engine.policies.add(policy)
+            self._engine.policies.add(policy, mode)
         except TracehoundError as error:
-            self._changed("refused", policy.key, policy.where.source, error=error.message)
+            self._changed("refused", policy.key, by, error=error.message)
             raise
-        self._changed("changed" if known else "added", policy.key, policy.where.source)
+        self._changed("changed" if known else "added", policy.key, by)
 
     def _load_together(self, policies: list[Policy]) -> list[str]:
         """In one change where that is possible, else one by one: a bad one does not keep out others."""

@@ -132,7 +132,7 @@ class Policies:
         """Loads policies from text, or one; those of the same key are replaced at one instant. Returns
         their keys. Raises a TracehoundError (PolicyRefused names every problem) and leaves what ran; a
         policy that was not there before then stands in the list with its error."""
-        policies = [policy] if isinstance(policy, Policy) else self._read(policy, source)
+        policies = [policy] if isinstance(policy, Policy) else self.read(policy, source)
         for one in policies:
             self._add(one, mode)
         return [one.key for one in policies]
@@ -208,11 +208,8 @@ class Policies:
         """Whether there is a policy of this key, loaded or not."""
         return key in self._entries
 
-    def keys_in(self, text: str, source: str = "<api>") -> list[str]:
-        """Which policies a text holds."""
-        return [policy.key for policy in self._read(text, source)]
-
-    def _read(self, text: str, source: str) -> list[Policy]:
+    def read(self, text: str, source: str = "<api>") -> list[Policy]:
+        """The policies of a text. Raises PolicyRefused with every problem."""
         policies, problems = self._parse(text, source)
         errors = [problem for problem in problems if problem.is_error]
         if errors:

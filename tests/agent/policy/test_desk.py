@@ -95,6 +95,19 @@ def test_a_policy_that_is_added_again_is_changed(desk: Desk, records: list[dict[
     assert [record["action"] for record in records] == ["added", "changed"]
 
 
+def test_the_record_tells_what_of_a_text_was_loaded(desk: Desk, records: list[dict[str, Any]]) -> None:
+    good, bad = (POLICY.replace("NAME", name) for name in ("good", "bad"))
+    with pytest.raises(TracehoundError):
+        desk.add(f"{good}---\n{bad.replace('sys_getpgid, syscall: true', 'nope, syscall: false')}", "", "api")
+    told = [(record["name"], record["action"], record["by"]) for record in records]
+    assert told == [("good", "added", "api"), ("bad", "refused", "api")]
+
+
+def test_a_text_without_a_policy_is_a_mistake(desk: Desk) -> None:
+    with pytest.raises(UsageError, match="no policy in this"):
+        desk.add("# later\n---\n", "", "api")
+
+
 def test_nothing_to_change_is_a_mistake(desk: Desk) -> None:
     desk.add(POLICY.replace("NAME", "a"), "", "api")
     with pytest.raises(UsageError, match="nothing to change"):
