@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from agent.errors import KernelRefused
+from agent.errors import KernelRefused, PermissionMissing
 from agent.kernel.libbpf import check, libbpf
 from agent.kernel.links import fd_facts, program_on
 from agent.kernel.pins import require_bpffs
@@ -79,8 +79,18 @@ def pinned(directory: Path) -> Iterator[tuple[str, str, Path]]:
 
 
 def unpin_all(directory: Path) -> list[str]:
-    """Detaches every pinned hook; needs no agent. Returns what was there, as `kind target`."""
+    """Detaches every pinned hook; needs no agent. Returns what was there, as `kind target`. Raises
+    PermissionMissing where hooks may be left."""
+    try:
+        (directory / FOLDER).stat()
+    except PermissionError:
+        raise PermissionMissing(f"{directory} cannot be looked into", "run as root") from None
+    except OSError:
+        return []
     found = list(pinned(directory))
     for _kind, _target, place in found:
         unpin(place)
+    left = [f"{kind} {target}" for kind, target, _place in pinned(directory)]
+    if left:
+        raise PermissionMissing(f"still attached: {', '.join(left)}", "run as root")
     return [f"{kind} {target}" for kind, target, _place in found]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import KernelUnsupported
+from agent.errors import KernelUnsupported, PermissionMissing
 from agent.kernel import hookpins
 from agent.kernel.mapfill import PROGRAM_ARRAY, make_map
 from agent.kernel.template import MapForm
-from tests.agent.kernel.support import mounted_bpffs
+from tests.agent.kernel.support import become_nobody, in_child, mounted_bpffs
 
 pytestmark = pytest.mark.kernel
 
@@ -46,6 +46,21 @@ def test_unpinning_leaves_no_folder_and_no_stranger(tmp_path: Path) -> None:
         assert hookpins.unpin_all(directory) == ["fentry f", "fentry g"]
         assert not (directory / "hooks").exists()
         assert (directory / "somebody").exists()
+
+
+def test_who_may_not_look_is_not_told_that_nothing_is_pinned(tmp_path: Path) -> None:
+    hookpins.place_of(tmp_path, "fentry", "f").mkdir(parents=True)
+    tmp_path.chmod(0o700)
+
+    def unpin_as_nobody() -> str:
+        become_nobody()
+        try:
+            hookpins.unpin_all(tmp_path)
+        except PermissionMissing as error:
+            return error.message
+        return ""
+
+    assert "cannot be looked into" in in_child(lambda: None, unpin_as_nobody)
 
 
 def test_elsewhere_nothing_is_pinned(tmp_path: Path) -> None:
