@@ -15,7 +15,7 @@ from agent.cli.arguments import (
     add_settings_arguments,
     whereabouts_from,
 )
-from agent.errors import AgentUnreachable, UsageError
+from agent.errors import AgentUnreachable, TracehoundError, UsageError
 
 HELP = "Checks and explains TracingPolicies, and changes those of the running agent."
 EXAMPLES = """\
@@ -86,7 +86,11 @@ def _add(args: argparse.Namespace) -> int:
 
     client = client_from(args)
     for name in args.files:
-        client.add_policy(read_text(name), args.mode or "")
+        try:
+            client.add_policy(read_text(name), args.mode or "")
+        except TracehoundError as error:
+            error.message = error.message.replace("<api>:", f"{name}:")
+            raise
         print(f"{name}: loaded")
     return 0
 

@@ -16,7 +16,8 @@ from agent.policy.model import Problem
 def read_text(name: str) -> str:
     """A file's text; `-` is standard input. Raises UsageError."""
     try:
-        return sys.stdin.read() if name == "-" else Path(name).read_text("utf-8-sig")
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        return data.decode("utf-8-sig")
     except OSError as error:
         raise UsageError(f"{name}: {error.strerror}", "check the path") from None
     except UnicodeDecodeError as error:

@@ -35,7 +35,7 @@ def test_a_refused_policy_is_shown_with_the_way_out(
     }
     assert policy("add", str(tmp_path / "p.yaml"), "--socket", answering.path) == 1
     shown = capsys.readouterr().err
-    assert "Pod is no kind" in shown and "hint: write TracingPolicy" in shown
+    assert f"{tmp_path / 'p.yaml'}:1: Pod is no kind" in shown and "hint: write TracingPolicy" in shown
 
 
 def test_names_may_have_a_namespace(answering: Agent) -> None:

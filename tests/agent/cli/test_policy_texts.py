@@ -30,8 +30,14 @@ def test_a_problem_for_programs() -> None:
 
 
 def test_a_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("kind: x"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"kind: x")))
     assert read_text("-") == "kind: x"
+
+
+def test_standard_input_must_be_utf_8_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff"), errors="surrogateescape"))
+    with pytest.raises(UsageError, match="-: byte 0 is not UTF-8"):
+        read_text("-")
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
