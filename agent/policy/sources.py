@@ -36,12 +36,16 @@ def configured_files(settings: PolicySettings, libraries: tuple[Path, ...] = LIB
 
 def read_configured(settings: PolicySettings, libraries: tuple[Path, ...] = LIBRARIES) -> Configured:
     """Reads and checks all of them; nothing raises. Of two policies of one name the first counts."""
-    from agent.policy.model import Problem
+    from agent.policy.model import Problem, Where
     from agent.policy.parse import read_policies
 
     policies: dict[str, Policy] = {}
     problems: list[Problem] = []
     for file in configured_files(settings, libraries):
+        if file.is_fifo():
+            text = "is a pipe: the agent would wait for it, and could read it only once"
+            problems.append(Problem(Where(str(file), 0, ""), text, "put a regular file there"))
+            continue
         found, wrong = read_policies(file)
         problems += wrong
         for policy in found:

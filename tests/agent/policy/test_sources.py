@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,11 @@ def test_one_broken_file_leaves_the_others(shelf: Path) -> None:
     found = read_configured(settings(dirs=(str(shelf),)))
     assert list(found.policies) == ["b"]
     assert [problem.where.source for problem in found.problems] == [f"{shelf}/a.yaml"]
+
+
+@pytest.mark.timeout(5)
+def test_a_pipe_among_the_files_is_not_waited_for(shelf: Path) -> None:
+    os.mkfifo(shelf / "a0.yaml")
+    found = read_configured(settings(dirs=(str(shelf),)))
+    assert list(found.policies) == ["a", "b"]
+    assert "is a pipe" in found.problems[0].text
