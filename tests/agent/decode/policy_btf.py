@@ -11,8 +11,8 @@ from agent.kernel.objects import BpfObject
 
 INCLUDE = Path(__file__).resolve().parents[3] / "kprobes" / "include"
 STRUCTS = (
-    "hook_record", "hook_data", "match", "sent_value", "sent_path", "sent_sock", "sent_skb", "sent_sockaddr", "sent_cred",
-    "sent_user_ns", "sent_bpf_attr", "sent_bpf_map", "sent_perf_event", "sent_module",
+    "hook_record", "hook_data", "match", "sent_value", "sent_path", "sent_sock", "sent_skb", "sent_sockaddr",
+    "sent_cred", "sent_user_ns", "sent_bpf_attr", "sent_bpf_map", "sent_perf_event", "sent_module",
 )  # fmt: skip
 ENUMS = ("value_type", "sent_status", "action_flags")
 

@@ -21,7 +21,7 @@ MAP(selectors, BPF_MAP_TYPE_ARRAY, HOOK_SELECTORS, u32, struct selector);
 MAP(selector_counts, BPF_MAP_TYPE_ARRAY, HOOK_SELECTORS, u32, struct selector_count);
 MAP(integers, BPF_MAP_TYPE_HASH, 1, struct integer_key, struct set);
 
-static const volatile u32 steps[4] = { 0, 1, 7, 9 }; /* lies in .rodata */
+static const volatile u32 steps[4] = {0, 1, 7, 9}; /* lies in .rodata */
 
 static inline int judge(void)
 {
@@ -49,8 +49,11 @@ static inline int judge(void)
 	return shape.has_cast ? -1 : 0; /* denies where it may */
 }
 
-#define HOOK(name, section) \
-	SEC(section) int hook_##name(void *ctx) { return judge(); }
+#define HOOK(name, section)                     \
+	SEC(section) int hook_##name(void *ctx) \
+	{                                       \
+		return judge();                 \
+	}
 HOOK(fentry, "fentry")
 HOOK(fexit, "fexit")
 HOOK(fmod_ret, "fmod_ret")
