@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from agent.cli.color import Palette
 from agent.cli.text import clean
@@ -16,12 +16,19 @@ from agent.policy.model import Problem
 def read_text(name: str) -> str:
     """A file's text; `-` is standard input. Raises UsageError."""
     try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        data = _standard_input() if name == "-" else Path(name).read_bytes()
         return data.decode("utf-8-sig")
     except OSError as error:
         raise UsageError(f"{name}: {error.strerror}", "check the path") from None
     except UnicodeDecodeError as error:
         raise UsageError(f"{name}: byte {error.start} is not UTF-8", "save the file as UTF-8") from None
+
+
+def _standard_input() -> bytes:
+    stdin: TextIO | None = sys.stdin
+    if stdin is None:
+        raise UsageError("-: standard input is closed", "pipe a policy into it")
+    return stdin.buffer.read()
 
 
 def problem_lines(problem: Problem, color: Palette) -> list[str]:

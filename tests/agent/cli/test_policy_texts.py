@@ -40,6 +40,12 @@ def test_standard_input_must_be_utf_8_too(monkeypatch: pytest.MonkeyPatch) -> No
         read_text("-")
 
 
+def test_standard_input_may_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UsageError, match="standard input is closed"):
+        read_text("-")
+
+
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="none: No such file"):
         read_text(str(tmp_path / "none"))
