@@ -125,6 +125,9 @@ class _Builder:
         self.begins = sum(1 << start for start in starts)
         self.closures: dict[int, int] = {}
         self.again = self.nfa.reach(self.begins)
+        self.again_ends = self.nfa.reach(self.again, 1)
+        self.after_again = list[int]()
+        """By class: what follows on those that begin again after each byte."""
         self.accepting = sum(1 << state for state in self.accepts)
 
     def constraint(self, number: int, patterns: Sequence[Pattern]) -> int:
@@ -165,8 +168,14 @@ class _Builder:
         return found
 
     def successors(self, states: int, bytes_of: Sequence[int]) -> list[int]:
-        """By class, the states after a byte of it."""
-        after = [self.again] * len(bytes_of)
+        """By class, the states after a byte of it. Those that begin again are in nearly every state and are
+        followed once, not each time; of a constraint that is met already, `settle` drops them."""
+        if not self.after_again:
+            self.after_again = self.follow(self.again, [self.again] * len(bytes_of), bytes_of)
+        return self.follow(states & ~self.again, list(self.after_again), bytes_of)
+
+    def follow(self, states: int, after: list[int], bytes_of: Sequence[int]) -> list[int]:
+        """Adds to `after` what is reached from these states."""
         for state in members_of(states):
             for some, target in self.nfa.moves[state]:
                 reached = self.closure(target)
@@ -195,8 +204,9 @@ class _Builder:
 
     def end(self, states: int, hit: int, is_start: bool = False) -> int:
         """What is met when the text ends here."""
-        edges = (0, 1) if is_start else (1,)
-        return hit | self.hit(self.nfa.reach(states, *edges))
+        if is_start:
+            return hit | self.hit(self.nfa.reach(states, 0, 1))
+        return hit | self.hit(self.again_ends | self.nfa.reach(states & ~self.again, 1))
 
 
 def build_automaton(constraints: Sequence[Sequence[Pattern]]) -> Automaton:
