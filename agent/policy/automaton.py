@@ -20,6 +20,8 @@ from agent.policy.regex import ALL_BYTES, Edge, Node, One, Repeat, Row, literal
 ENTRIES_MOST = 65536
 """Of automaton_next: 512 KiB of kernel memory."""
 NFA_STATES_MOST = 20_000
+LITERAL_FITS = 200
+"""Bytes of a text that always fits: it has about as many states and classes."""
 
 
 class TooLarge(ValueError):
@@ -235,6 +237,8 @@ def join(automata: Sequence[Automaton]) -> tuple[Automaton, list[int]]:
 
 def explain_pattern(pattern: Pattern) -> str:
     """Why a pattern cannot be compiled on its own; empty when it can."""
+    if pattern.kind != "Regex" and len(pattern.text.encode()) <= LITERAL_FITS:
+        return ""
     try:
         build_automaton([[pattern]])
     except TooLarge as error:

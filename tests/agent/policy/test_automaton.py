@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.policy.automaton import Automaton, TooLarge, build_automaton, explain_pattern, join
+from agent.policy.automaton import (
+    ENTRIES_MOST,
+    LITERAL_FITS,
+    Automaton,
+    TooLarge,
+    build_automaton,
+    explain_pattern,
+    join,
+)
 from agent.policy.operators import Pattern
 
 ATOMS = st.sampled_from(["a", "b", ".", "[ab]", "[^a]", r"\.", "ab", r"\d", "(?:a|bc)", "(a|)"])
@@ -65,6 +73,18 @@ def test_many_alternatives_of_one_constraint_stay_small() -> None:
     automaton = build_automaton([[Pattern("SubString", f"word{n}x") for n in range(200)]])
     assert run(automaton, "a word177x here") == 1
     assert len(automaton.hits) < 500
+
+
+@pytest.mark.parametrize("kind", ["Prefix", "Postfix", "SubString", "SubStringIgnCase"])
+def test_short_texts_are_called_good_because_the_worst_of_them_is(kind: str) -> None:
+    worst = Pattern(kind, "".join(chr(n) for n in range(1, 128)) + "é" * ((LITERAL_FITS - 127) // 2))
+    assert explain_pattern(worst) == ""
+    assert len(build_automaton([[worst]]).next) < ENTRIES_MOST
+
+
+def test_long_texts_of_many_bytes_are_refused_by_name() -> None:
+    text = "".join(chr(n) for n in range(1, 500))
+    assert "needs more than" in explain_pattern(Pattern("SubString", text))
 
 
 def test_a_pattern_that_explodes_is_refused_by_name() -> None:
