@@ -91,6 +91,7 @@ class Desk:
             raise
         for policy in policies:
             self._load(policy, mode, by)
+            self._between()
         return {"ok": True, "policies": [policy.key for policy in policies]}
 
     def delete(self, key: str, by: str) -> dict[str, Any]:

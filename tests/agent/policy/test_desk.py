@@ -103,6 +103,15 @@ def test_the_record_tells_what_of_a_text_was_loaded(desk: Desk, records: list[di
     assert told == [("good", "added", "api"), ("bad", "refused", "api")]
 
 
+def test_the_ring_is_read_between_the_policies_of_a_request(sensor: Sensor) -> None:
+    calls: list[int] = []
+    engine = Engine({name: sensor.map_fd(name) for name in FROM_SENSOR})
+    desk = Desk(engine, lambda kind, content: None, lambda: calls.append(1))
+    desk.add("---\n".join(POLICY.replace("NAME", name) for name in "abc"), "", "api")
+    desk.close()
+    assert len(calls) == 3
+
+
 def test_a_text_without_a_policy_is_a_mistake(desk: Desk) -> None:
     with pytest.raises(UsageError, match="no policy in this"):
         desk.add("# later\n---\n", "", "api")
