@@ -62,7 +62,7 @@ def _policies_in(directory: Path) -> list[Path]:
     except OSError:
         return []
     wanted = (name for name in names if name.endswith((".yaml", ".yml")) and not name.startswith("."))
-    return [directory / name for name in wanted]
+    return [directory / name for name in wanted if name != PROFILES]
 
 
 def _profile_files(profile: str, libraries: tuple[Path, ...]) -> list[Path]:

@@ -39,6 +39,12 @@ def test_a_directory_gives_its_yaml_files_by_name(shelf: Path) -> None:
     assert [file.name for file in found] == ["a.yaml", "b.yaml"]
 
 
+def test_the_library_may_be_the_directory(shelf: Path) -> None:
+    (shelf / "profiles.yaml").write_text("minimal: [b.yaml]\n")
+    found = read_configured(settings(dirs=(str(shelf),)))
+    assert (list(found.policies), found.problems) == (["a", "b"], [])
+
+
 def test_files_come_before_directories_and_each_counts_once(shelf: Path) -> None:
     found = configured_files(settings(files=(f"{shelf}/b.yaml",), dirs=(str(shelf),)))
     assert [file.name for file in found] == ["b.yaml", "a.yaml"]
