@@ -125,11 +125,21 @@ def _set_mode(args: argparse.Namespace) -> int:
 
 
 def _each(args: argparse.Namespace, done: str, change: Callable[[Any, str, str], None]) -> int:
+    """All that can be done is done; what failed is raised at the end, together."""
     client = client_from(args)
+    failed: list[TracehoundError] = []
     for key in args.names:
         namespace, _, name = key.rpartition("/")
-        change(client, name, namespace)
-        print(f"{key}: {done}")
+        try:
+            change(client, name, namespace)
+        except AgentUnreachable:
+            raise
+        except TracehoundError as error:
+            failed.append(error)
+        else:
+            print(f"{key}: {done}")
+    if failed:
+        raise TracehoundError("\n".join(error.message for error in failed), failed[0].hint)
     return 0
 
 

@@ -43,6 +43,15 @@ def test_names_may_have_a_namespace(answering: Agent) -> None:
     assert [question["key"] for question in answering.questions] == ["a", "ns/b"]
 
 
+def test_one_that_fails_does_not_keep_the_others_from_being_done(
+    answering: Agent, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answering.policies = {"error": "no policy", "code": "unknown", "hint": "list"}
+    assert policy("disable", "a", "b", "--socket", answering.path) == 1
+    assert [question["key"] for question in answering.questions] == ["a", "b"]
+    assert capsys.readouterr().err.count("no policy") == 2
+
+
 def test_enable_disable_and_set_mode_configure(answering: Agent) -> None:
     policy("enable", "a", "--socket", answering.path)
     policy("disable", "a", "--socket", answering.path)
