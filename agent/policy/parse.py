@@ -53,6 +53,8 @@ def parse_policies(
         policy = _read_policy(document, source, names or RunningKernel(), report)
         if policy is not None and report.errors == errors:
             found.append(policy)
+    if not found and not report.errors:
+        report.warn(Where(source, 0, ""), "holds no policy", f"begin with apiVersion: {API_VERSION}")
     doubled = {each.where for each in _tell_doubles(found, report)}
     return [each for each in found if each.where not in doubled], report.problems()
 

@@ -162,3 +162,8 @@ def test_nothing_shaped_like_a_policy_makes_it_raise(tree: object) -> None:
 def test_no_text_makes_it_raise(text: str) -> None:
     policies, _ = parse_policies(text, "f", Names())
     assert policies == []
+
+
+def test_a_text_without_a_policy_is_told() -> None:
+    policies, (problem,) = parse_policies("# later\n---\n", "p.yaml")
+    assert (policies, problem.text, problem.is_error) == ([], "holds no policy", False)
