@@ -192,11 +192,16 @@ inline_always void send_rest(struct hook_scratch *scratch, u32 index)
 		return;
 	if (most > scratch->copy.wanted)
 		most = scratch->copy.wanted;
-	for (u32 i = 0; i < HOOK_DATA_PIECES && sent < most; i++) {
-		left = most - sent > HOOK_DATA_BYTES ? HOOK_DATA_BYTES : most - sent;
-		if (!send_piece(index, object_of(scratch, index) + sent, sent, left, is_user(index)))
+	/* positions by the number of the piece: a sum that grows would be another state of the verifier in each round */
+	for (u32 i = 1; i <= HOOK_DATA_PIECES; i++) {
+		left = forgotten(most) - i * HOOK_DATA_BYTES;
+		if ((long)left <= 0)
 			return;
-		sent += left;
+		if (left > HOOK_DATA_BYTES)
+			left = HOOK_DATA_BYTES;
+		if (!send_piece(index, object_of(scratch, index) + i * HOOK_DATA_BYTES, i * HOOK_DATA_BYTES, left,
+				is_user(index)))
+			return;
 	}
 }
 
