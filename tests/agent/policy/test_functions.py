@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from agent.kernel.btf import KIND_FWD, KIND_STRUCT
 from agent.policy.model import Argument, Hook
-from tests.agent.policy.planning import ONLY_RAW, acting, keys, kprobe, plan, texts, without
+from tests.agent.policy.planning import ONLY_RAW, acting, keys, kprobe, plan, shared, texts, without
 
 pytestmark = pytest.mark.kernel
 
@@ -94,3 +95,12 @@ def test_an_lsm_hook_that_returns_nothing_cannot_deny() -> None:
 
 def test_an_lsm_hook_is_not_called_by_its_functions_name() -> None:
     assert "(write file_open)" in texts(plan(Hook("lsm", "security_file_open")))
+
+
+def test_a_struct_that_is_only_declared_is_not_read_by_fentry(monkeypatch: pytest.MonkeyPatch) -> None:
+    types = shared(without()).btf
+    kind, sock = types.kind, types.find("sock", KIND_STRUCT)
+    monkeypatch.setattr(types, "kind", lambda number: KIND_FWD if number == sock else kind(number))
+    found = plan(kprobe("tcp_connect", "nop"))
+    assert keys(found) == [("kprobe", "tcp_connect", "whole")]
+    assert "do not tell what struct sock *" in found.uses[0].notes[0]
