@@ -85,13 +85,15 @@ static int through_ring(struct io_uring_sqe request)
 {
 	struct io_uring_params params = {};
 	int ring = syscall(SYS_io_uring_setup, 1, &params);
-	size_t size = params.cq_off.cqes + params.cq_entries * sizeof(struct io_uring_cqe) + 4096;
+	size_t size = params.sq_off.array + params.sq_entries * sizeof(uint32_t);
+	size_t least = params.cq_off.cqes + params.cq_entries * sizeof(struct io_uring_cqe);
 	char *rings;
 	struct io_uring_sqe *entries;
 	struct io_uring_cqe *done;
 
 	if (ring < 0)
 		return -1;
+	size = size > least ? size : least; /* both rings are one mapping (IORING_FEAT_SINGLE_MMAP, v5.4) */
 	rings = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING);
 	entries = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQES);
 	if (rings == MAP_FAILED || entries == MAP_FAILED)
