@@ -119,8 +119,9 @@ def status_of(word: Any) -> int:
 def chosen(request: pytest.FixtureRequest, file: str) -> list[Case]:
     """Cases of a file that this run of pytest wants and this kernel can run."""
     items = (getattr(item, "callspec", None) for item in request.session.items)
-    cases = [spec.params["case"] for spec in items if spec and "case" in spec.params]
-    return [case for case in cases if case.file == file and not lacks(case.content.get("REQUIRES", []))]
+    params = [spec.params["case"] for spec in items if spec and "case" in spec.params]
+    cases = [case for case in params if isinstance(case, Case) and case.file == file]
+    return [case for case in cases if not lacks(case.content.get("REQUIRES", []))]
 
 
 @pytest.mark.parametrize("case", list(read_cases()), ids=lambda case: case.name)
