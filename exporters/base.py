@@ -62,7 +62,7 @@ class TryAgain(Exception):
     smaller: bool = False
     """The batch was too large (413): the runner halves it; a single document that is too large is refused."""
     needs_operator: bool = False
-    """It will not pass by itself (401, bad certificate): tried again at the longest interval, health is bad."""
+    """It will not pass by itself (401, bad certificate): tried again at the longest interval."""
 
 
 class Destination(Protocol):
