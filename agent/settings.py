@@ -146,6 +146,18 @@ class PolicySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ExportSettings:
+    """Which exporters run beside the agent; docs/exporters.md says how each is configured."""
+
+    files: tuple[str, ...] = ()
+    """Files with exporters (YAML, one exporter each; its name is the file's without the ending)."""
+    dirs: tuple[str, ...] = ("/etc/tracehound/exporters.d",)
+    """Directories whose `*.yaml` and `*.yml` are read. One that does not exist is empty."""
+    state_dir: str = "/var/lib/tracehound/exporters"
+    """Directory with the cursor, dead letters and counters of each exporter: `STATE_DIR/NAME/`, mode 0700."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of the agent."""
 
@@ -173,3 +185,5 @@ class Settings:
     """See OverloadSettings."""
     policies: PolicySettings = field(default_factory=PolicySettings)
     """See PolicySettings."""
+    exporters: ExportSettings = field(default_factory=ExportSettings)
+    """See ExportSettings."""

@@ -73,6 +73,9 @@ RULES: dict[str, Rule] = {
     "policies.stack_addresses": Rule(live=True),
     "policies.cgroup_rate": Rule(checks.between(0, 1 << 31), live=True),
     "policies.kill_budget": Rule(checks.between(0, 1 << 31), live=True),
+    "exporters.files": Rule(checks.paths, live=True, is_path=True),
+    "exporters.dirs": Rule(checks.paths, live=True, is_path=True),
+    "exporters.state_dir": Rule(checks.path, is_path=True),
 }
 """One row per key; a test keeps it equal to the fields of `agent.settings`."""
 

@@ -16,7 +16,16 @@ def test_every_setting_has_a_rule_and_every_rule_a_setting() -> None:
 
 
 def test_sections_are_the_nested_settings() -> None:
-    assert sorted(SECTIONS) == ["api", "enrich", "kernel", "log", "overload", "policies", "redaction"]
+    assert sorted(SECTIONS) == [
+        "api",
+        "enrich",
+        "exporters",
+        "kernel",
+        "log",
+        "overload",
+        "policies",
+        "redaction",
+    ]
 
 
 def test_the_defaults_are_good_values() -> None:
