@@ -22,6 +22,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from agent import __version__
+from agent.aside import InThread
 from agent.decode.header import KIND_EXEC, images_of
 from agent.decode.task import decode_tasks
 from agent.enrich.containers import container_id_from_cgroup as _container  # noqa: F401  (loaded before the ring fills)
@@ -95,7 +96,9 @@ class Daemon:
         """The fullest that the ring was seen, as a fraction of it."""
         self.notices: list[str] = []
         """Sentences for the person who started it: what is missing and why."""
-        around = Surroundings(self._map_fd, self._connect, self._record, self.drain, self.notices.append)
+        around = Surroundings(
+            self._map_fd, self._connect, self._record, self.notices.append, InThread(self.drain)
+        )
         self.policing = Policing(around, pin_dir)
 
     # Start

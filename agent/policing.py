@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from agent.aside import Aside, at_once
 from agent.decode.header import KIND_HOOK
 from agent.errors import SettingsError, TracehoundError, UsageError
 from agent.settings import PolicySettings, Settings
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from agent.kernel.gap import Gap
     from agent.policy.book import HookBook
     from agent.policy.desk import Desk
+    from agent.policy.engine import Engine
 
 PIN_DIR = "/sys/fs/bpf/tracehound"
 """Where hooks are pinned unless `kernel.pin_dir` says otherwise."""
@@ -35,10 +37,10 @@ class Surroundings(NamedTuple):
     """Called with the book by which records of hooks are read, before the first policy is loaded."""
     record: Callable[[str, Mapping[str, object]], None]
     """Writes an own record."""
-    drain: Callable[[], object]
-    """Reads what waits in the ring."""
     notice: Callable[[str], None]
     """Takes a sentence for the person who started the agent."""
+    aside: Aside = at_once
+    """Reads the ring while a change is compiled and the kernel verifies it."""
 
 
 class Policing:
@@ -163,28 +165,33 @@ class Policing:
             desk = self._opened(settings)
         except TracehoundError as error:
             return [f"policies: {error.message}"]
-        said = desk.configure(read_configured(settings))
+        said = desk.configure(self._around.aside(read_configured, settings))
         failed = [f"{one.name}: {one.error}" for one in desk.failures()]
         return said if every_change else failed
 
     def _opened(self, settings: PolicySettings) -> Desk:
         """The desk, made when it is first asked for."""
         if self._desk is None:
-            from agent.kernel.sharedmaps import FROM_SENSOR
-            from agent.policy.desk import Desk
-            from agent.policy.engine import Engine
-
-            maps = {name: self._around.map_fd(name) for name in FROM_SENSOR}
             try:
-                engine = Engine(maps, self._pin_dir, settings.kill_budget)
+                engine = self._around.aside(self._engine, settings)
             except TracehoundError as error:
                 self._broken = error.message
                 raise
+            from agent.policy.desk import Desk
+
             self._broken = ""
             self._around.connect(engine.book)
-            self._desk = Desk(engine, self._around.record, self._around.drain)
+            self._desk = Desk(engine, self._around.record, self._around.aside)
             self._desk.tune(settings)
         return self._desk
+
+    def _engine(self, settings: PolicySettings) -> Engine:
+        """Its modules alone take a tenth of a second to read."""
+        from agent.kernel.sharedmaps import FROM_SENSOR
+        from agent.policy.engine import Engine
+
+        maps = {name: self._around.map_fd(name) for name in FROM_SENSOR}
+        return Engine(maps, self._pin_dir, settings.kill_budget)
 
     def _open_gap(self) -> Gap | None:
         if not self._has_pins() or self._pin_dir is None:

@@ -27,6 +27,10 @@ _SIZE = ctypes.c_size_t
 SampleCallback = ctypes.CFUNCTYPE(_I, _P, _P, _SIZE)
 """int (*ring_buffer_sample_fn)(void *ctx, void *data, size_t size)"""
 
+_HELD = ("ring_buffer__consume",)
+"""Short calls that call us back for each record: they keep the interpreter's lock, which would else be given
+up and waited for with every record while another thread computes (ctypes.PyDLL)."""
+
 _PrintCallback = ctypes.CFUNCTYPE(_I, _I, _S, _P)
 
 _MESSAGE_BYTES = 1 << 24
@@ -126,8 +130,9 @@ class Libbpf:
             raise KernelUnsupported(
                 f"libbpf.so.1 cannot be loaded: {error}", "install the package libbpf1 (Debian, Ubuntu)"
             ) from error
+        held = ctypes.PyDLL("libbpf.so.1")
         for name, (result, *arguments) in _SIGNATURES.items():
-            function = getattr(self._library, name)
+            function = getattr(held if name in _HELD else self._library, name)
             function.restype = result
             function.argtypes = arguments
             setattr(self, name, function)

@@ -52,6 +52,8 @@ class SharedMaps:
         self._maps: dict[str, BpfMap] = {}
         self._forms: dict[str, MapForm] = {}
         self._epoch = self._cgroup_rate = 0
+        self._outgrown: list[BpfMap] = []
+        """Replaced maps, which the loop may be reading right now."""
         opened = BpfObject(file)
         try:
             for name in opened.maps():
@@ -102,9 +104,15 @@ class SharedMaps:
 
     def close(self) -> None:
         """Gives the maps back; programs that run keep theirs."""
+        self.rest()
         for one in self._maps.values():
             os.close(one.fd)
         self._maps.clear()
+
+    def rest(self) -> None:
+        """Between changes: gives back what was replaced."""
+        while self._outgrown:
+            os.close(self._outgrown.pop().fd)
 
     def _make(self, name: str, entries: int) -> None:
         form = self._forms[name]._replace(entries=entries)
@@ -112,4 +120,4 @@ class SharedMaps:
         before = self._maps.get(name)
         self._maps[name], self._forms[name], self._fds[name] = made, form, made.fd
         if before:
-            os.close(before.fd)
+            self._outgrown.append(before)

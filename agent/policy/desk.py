@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from agent.aside import Aside, at_once
 from agent.errors import TracehoundError, UsageError
 from agent.kernel.hooks import HookState
 from agent.policy.contents import tell
@@ -23,7 +24,7 @@ Record = Callable[[str, Mapping[str, object]], None]
 """Writes an own record: its kind and content."""
 WORKING = (State.ENABLED, State.PARTIALLY_ENABLED)
 TOGETHER = 128
-"""Policies that are loaded in one change, before the ring is read again."""
+"""Policies that are loaded in one change; when one of them fails, all of them are loaded one by one."""
 BUDGET = "kill budget"
 SHARED = ("sys_enter", "sys_exit")
 """Kinds of which one dispatcher serves all targets."""
@@ -41,11 +42,11 @@ class Refused:
 class Desk:
     """All policies of this agent, and what became of those that were asked for."""
 
-    def __init__(self, engine: Engine, record: Record, between: Callable[[], object] = lambda: None) -> None:
-        """`between` is called between two policies, so that the ring does not fill meanwhile."""
+    def __init__(self, engine: Engine, record: Record, aside: Aside = at_once) -> None:
+        """`aside` carries out what takes long, so that the ring does not fill meanwhile."""
         self._engine = engine
         self._record = record
-        self._between = between
+        self._aside = aside
         self._configured: dict[str, Policy] = {}
         """As they were applied last; what requests changed since stays as it is."""
         self._unread: list[Refused] = []
@@ -83,7 +84,7 @@ class Desk:
     def add(self, text: str, mode: str, by: str) -> dict[str, Any]:
         """Loads what a text holds; a policy of the same name is replaced at one instant."""
         try:
-            policies = self._engine.policies.read(text)
+            policies = self._aside(self._engine.policies.read, text)
             if not policies:
                 raise UsageError("there is no policy in this", "begin with kind: TracingPolicy")
         except TracehoundError as error:
@@ -91,7 +92,6 @@ class Desk:
             raise
         for policy in policies:
             self._load(policy, mode, by)
-            self._between()
         return {"ok": True, "policies": [policy.key for policy in policies]}
 
     def delete(self, key: str, by: str) -> dict[str, Any]:
@@ -102,10 +102,10 @@ class Desk:
     def set(self, key: str, by: str, *, enable: bool | None = None, mode: str = "") -> dict[str, Any]:
         """Switches a policy on or off, and its mode."""
         if mode:
-            self._engine.policies.set_mode(key, mode)
+            self._aside(self._engine.policies.set_mode, key, mode)
             self._changed("mode", key, by)
         if enable is not None:
-            (self._engine.policies.enable if enable else self._engine.policies.disable)(key)
+            self._aside(self._engine.policies.enable if enable else self._engine.policies.disable, key)
             self._changed("enabled" if enable else "disabled", key, by)
         if enable is None and not mode:
             raise UsageError(f"{key}: nothing to change", "say whether to enable it, or its mode")
@@ -192,7 +192,7 @@ class Desk:
     def _load(self, policy: Policy, mode: str = "", by: str = "") -> None:
         known, by = policy.key in self._engine.policies, by or policy.where.source
         try:
-            self._engine.policies.add(policy, mode)
+            self._aside(self._engine.policies.add, policy, mode)
         except TracehoundError as error:
             self._changed("refused", policy.key, by, error=error.message)
             raise
@@ -200,19 +200,17 @@ class Desk:
 
     def _load_together(self, policies: list[Policy]) -> list[str]:
         """In one change where that is possible, else one by one: a bad one does not keep out others."""
-        if len(policies) > 1 and self._engine.policies.add_new(policies):
+        if len(policies) > 1 and self._aside(self._engine.policies.add_new, policies):
             for policy in policies:
                 self._changed("added", policy.key, policy.where.source)
-            self._between()
             return [f"policy {policy.key} loaded" for policy in policies]
         said = []
         for policy in policies:
             said += self._tried(policy.key, "loaded", self._load, policy)
-            self._between()
         return said
 
     def _delete(self, key: str, by: str) -> None:
-        self._engine.policies.delete(key)
+        self._aside(self._engine.policies.delete, key)
         self._changed("deleted", key, by)
 
     def _tried(self, key: str, done: str, call: Callable[..., None], *arguments: object) -> list[str]:

@@ -77,6 +77,7 @@ class Engine:
         """To be called now and then: gives back what only changes need."""
         if self.stacks.rest():
             _trim()
+        self.shared.rest()
         if self._view and (at_once or time.monotonic() - self._used_s > VIEW_S):
             self._view.close()
             self._view = None

@@ -41,9 +41,7 @@ class World:
         self.records: list[tuple[str, dict[str, Any]]] = []
         self.notices: list[str] = []
         self.books: list[Any] = []
-        around = Surroundings(
-            sensor.map_fd, self.books.append, self._record, lambda: None, self.notices.append
-        )
+        around = Surroundings(sensor.map_fd, self.books.append, self._record, self.notices.append)
         self.policing = Policing(around, pin_dir)
 
     def _record(self, kind: str, content: Mapping[str, object]) -> None:
@@ -224,7 +222,7 @@ def test_a_spent_budget_is_an_alarm(world: World) -> None:
 
 
 def test_an_unknown_policy_is_an_error_without_an_engine() -> None:
-    around = Surroundings(lambda name: -1, print, lambda kind, content: None, lambda: None, print)
+    around = Surroundings(lambda name: -1, print, lambda kind, content: None, print)
     answer = Policing(around).answer({"request": "policy_delete", "key": "x"})
     assert (answer["error"], answer["code"]) == ("no policy x", "unknown")
 
