@@ -59,6 +59,9 @@ def parser() -> argparse.ArgumentParser:
         "--matching-opens", type=int, default=20000, help="opens in a row with a policy that matches"
     )
     flags.add_argument("--repeat", type=int, default=5, help="runs per load; the median counts")
+    flags.add_argument(
+        "--pairs", type=int, default=30, help="pairs of runs with our programs attached and detached"
+    )
     flags.add_argument("--only", choices=("base", "policies"), help="half of it; the default is both")
     flags.add_argument("--timeout", type=float, default=1800, metavar="S")
     flags.add_argument("--json", type=Path, metavar="FILE", help="where the result goes")
@@ -82,6 +85,7 @@ def make_plan(options: argparse.Namespace) -> dict[str, Any]:
         "storm": options.storm,
         "opens": options.opens,
         "matching_opens": options.matching_opens,
+        "pairs": options.pairs if options.agent == DEFAULT_AGENT else 0,
         "loads": [
             {"name": name, "operation": operation, "count": count, "arguments": arguments}
             for name, operation, count, arguments in loads
@@ -192,6 +196,12 @@ def report_base(result: dict[str, Any]) -> Iterator[str]:
             inside = result["program_time"][name]["ns"]
             line += f" {added:+10,.0f} {still:+10,.0f} {inside:10,.0f} {drift:+7.1%}"
         yield line
+    if "pairs" in result:
+        yield ""
+        yield f"{'attached against detached, pairs':33} {'quartiles of what was added':>40}"
+        for name, added in result["pairs"].items():
+            low, middle, high = statistics.quantiles(added, n=4)
+            yield f"{name:33} {low:+12,.0f} {middle:+12,.0f} {high:+12,.0f}"
     if "events" in result:
         yield ""
         yield from (f"{title:50} {value}" for title, value in figures(result))

@@ -20,9 +20,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmtest import procfs
+
+if TYPE_CHECKING:
+    from agent.kernel.sensor import Sensor
 
 QUIET_S = 1.0
 """The log did not grow for so long: the agent has written what it had."""
@@ -220,6 +223,40 @@ def measure_programs(plan: dict[str, Any], agent: Agent) -> dict[str, dict[str, 
     return result
 
 
+def measure_pairs(plan: dict[str, Any]) -> dict[str, list[float]]:
+    """What our programs add, in pairs of short runs: attached and detached, in changing order.
+
+    A boot drifts by more than the programs cost; two runs next to each other do not. Nobody reads the ring
+    meanwhile and nobody is woken: it is emptied between the runs.
+    """
+    from agent.kernel.sensor import Sensor
+    from agent.settings import KernelSettings
+
+    sensor = Sensor(KernelSettings())
+    sensor.open()
+    try:
+        return {load["name"]: list(added_in_pairs(plan, load, sensor)) for load in plan["loads"]}
+    finally:
+        sensor.close()
+
+
+def added_in_pairs(plan: dict[str, Any], load: dict[str, Any], sensor: Sensor) -> Iterator[float]:
+    """Of each pair what the attached run took longer, per operation."""
+    for number in range(plan["pairs"] + 1):
+        took = {}
+        for attached in (True, False) if number % 2 else (False, True):
+            if attached:
+                sensor.verify_attached()
+            else:
+                sensor.detach()
+            while sensor.ring.drain():
+                pass
+            sample = run_load(plan, load, None)
+            took[attached] = sample["wall_ns"] / sample["count"]
+        if number:  # the first one warms up
+            yield took[True] - took[False]
+
+
 def measure(plan: dict[str, Any]) -> dict[str, Any]:
     """Everything, in an order in which caches are warm for all."""
     result: dict[str, Any] = {"kernel": os.uname().release, "alone": run_loads(plan, None)}
@@ -240,6 +277,8 @@ def measure(plan: dict[str, Any]) -> dict[str, Any]:
             result["programs"] = {"count": len(programs), "bytes": sum(p.bytes for p in programs.values())}
             result["program_time"] = measure_programs(plan, agent)
         result["alone_after"] = run_loads(plan, None)
+    if plan["pairs"]:
+        result["pairs"] = measure_pairs(plan)
     return result
 
 
