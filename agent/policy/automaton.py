@@ -9,7 +9,9 @@ that no pattern tells apart are one class. Bounded: states x classes <= ENTRIES_
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from agent.policy import regex
@@ -20,6 +22,8 @@ from agent.policy.regex import ALL_BYTES, Edge, Node, One, Repeat, Row, literal
 ENTRIES_MOST = 65536
 """Of automaton_next: 512 KiB of kernel memory."""
 NFA_STATES_MOST = 20_000
+KEPT = 16
+"""Automata that were used last: a change of a hook mostly asks for those that it had. One takes 128 KiB."""
 LITERAL_FITS = 200
 """Bytes of a text that always fits: it has about as many states and classes."""
 
@@ -34,7 +38,7 @@ class Automaton(NamedTuple):
     class_of: tuple[int, ...]
     """By byte."""
     classes: int
-    next: tuple[int, ...]
+    next: Sequence[int]
     """By state * classes + class."""
     hits: tuple[int, ...]
     """By state: the constraints that hold for a text that ends there."""
@@ -202,7 +206,7 @@ class _Builder:
                     todo.append(after)
                     ends.append(self.end(*after))
                 following.append(known[after])
-        return Automaton(tuple(class_of), len(bytes_of), tuple(following), tuple(ends))
+        return Automaton(tuple(class_of), len(bytes_of), array("H", following), tuple(ends))
 
     def end(self, states: int, hit: int, is_start: bool = False) -> int:
         """What is met when the text ends here."""
@@ -214,6 +218,11 @@ class _Builder:
 def build_automaton(constraints: Sequence[Sequence[Pattern]]) -> Automaton:
     """The automaton for several constraints, each met by any of its patterns. TooLarge, or ValueError for a
     pattern that is not understood."""
+    return _built(tuple(map(tuple, constraints)))
+
+
+@lru_cache(maxsize=KEPT)
+def _built(constraints: tuple[tuple[Pattern, ...], ...]) -> Automaton:
     return _Builder(constraints).build()
 
 
@@ -232,7 +241,7 @@ def join(automata: Sequence[Automaton]) -> tuple[Automaton, list[int]]:
     if len(following) > ENTRIES_MOST:
         raise TooLarge(f"{len(hits)} states")
     class_of = tuple(numbers[together] for together in of_bytes)
-    return Automaton(class_of, len(numbers), tuple(following), tuple(hits)), starts
+    return Automaton(class_of, len(numbers), array("H", following), tuple(hits)), starts
 
 
 def explain_pattern(pattern: Pattern) -> str:

@@ -56,6 +56,12 @@ def test_long_prefixes_and_postfixes_are_found_at_their_edge(kind: str, text: st
     assert run(build_automaton([[Pattern(kind, "ab.")]]), text) == expected
 
 
+def test_an_automaton_is_built_once_for_the_same_constraints() -> None:
+    first, other = (build_automaton([[Pattern("Regex", text)]]) for text in ("kept+", "kep+t"))
+    assert build_automaton([[Pattern("Regex", "kept+")]]) is first
+    assert other != first
+
+
 def test_case_is_ignored_where_it_is_asked() -> None:
     automaton = build_automaton([[Pattern("SubStringIgnCase", "PaSs")], [Pattern("SubString", "PaSs")]])
     assert [run(automaton, text) for text in ("xpassx", "PaSs", "pas")] == [1, 3, 0]
