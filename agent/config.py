@@ -206,14 +206,15 @@ _ORDERED = (
     ("overload.shed_bulk_fraction", "overload.shed_exit_detail_fraction"),
     ("overload.shed_exit_detail_fraction", "overload.shed_exit_fraction"),
     ("log.segment_bytes", "log.retention_bytes"),
+    ("log.retention_bytes", "log.hard_bytes"),
 )
-"""Pairs of which the first must not be larger than the second."""
+"""Pairs of which the first must not be larger than the second, if there is a second."""
 
 
 def _contradictions(values: dict[str, Any], origins: dict[str, str], broken: set[str]) -> Iterator[str]:
     """Values that are good alone and wrong together; default paths can be too long under a root."""
     for low, high in _ORDERED:
-        if broken.isdisjoint((low, high)) and values[low] > values[high]:
+        if broken.isdisjoint((low, high)) and values[high] is not None and values[low] > values[high]:
             place = origins[low] if origins[low] != "default" else origins[high]
             above, below = (show(KEYS[name], values[name]) for name in (low, high))
             yield f"{place}: {low}: {above} is larger than {high} ({below}); lower it or raise {high}"

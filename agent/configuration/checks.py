@@ -62,6 +62,16 @@ def seconds(low: float, high: float = 100 * 366 * 86400.0) -> Check:
     return between(low, high, format_duration)
 
 
+def optional(check: Check) -> Check:
+    """The check where there is a value; None is good."""
+
+    def check_value(value: Any) -> None:
+        if value is not None:
+            check(value)
+
+    return check_value
+
+
 def ring_bytes(value: int, page: int = mmap.PAGESIZE) -> None:
     """The kernel takes only powers of two that are whole pages, Linux kernel/bpf/ringbuf.c."""
     size(page, RING_BYTES_MAX)(value)

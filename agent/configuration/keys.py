@@ -48,6 +48,7 @@ RULES: dict[str, Rule] = {
     "log.segment_bytes": Rule(checks.size(MIN_BUFFER_BYTES), live=True),
     "log.segment_seconds": Rule(checks.seconds(1), live=True),
     "log.retention_bytes": Rule(checks.size(MIN_BUFFER_BYTES), live=True),
+    "log.hard_bytes": Rule(checks.optional(checks.size(MIN_BUFFER_BYTES)), live=True),
     "log.retention_seconds": Rule(checks.seconds(1), live=True),
     "log.fsync_seconds": Rule(checks.seconds(-1e9, 3600), live=True),
     "log.ancestry": Rule(checks.one_of("all", "exec", "none"), live=True),

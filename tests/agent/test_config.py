@@ -196,6 +196,10 @@ BAD = [
         "t.yaml:1: overload.shed_bulk_fraction: 0.9 is larger than overload.shed_exit_detail_fraction (0.5)",
     ),
     (
+        "log: {retention_bytes: 8GiB, hard_bytes: 4GiB}",
+        "t.yaml:1: log.retention_bytes: 8GiB is larger than log.hard_bytes (4GiB)",
+    ),
+    (
         "log: {retention_bytes: 1MiB}",
         "t.yaml:1: log.segment_bytes: 64MiB is larger than log.retention_bytes (1MiB)",
     ),

@@ -59,3 +59,10 @@ def test_a_choice_that_is_nearly_right_is_suggested() -> None:
         checks.one_of("compact", "json")("compakt")
     with pytest.raises(ValueError, match=r"is not one of compact, json$"):
         checks.one_of("compact", "json")("xml")
+
+
+def test_a_value_that_may_be_absent_is_checked_when_it_is_there() -> None:
+    check = checks.optional(checks.size(4096))
+    check(None)
+    with pytest.raises(ValueError):
+        check(1)
