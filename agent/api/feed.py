@@ -18,11 +18,11 @@ from agent.api.expansion import Expansion
 from agent.api.filters.events import EventFilter
 from agent.api.filters.fields import FieldSelection
 from agent.api.filters.timelimit import TimeLimit
-from agent.api.filters.view import view
 from agent.api.head import Head, ignore, is_own
 from agent.api.proto.tetragon import events_pb2
 from agent.api.wire import frame
 from agent.log.entry import Cursor, Entry
+from agent.log.filters.view import view
 from agent.log.tail import Tail
 from agent.log.window import Window
 

@@ -16,7 +16,6 @@ from grpclib.server import Stream
 
 from agent import __version__
 from agent.api.feed import Wish
-from agent.api.filters import Refused
 from agent.api.filters.events import EventFilter
 from agent.api.filters.fields import FieldSelection
 from agent.api.health import SILENT, Health, State, judge
@@ -26,6 +25,7 @@ from agent.api.proto.tetragon import events_pb2, sensors_pb2, tetragon_pb2
 from agent.api.proto.tracehound import control_pb2
 from agent.api.streams import Streams
 from agent.api.wire import EXPAND, HINT, read_request
+from agent.log.filters import Refused
 
 log = logging.getLogger(__name__)
 

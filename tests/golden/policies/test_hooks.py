@@ -7,10 +7,10 @@ from google.protobuf import json_format
 
 from agent.api.convert import to_response
 from agent.api.filters.events import EventFilter
-from agent.api.filters.view import view
 from agent.api.proto.tetragon import events_pb2
 from agent.cli.render import RenderContext, render_event
 from agent.log.expand import Expander
+from agent.log.filters.view import view
 from tests.golden.policies.hooks import HERE, SCENARIOS, lines_of
 
 

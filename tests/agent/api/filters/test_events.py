@@ -3,10 +3,12 @@ from typing import Any
 
 import pytest
 
-from agent.api.filters import Refused
-from agent.api.filters.events import MAX_PATTERNS, EventFilter
-from agent.api.filters.view import View, view
+from agent.api.convert import EVENT_NUMBERS
+from agent.api.filters.events import REFUSED, EventFilter
 from agent.api.proto.tetragon import events_pb2
+from agent.log.filters import Refused
+from agent.log.filters.events import MAX_PATTERNS, MEMBERS
+from agent.log.filters.view import EVENT_TYPES, View, view
 from tests.agent.api.support import exec_id, process
 
 POD = {
@@ -149,7 +151,9 @@ def test_too_many_filters_are_refused() -> None:
 
 
 def test_every_member_of_the_interface_is_served_or_known_to_be_refused() -> None:
-    from agent.api.filters.events import _MEMBERS
+    assert {member.name for member in events_pb2.Filter.DESCRIPTOR.fields} == set(MEMBERS) >= REFUSED
 
-    members = {member.name for member in events_pb2.Filter.DESCRIPTOR.fields}
-    assert members - set(_MEMBERS) == {"cel_expression"}
+
+def test_the_names_of_events_are_those_of_the_interface() -> None:
+    names = {name: EVENT_NUMBERS[key] for name, key in EVENT_TYPES.items()}
+    assert names == {name: number for name, number in events_pb2.EventType.items() if name != "UNDEF"}

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from agent.api.filters import Refused
 from agent.api.filters.fields import FieldSelection
 from agent.api.proto.tetragon import events_pb2
+from agent.log.filters import Refused
 
 EXEC = {
     "process_exec": {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from agent.api.filters.labels import parse_selector
+from agent.log.filters.labels import parse_selector
 
 POD = {"app": "web", "tier": "front", "k8s.io/name": "x-1", "n": "10"}
 

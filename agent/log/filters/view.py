@@ -9,17 +9,31 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from agent.api.convert import EVENT_NUMBERS
-
 Json = Mapping[str, Any]
 _NOTHING: Json = {}
+
+EVENT_TYPES = {
+    "PROCESS_EXEC": "process_exec",
+    "PROCESS_EXIT": "process_exit",
+    "PROCESS_KPROBE": "process_kprobe",
+    "PROCESS_TRACEPOINT": "process_tracepoint",
+    "PROCESS_LOADER": "process_loader",
+    "PROCESS_UPROBE": "process_uprobe",
+    "PROCESS_THROTTLE": "process_throttle",
+    "PROCESS_LSM": "process_lsm",
+    "PROCESS_USDT": "process_usdt",
+    "TEST": "test",
+    "RATE_LIMIT_INFO": "rate_limit_info",
+}
+"""Names of Tetragon's enum EventType, and the key under which such an event stands in a record."""
+EVENT_KEYS = frozenset(EVENT_TYPES.values())
 
 
 class View(NamedTuple):
     """One event; absent parts are empty, so that looking needs no questions."""
 
-    type: int
-    """`EventType` of the event."""
+    type: str
+    """Key that names the event: `process_exec`, …"""
     body: Json
     """The event itself: the value under `process_exec`, `process_exit`, …"""
     process: Json
@@ -56,12 +70,10 @@ class View(NamedTuple):
 def view(record: Json) -> View | None:
     """How the filters see a record; None for the log's own records."""
     for key, body in record.items():
-        number = EVENT_NUMBERS.get(key)
-        if number is not None and isinstance(body, dict):
+        if key in EVENT_KEYS and isinstance(body, dict):
             own = record.get("tracehound", _NOTHING)
-            return View(
-                number, body, body.get("process", _NOTHING), body.get("parent"), own.get("ancestry", ())
-            )
+            process = body.get("process", _NOTHING)
+            return View(key, body, process, body.get("parent"), own.get("ancestry", ()))
     return None
 
 

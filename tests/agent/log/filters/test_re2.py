@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from agent.api.filters.re2 import MAX_PATTERN, PatternRefused, compile_re2
+from agent.log.filters.re2 import MAX_PATTERN, PatternRefused, compile_re2
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-from agent.api.filters.view import pid_of, view
+from agent.log.filters.view import pid_of, view
 from tests.agent.api.support import exec_id, process
 
 
@@ -10,7 +10,7 @@ def test_an_event_is_seen_with_its_parts() -> None:
     }
     seen = view(record)
     assert seen is not None
-    assert (seen.type, seen.process["pid"], seen.pod, list(seen.ancestors)) == (1, 5, None, [])
+    assert (seen.type, seen.process["pid"], seen.pod, list(seen.ancestors)) == ("process_exec", 5, None, [])
     assert seen.family_pids() == {5, 4, 3, 1}
 
 

@@ -3,10 +3,9 @@ from typing import Any
 
 import pytest
 
-from agent.api.filters import Refused
-from agent.api.filters.capabilities import capabilities
-from agent.api.filters.view import View, view
-from agent.api.proto.tetragon import events_pb2
+from agent.log.filters import Refused
+from agent.log.filters.capabilities import capabilities
+from agent.log.filters.view import View, view
 
 
 def holding(**cap: list[str]) -> View:
@@ -33,16 +32,16 @@ HELD = holding(effective=["CAP_CHOWN", "DAC_OVERRIDE"], permitted=["CAP_CHOWN"])
     ],
 )
 def test_sets_are_compared(wanted: dict[str, Any], fits: bool) -> None:
-    assert capabilities(events_pb2.CapFilter(**wanted))(HELD) is fits
+    assert capabilities(wanted)(HELD) is fits
 
 
 def test_an_event_that_does_not_know_its_capabilities_never_fits() -> None:
     seen = view({"process_exec": {"process": {}}})
     assert seen is not None
-    assert not capabilities(events_pb2.CapFilter(effective={"none": ["CAP_BPF"]}))(seen)
+    assert not capabilities({"effective": {"none": ["CAP_BPF"]}})(seen)
 
 
 @pytest.mark.parametrize("wanted", [{}, {"any": ["CAP_BPF"], "none": ["CAP_CHOWN"]}])
 def test_exactly_one_comparison_must_be_given(wanted: dict[str, list[str]]) -> None:
     with pytest.raises(Refused, match="permitted: exactly one of any, all, exactly and none"):
-        capabilities(events_pb2.CapFilter(permitted=wanted))
+        capabilities({"permitted": wanted})
