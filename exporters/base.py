@@ -76,6 +76,32 @@ class Destination(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """How far a destination has taken the log over."""
+
+    cursor: str
+    """Place in the log (`agent.log.entry.Cursor`) before which everything is there; empty: nothing yet."""
+    events: int = 0
+    """Lines that this call brought over, own records included."""
+    more: bool = False
+    """Whether there is more to bring over now; else the runner calls again after `BATCHING.seconds`."""
+
+
+class SegmentDestination(Protocol):
+    """A destination that takes files of the log directory over as they are, instead of documents.
+
+    Its module has `open_segments(context, log_dir) -> SegmentDestination` instead of `open`. Filters, formats
+    and rates do not apply; it keeps what it needs to go on below `Context.state_dir`.
+    """
+
+    def take(self) -> Taken:
+        """Bring over one step, at most one file, and wait for the receiver's word. Raises TryAgain."""
+
+    def close(self) -> None:
+        """Let go; never raises."""
+
+
+@dataclass(frozen=True, slots=True)
 class Batching:
     """How documents are gathered; a destination's module gives defaults that suit it (`BATCHING`)."""
 
@@ -101,6 +127,10 @@ class Context:
     """Directory for what it keeps between runs; made by the runner, mode 0700."""
     options: dict[str, Any] = field(default_factory=dict)
     """Keys of its configuration that are the destination's own; checked by its `OPTIONS`."""
+
+
+class ExporterUnavailable(Exception):
+    """The client library of a destination is not installed; the message is the command that installs it."""
 
 
 class OptionError(ValueError):
