@@ -13,6 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 
+MADE = frozenset({"notice", "suppressed", "test"})
+"""Types of records that a runner makes itself. They have no number: `sequence` is that of the record before."""
+
+
 class Document(NamedTuple):
     """One record of the log on its way to a destination."""
 
@@ -36,7 +40,8 @@ class Document(NamedTuple):
     @property
     def uid(self) -> str:
         """Unique and the same in every attempt, so that receivers can drop what comes twice."""
-        return f"{self.node_name}/{self.boot_id}/{self.sequence}"
+        made = f"/{self.type}" if self.type in MADE else ""
+        return f"{self.node_name}/{self.boot_id}/{self.sequence}{made}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,9 @@ class Batching:
     """A batch that is not full goes after so long."""
     format: str = "json"
     """Format where the configuration names none: `json`, `ocsf`, `ecs` …"""
+    needs_record: bool = True
+    """Whether `send` looks at `Document.record` or `key`. Where it does not, and neither do filter and format,
+    lines are not parsed (a third of the work): `record` is then empty and `key` the node's name."""
 
 
 @dataclass(frozen=True, slots=True)
