@@ -222,23 +222,23 @@ class _Program:
 
     def _live_registers(self) -> dict[int, int]:
         """Of every instruction that is reached, bits of the registers that are read after it."""
-        order = sorted(self._ways, reverse=True)
-        before: dict[int, int] = {}
+        reached = sorted(self._ways.items(), reverse=True)
+        order = [(at, ways, _effect(self.rows[at], ways)) for at, ways in reached]
+        loops = {way for at, ways, _ in order for way in ways if way <= at}
+        before = [0] * (len(self.rows) + 1)
         after: dict[int, int] = {}
-        effects = {at: _effect(self.rows[at], self._ways[at]) for at in order}
         changed = True
         while changed:
-            changed = False
-            for at in order:
+            changed = False  # where nothing leads back, once is enough
+            for at, ways, (writes, reads, pure) in order:
                 live = 0
-                for way in self._ways[at]:
-                    live |= before.get(way, 0)
+                for way in ways:
+                    live |= before[way]
                 after[at] = live
-                writes, reads, pure = effects[at]
                 now = live if pure and not live & writes else live & ~writes | reads
-                if before.get(at) != now:
-                    before[at] = now
+                if at in loops and before[at] != now:
                     changed = True
+                before[at] = now
         return after
 
     def emit(self) -> _Moved:

@@ -192,10 +192,11 @@ def _take(holder: BpfObjectWith, handle: int, options: LoadOptions) -> Template:
 
 
 def _map_places(code: bytes, names: Mapping[int, str]) -> list[tuple[int, str]]:
-    places, at = [], 0
-    while at < len(code):
-        wide = code[at] == _LOAD_64
-        if wide and code[at + 1] >> 4 in (1, 2):
-            places.append((at + 4, names[struct.unpack_from("=i", code, at + 4)[0]]))
-        at += 16 if wide else 8
+    """The second half of a wide instruction has opcode 0, so each place with that of a load begins one."""
+    places, opcodes = [], code[::8]
+    at = opcodes.find(_LOAD_64)
+    while at >= 0:
+        if code[8 * at + 1] >> 4 in (1, 2):
+            places.append((8 * at + 4, names[struct.unpack_from("=i", code, 8 * at + 4)[0]]))
+        at = opcodes.find(_LOAD_64, at + 1)
     return places

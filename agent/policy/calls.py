@@ -89,8 +89,8 @@ def _native(name: str, view: KernelView) -> list[Entered]:
 def _compat(draft: Draft, name: str, *, is_asked: bool) -> list[Entered]:
     """32-bit ways into the kernel; what they miss becomes a note."""
     view = draft.view
-    names = [name, *(f"{name}{end}" for end in _VARIANTS)]
-    found = [way for each in names if (way := _compat_one(each, view))]
+    variants = [f"{name}{end}" for end in _VARIANTS]
+    found = [way for each in (name, *variants) if (way := _compat_one(each, view, _has_types(name, view)))]
     if is_asked and not found:
         draft.not_found(f"this kernel has no 32-bit system call sys_{name}")
     for through, calls in _MULTIPLEXED.items():
@@ -99,10 +99,18 @@ def _compat(draft: Draft, name: str, *, is_asked: bool) -> list[Entered]:
     return found
 
 
-def _compat_one(name: str, view: KernelView) -> Entered | None:
+def _has_types(name: str, view: KernelView) -> bool:
+    """Whether the kernel's types know the call's functions. They do for all calls that take arguments; then
+    what they do not know need not be looked for among the symbols, which take 40 ms to read."""
+    abi = ABIS.get(view.machine)
+    return abi is not None and view.btf.has_function(f"{abi.native}{name}")
+
+
+def _compat_one(name: str, view: KernelView, has_types: bool) -> Entered | None:
     abi, table = ABIS.get(view.machine), compat(view.machine)
     functions = [f"{prefix}{name}" for prefix in abi.compat] if abi else []
-    there = next((function for function in functions if view.has_function(function)), "")
+    known = view.btf.has_function if has_types else view.has_function
+    there = next((function for function in functions if known(function)), "")
     return Entered(there, _compat_number(name, table), True) if there else None
 
 

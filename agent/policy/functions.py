@@ -97,7 +97,7 @@ def takes(draft: Draft, kind: str, name: str) -> Answer:
         prototype = view.prototype(name)
         if prototype is None:
             return Answer(False, f"{name} is not in the kernel's types (BTF)")
-        if text := _unreadable(draft, prototype):
+        if text := _unreadable(draft, name, prototype):
             return Answer(False, f"the kernel's types do not tell what {text} of {name} is")
         words = slot_of(prototype.parameters, len(prototype.parameters))
         answer = view.takes(kind, name, attach=words > TRAMPOLINE_WORDS)
@@ -109,11 +109,11 @@ def takes(draft: Draft, kind: str, name: str) -> Answer:
     return view.offers(kind)
 
 
-def _unreadable(draft: Draft, prototype: Prototype) -> str:
+def _unreadable(draft: Draft, name: str, prototype: Prototype) -> str:
     """An argument that is wanted and that the verifier lets nobody read: a pointer to a struct that is only
     declared (BTF_KIND_FWD; btf_ctx_access in Linux kernel/bpf/btf.c says `is not a struct`). On v5.10 those
     are struct pt_regs of half of all system calls. Empty where there is none."""
-    btf = draft.view.types_of(draft.hook.target)
+    btf = draft.view.types_of(name)
     wanted = {0} if draft.hook.is_syscall else {argument.index for argument in draft.hook.arguments}
     pointers = (p.type for at, p in enumerate(prototype.parameters) if at in wanted and p.type.depth == 1)
     return next((one.text for one in pointers if btf.kind(one.target) == KIND_FWD), "")

@@ -8,9 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from agent.policy.model import Argument
+from agent.kernel.view import KernelView
+from agent.policy.model import Argument, Policy
+from agent.policy.plan import plan_policy
 from agent.policy.values import ValueFlag, ValueType
-from tests.agent.policy.planning import ONLY_RAW, acting, keys, kprobe, plan, texts, without
+from tests.agent.policy.planning import ALL, ONLY_RAW, acting, keys, kprobe, plan, shared, texts, without
 
 pytestmark = [
     pytest.mark.kernel,
@@ -49,6 +51,20 @@ def test_a_call_without_arguments_has_one_function_for_both_abis() -> None:
     getpid = kprobe("sys_getpid", is_syscall=True)
     assert [key[1] for key in keys(plan(getpid))] == ["__x64_sys_getpid"]
     assert [key[1] for key in keys(plan(getpid, known=ONLY_RAW))] == ["39", "32/20"]
+
+
+def test_symbols_are_not_read_for_a_call_that_the_types_know() -> None:
+    with KernelView(ALL) as fresh:
+        assert plan_policy(Policy("test", hooks=(OPENAT,)), fresh).is_loadable
+        assert "symbols" not in vars(fresh)
+
+
+def test_types_that_know_a_call_know_its_32_bit_functions() -> None:
+    view = shared(ALL)
+    known = view.btf.has_function
+    entries = {name for name in view.symbols if name.startswith(("__ia32_sys_", "__ia32_compat_sys_"))}
+    calls = {name.partition("sys_")[2]: name for name in entries if "." not in name}
+    assert [name for call, name in calls.items() if known(f"__x64_sys_{call}") and not known(name)] == []
 
 
 def test_16_bit_calls_of_the_32_bit_abi_are_covered() -> None:
