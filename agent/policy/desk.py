@@ -51,6 +51,8 @@ class Desk:
         """As they were applied last; what requests changed since stays as it is."""
         self._unread: list[Refused] = []
         """What of the configured files cannot be read."""
+        self._unloaded: dict[str, Policy] = {}
+        """Of renamed policies those that could not be loaded, and are tried again."""
         self._detached: set[HookKey] = set()
         self._summary: dict[str, Any] | None = None
 
@@ -65,9 +67,16 @@ class Desk:
         before = self._configured
         kept = {key: policy for key, policy in before.items() if self._is_broken(policy)}
         self._configured = {**kept, **wanted.policies}
-        for key in sorted(before.keys() - self._configured.keys()):
-            if key in self._engine.policies:
-                said += self._tried(key, "deleted", self._delete, key, before[key].where.source)
+        gone = [before[key] for key in sorted(before.keys() - self._configured.keys())]
+        gone += [one for key, one in self._unloaded.items() if key not in self._configured]
+        self._unloaded = {}
+        renamed = self._renamed(gone)
+        for old, policy in renamed:
+            said += self._rename(old, policy)
+        for policy in gone:
+            if policy not in [old for old, _ in renamed] and policy.key in self._engine.policies:
+                said += self._tried(policy.key, "deleted", self._delete, policy.key, policy.where.source)
+        before = before | {policy.key: policy for _, policy in renamed}
         changed = [policy for key, policy in self._configured.items() if before.get(key) != policy]
         for at in range(0, len(changed), TOGETHER):
             said += self._load_together(changed[at : at + TOGETHER])
@@ -209,6 +218,34 @@ class Desk:
             said += self._tried(policy.key, "loaded", self._load, policy)
         return said
 
+    def _renamed(self, gone: list[Policy]) -> list[tuple[Policy, Policy]]:
+        """Of policies that are not configured any more those that have another name in their file now."""
+        pairs: list[tuple[Policy, Policy]] = []
+        for source in dict.fromkeys(policy.where.source for policy in gone):
+            olds = [one for one in gone if one.where.source == source and self._engine.policies.runs(one.key)]
+            news = [
+                one
+                for key, one in self._configured.items()
+                if one.where.source == source and not self._engine.policies.runs(key)
+            ]
+            pairs += zip(_by_line(olds), _by_line(news), strict=False)
+        return pairs
+
+    def _rename(self, old: Policy, policy: Policy) -> list[str]:
+        """What fails is tried again with the next look at the files; until then the old one counts as
+        configured."""
+        source = policy.where.source
+        try:
+            self._aside(self._engine.policies.rename, old.key, policy)
+        except TracehoundError as error:
+            self._changed("refused", policy.key, source, error=error.message)
+            self._unloaded[policy.key] = self._configured.pop(policy.key)
+            self._configured[old.key] = old
+            return [f"{policy.key}: {error.message}", f"policy {old.key} runs on in its place"]
+        self._changed("deleted", old.key, source)
+        self._changed("added", policy.key, source)
+        return [f"policy {policy.key} loaded in the place of {old.key}"]
+
     def _delete(self, key: str, by: str) -> None:
         self._aside(self._engine.policies.delete, key)
         self._changed("deleted", key, by)
@@ -244,6 +281,10 @@ class Desk:
                 for function, place in now.hooks
             ]
         self._record("policy", content | ({"error": error} if error else {}))
+
+
+def _by_line(policies: list[Policy]) -> list[Policy]:
+    return sorted(policies, key=lambda policy: policy.where.line)
 
 
 def _key(status: PolicyStatus) -> str:

@@ -155,6 +155,11 @@ class Policies:
             return False
         return True
 
+    def rename(self, old: str, policy: Policy) -> None:
+        """Loads a policy in the place of one with another name, at one instant. Raises as `add`; then that
+        one runs on, and the new one is listed with its error."""
+        self._add(policy, "", old)
+
     def delete(self, key: str) -> None:
         """Takes a policy away. Raises UsageError for one that is not there."""
         entry = self._entry(key)
@@ -208,6 +213,10 @@ class Policies:
         """Whether there is a policy of this key, loaded or not."""
         return key in self._entries
 
+    def runs(self, key: str) -> bool:
+        """Whether there is one of this key, and it is loaded."""
+        return key in self._entries and self._entries[key].slot >= 0
+
     def read(self, text: str, source: str = "<api>") -> list[Policy]:
         """The policies of a text. Raises PolicyRefused with every problem."""
         policies, problems = self._parse(text, source)
@@ -216,14 +225,13 @@ class Policies:
             raise PolicyRefused(errors)
         return policies
 
-    def _add(self, policy: Policy, mode: str) -> None:
-        before = self._entries.get(policy.key)
+    def _add(self, policy: Policy, mode: str, old: str = "") -> None:
         entry = _Entry(policy, Plan(policy.key), _mode_of(policy, mode))
         try:
             entry.plan = self._planned(policy, entry.mode)
-            self._load(entry)
+            self._load(entry, old)
         except TracehoundError as error:
-            if before is None or before.slot < 0:
+            if not self.runs(policy.key):
                 entry.state, entry.error = State.LOAD_ERROR, error.message
                 self._entries[policy.key] = entry
             raise
@@ -235,9 +243,9 @@ class Policies:
             raise PolicyRefused([problem for problem in plan.problems if problem.is_error])
         return plan
 
-    def _load(self, entry: _Entry) -> None:
-        """Puts an entry in the place of the one with its key."""
-        before = self._entries.get(entry.policy.key)
+    def _load(self, entry: _Entry, old: str = "") -> None:
+        """Puts an entry in the place of the one with its key, or of another."""
+        before = self._entries.get(old or entry.policy.key)
         slot = self._take_slot()
         try:
             self._set_slot(slot, MODES[entry.mode], fresh=True)
@@ -248,6 +256,7 @@ class Policies:
             raise
         if before and before.slot >= 0:
             self._give_back(before.slot)
+        self._entries.pop(old, None)
         entry.slot, entry.error = slot, ""
         entry.state = State.PARTIALLY_ENABLED if entry.plan.missing else State.ENABLED
         self._entries[entry.policy.key] = entry

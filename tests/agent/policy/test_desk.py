@@ -131,3 +131,37 @@ def test_what_cannot_be_loaded_is_listed_with_its_error(desk: Desk) -> None:
     (told,) = desk.told()["policies"]
     assert (told["state"], "nope" in told["error"]) == ("load_error", True)
     assert desk.summary()["failures"][0]["name"] == "a"
+
+
+def renamed(file: str, name: str, text: str = POLICY) -> Configured:
+    policies, _ = parse_policies(text.replace("NAME", name), file)
+    return Configured({policy.key: policy for policy in policies}, [])
+
+
+def test_a_renamed_policy_comes_in_one_change(desk: Desk, records: list[dict[str, Any]]) -> None:
+    desk.configure(configured("a"))
+    records.clear()
+    epoch = desk._engine.policies._switch.epoch
+    assert desk.configure(renamed("a.yaml", "b")) == ["policy b loaded in the place of a"]
+    assert desk._engine.policies._switch.epoch == epoch + 1
+    assert [(record["name"], record["action"]) for record in records] == [("a", "deleted"), ("b", "added")]
+    assert desk.configure(renamed("a.yaml", "b")) == []
+
+
+def test_a_policy_runs_on_while_its_renamed_version_cannot(desk: Desk) -> None:
+    bad = POLICY.replace("sys_getpgid, syscall: true", "nope, syscall: false")
+    desk.configure(configured("a"))
+    for _ in range(2):
+        said = desk.configure(renamed("a.yaml", "b", bad))
+        assert said[1:] == ["policy a runs on in its place"]
+    assert (desk.summary()["enabled"], [one.name for one in desk.failures()]) == (1, ["b"])
+    assert desk.configure(configured("x"))[:2] == ["policy a deleted", "policy b deleted"]
+    assert desk.failures() == []
+
+
+def test_a_renamed_policy_is_tried_until_it_can_be_loaded(desk: Desk) -> None:
+    bad = POLICY.replace("sys_getpgid, syscall: true", "nope, syscall: false")
+    desk.configure(configured("a"))
+    desk.configure(renamed("a.yaml", "b", bad))
+    assert desk.configure(renamed("a.yaml", "b")) == ["policy b loaded in the place of a"]
+    assert (desk.summary()["enabled"], desk.failures()) == (1, [])
