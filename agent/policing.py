@@ -156,6 +156,7 @@ class Policing:
     _settings = PolicySettings()
 
     def _configure(self, settings: PolicySettings, *, every_change: bool = False) -> list[str]:
+        from agent.policy.reasons import grouped
         from agent.policy.sources import configured_files, read_configured
 
         self._settings = settings
@@ -166,8 +167,7 @@ class Policing:
         except TracehoundError as error:
             return [f"policies: {error.message}"]
         said = desk.configure(self._around.aside(read_configured, settings))
-        failed = [f"{one.name}: {one.error}" for one in desk.failures()]
-        return said if every_change else failed
+        return said if every_change else grouped((one.name, one.error) for one in desk.failures())
 
     def _opened(self, settings: PolicySettings) -> Desk:
         """The desk, made when it is first asked for."""

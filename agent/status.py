@@ -16,6 +16,7 @@ import orjson
 from agent import __version__
 from agent.log.records import OWN_HEAD  # noqa: F401  (the log's own records and the state share their times' format)
 from agent.log.times import format_time
+from agent.policy.reasons import grouped
 
 if TYPE_CHECKING:
     from agent.daemon import Daemon
@@ -117,7 +118,8 @@ def build_state(daemon: Daemon) -> dict[str, Any]:
 def _reasons(daemon: Daemon) -> list[str]:
     found = [f"{p['name']} is not attached" for p in daemon.program_states() if not p["attached"]]
     found += [f"lost {count} ({cause}) in the last minute" for cause, count in daemon.ledger.recent.items()]
-    found += [f"policy {one['name']}: {one['error']}" for one in daemon.policing.summary()["failures"]]
+    failures = daemon.policing.summary()["failures"]
+    found += grouped((f"policy {one['name']}", one["error"]) for one in failures)
     if daemon.overload.step:
         found.append(f"shedding step {daemon.overload.step} of 3: the agent cannot keep up")
     log = daemon.log.health()

@@ -12,6 +12,7 @@ from agent.cli.color import Palette, palette, wants_color
 from agent.cli.policy import client_from
 from agent.cli.text import clean
 from agent.configuration.units import human_size
+from agent.policy.reasons import reason_of, shared_reasons
 
 _TONES = {"enabled": "good", "partially_enabled": "warn", "disabled": "dim", "skipped": "dim"}
 _WORDS = {
@@ -35,13 +36,27 @@ def run(args: argparse.Namespace) -> int:
 
 def report(told: Mapping[str, Any], color: Palette) -> list[str]:
     """A line for each policy, hook and selector that matched."""
-    lines = [line for policy in told["policies"] for line in _policy(policy, color)]
+    numbers = {reason: at for at, reason in enumerate(shared_reasons(_errors(told)), 1)}
+    lines = [line for policy in told["policies"] for line in _policy(policy, color, numbers)]
     for one in told["unread"]:
         lines.append(f"{color.bad}unreadable{color.end} {clean(one['source'])}: {clean(one['error'])}")
+    lines += [f"[{number}] {color.bad}{clean(reason)}{color.end}" for reason, number in numbers.items()]
     return lines or ["no policies"]
 
 
-def _policy(policy: Mapping[str, Any], color: Palette) -> Iterator[str]:
+def _errors(told: Mapping[str, Any]) -> Iterator[str]:
+    return (policy["error"] for policy in told["policies"])
+
+
+def _short(line: str, numbers: Mapping[str, int]) -> str:
+    """The line with the number of a reason that others share, which is told below all of them."""
+    reason = reason_of(line)
+    if reason not in numbers:
+        return line
+    return f"{line.removesuffix(reason)}{reason.partition(' here: ')[0]} here [{numbers[reason]}]"
+
+
+def _policy(policy: Mapping[str, Any], color: Palette, numbers: Mapping[str, int]) -> Iterator[str]:
     tone = getattr(color, _TONES.get(policy["state"], "bad"))
     name = f"{policy['namespace']}/{policy['name']}" if policy["namespace"] else policy["name"]
     parts = [f"{tone}{policy['state'].replace('_', ' ')}{color.end}", policy["mode"]]
@@ -50,7 +65,8 @@ def _policy(policy: Mapping[str, Any], color: Palette) -> Iterator[str]:
         parts += [] if policy["survives_restart"] else ["ends with the agent"]
     yield f"{color.bold}{clean(name)}{color.end}  {', '.join(parts)}"
     if policy["error"]:
-        yield from (f"    {color.bad}{clean(line)}{color.end}" for line in policy["error"].splitlines())
+        for line in policy["error"].splitlines():
+            yield f"    {color.bad}{clean(_short(line, numbers))}{color.end}"
     for hook in policy["hooks"]:
         yield from _hook(hook, color)
     for missing in policy["missing"]:

@@ -51,6 +51,19 @@ def test_what_does_not_run_says_why() -> None:
     assert found == ["ns/p  load error, monitor", "    a", "    b"]
 
 
+def test_a_reason_that_several_share_is_told_once() -> None:
+    no = "cannot be hooked here: no fentry: refused"
+    failed = [
+        {**POLICY, "name": name, "state": "load_error", "hooks": [], "error": f"{name}.yaml:3: f {no}"}
+        for name in "ab"
+    ]
+    assert report({"policies": failed, "unread": []}, PLAIN) == [
+        *("a  load error, monitor", "    a.yaml:3: f cannot be hooked here [1]"),
+        *("b  load error, monitor", "    b.yaml:3: f cannot be hooked here [1]"),
+        "[1] cannot be hooked here: no fentry: refused",
+    ]
+
+
 def test_trouble_with_a_hook_is_conspicuous() -> None:
     found = lines(hooks=[{**HOOK, "is_attached": False, "missed": 3, "selectors": []}], missing=["f"])
     assert found[1:] == [
