@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-
 MADE = frozenset({"notice", "suppressed", "test"})
-"""Types of records that a runner makes itself. They have no number: `sequence` is that of the record before."""
+"""Types of records that a runner makes itself. They have no number: `sequence` is that of the one before."""
 
 
 class Document(NamedTuple):
@@ -119,8 +118,8 @@ class Batching:
     format: str = "json"
     """Format where the configuration names none: `json`, `ocsf`, `ecs` …"""
     needs_record: bool = True
-    """Whether `send` looks at `Document.record` or `key`. Where it does not, and neither do filter and format,
-    lines are not parsed (a third of the work): `record` is then empty and `key` the node's name."""
+    """Whether `send` looks at `Document.record` or `key`. Where it does not, and neither do filter and
+    format, lines are not parsed: `record` is then empty and `key` the node's name."""
 
 
 @dataclass(frozen=True, slots=True)

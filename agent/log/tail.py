@@ -5,12 +5,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from agent.log.entry import Corrupt, Cursor, Entry, is_whole, parse, sequence_in
 from agent.log.opened import OpenedSegment
 from agent.log.segments import SegmentName, list_segments
 from agent.log.window import Window
+
+T = TypeVar("T")
+
+
+class Chunk(NamedTuple):
+    """Whole lines that follow each other in a segment, not looked at."""
+
+    segment: str
+    """File name of their segment."""
+    offset: int
+    """Bytes of the segment before the first one."""
+    lines: list[bytes]
+    """Without their newlines; some may be no records."""
+    boot_id: str
+    """Boot that the segment belongs to; empty when its head is damaged."""
 
 
 class Tail:
@@ -46,6 +61,14 @@ class Tail:
 
         A directory that is not there reads as an empty one. Raises OSError when the log may not be read.
         """
+        return self._walk(self._read)
+
+    def chunks(self) -> Iterator[Chunk | Entry]:
+        """The same without parsing: lines as they are, and notices. The window's times and types do not count;
+        `cursor` is the place after the chunk that was yielded last."""
+        return self._walk(self._read_raw)
+
+    def _walk(self, read: Callable[[OpenedSegment], Iterator[T]]) -> Iterator[T | Entry]:
         while not self.ended:
             notice = self._enter() if self._segment is None else None
             if notice is not None:
@@ -53,10 +76,10 @@ class Tail:
             segment = self._segment
             if segment is None:
                 return
-            yield from self._read(segment)
+            yield from read(segment)
             if not self._is_closed(segment.name):
                 return
-            yield from self._read(segment)  # what was written between our last look and the rotation
+            yield from read(segment)  # what was written between our last look and the rotation
             if segment.size() > segment.offset:
                 self._damaged(segment, segment.offset, segment.size() - segment.offset)
             self.close()
@@ -90,6 +113,17 @@ class Tail:
                     yield Entry(record, line, name, at, self._sequence)
             segment.offset = at
             self._sequence = sequence_in(line) or self._sequence
+
+    def _read_raw(self, segment: OpenedSegment) -> Iterator[Chunk]:
+        for chunk in segment.chunks():
+            at = segment.offset
+            if not chunk.endswith(b"\n"):
+                self._damaged(segment, at, len(chunk))
+                continue
+            lines = chunk[:-1].split(b"\n")
+            segment.offset = at + len(chunk)
+            self._sequence = sequence_in(lines[-1]) or self._sequence
+            yield Chunk(str(segment.name), at, lines, self._boot or "")
 
     def _enter(self) -> Entry | None:
         if self._place is not None and not self._is_read and self._resume(self._place):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a record becomes on its way out: `json`, `expanded`, `ocsf`, `ecs`, `cef` …, each usable by every transport.
+"""What a record becomes on its way out: `json`, `ocsf` …, each of them usable by every transport.
 
 A format's module has `make() -> Format`; one is made per runner. One more format is one more row here.
 """
@@ -29,8 +29,8 @@ class Origin(NamedTuple):
 class Format(Protocol):
     """Turns records into bytes, in the order of the log.
 
-    A format that needs to know more than the record at hand has a method `learn(record) -> None` as well: it is
-    called for every record that is *not* sent, and for those before the place where the runner begins.
+    A format that needs to know more than the record at hand has a method `learn(record) -> None` as well: it
+    is called for every record that is *not* sent, and for those before the place where the runner begins.
     """
 
     def __call__(self, record: dict[str, Any], origin: Origin) -> bytes | None:

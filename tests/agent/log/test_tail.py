@@ -8,7 +8,7 @@ import pytest
 
 from agent.log.entry import Corrupt, Cursor, Entry, line_test
 from agent.log.segments import SegmentName, list_segments
-from agent.log.tail import Tail
+from agent.log.tail import Chunk, Tail
 from agent.log.window import Window
 
 from .conftest import Clock, MakeWriter, event
@@ -269,3 +269,32 @@ def test_a_segment_whose_head_is_not_written_yet_is_not_entered(
     with open(newest, "ab") as file:
         file.write(b'uence":3,"segment":{"boot_id":"boot-a"}}}\n')
     assert [e.sequence for e in tail.entries() if e.line] == [3]
+
+
+def test_raw_lines_come_with_their_place_and_boot(
+    make_writer: MakeWriter, follow: Follow, log_dir: Path
+) -> None:
+    writer = make_writer(segment_bytes=4096)
+    for number in range(60):
+        writer.append([event(f"p{number}")])
+    tail = follow()
+    chunks = [chunk for chunk in tail.chunks() if isinstance(chunk, Chunk)]
+    assert b"\n".join(line for chunk in chunks for line in chunk.lines) == b"\n".join(
+        line for name in list_segments(log_dir) for line in (log_dir / str(name)).read_bytes().splitlines()
+    )
+    assert {chunk.boot_id for chunk in chunks} == {"boot-a"}
+    assert (tail.cursor.sequence, chunks[0].offset) == (writer.last_sequence, 0)
+    assert list(tail.chunks()) == []
+
+
+def test_raw_reading_tells_what_was_removed(make_writer: MakeWriter, follow: Follow, log_dir: Path) -> None:
+    writer = make_writer(segment_bytes=4096)
+    tail = follow()
+    assert list(tail.chunks())
+    for number in range(60):
+        writer.append([event(f"p{number}")])
+    tail.close()
+    remove_oldest(log_dir)
+    remove_oldest(log_dir)
+    notice = next(chunk for chunk in tail.chunks() if isinstance(chunk, Entry))
+    assert notice.record["tracehound"]["notice"]["cause"] == "segment_removed"
