@@ -19,8 +19,9 @@ Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
 READ_BYTES = 4096
 """Most bytes taken per call, so that a flood of questions cannot hold up the agent's loop."""
-LONGEST_LINE = 1 << 20
-"""A longer question is an error; policies (YAML) arrive this way."""
+LONGEST_LINE = 6 << 20
+"""A longer question is an error. Policies (YAML) of up to 2 MiB arrive this way, as JSON: a line break takes
+two bytes there, a control character six."""
 MOST_UNSENT = 8 << 20
 """Bytes of answers that the service may leave unread."""
 
@@ -55,6 +56,8 @@ class LineServer:
         if not data:
             raise HungUp("closed")
         self._incoming += data
+        if b"\n" not in data and len(self._incoming) <= LONGEST_LINE:
+            return
         *lines, rest = self._incoming.split(b"\n")
         if len(rest) > LONGEST_LINE:
             raise HungUp("a question is too long")

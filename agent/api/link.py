@@ -42,7 +42,7 @@ class AgentLink:
         number = next(self._numbers)
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
-        self._writer.write(json.dumps({"request": request, **details, "id": number}).encode() + b"\n")
+        self._writer.write(_line({"request": request, **details, "id": number}))
         try:
             async with asyncio.timeout(answer_s or ANSWER_S):
                 return await answer
@@ -67,3 +67,8 @@ class AgentLink:
             for waiting in self._waiting.values():
                 if not waiting.done():
                     waiting.set_exception(AgentSilent())
+
+
+def _line(question: dict[str, Any]) -> bytes:
+    """UTF-8 as it is: escaped, a character takes six bytes. Halves of surrogates are left out."""
+    return json.dumps(question, ensure_ascii=False).encode(errors="replace") + b"\n"

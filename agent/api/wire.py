@@ -17,7 +17,7 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
-LONGEST_REQUEST = 1 << 20
+LONGEST_REQUEST = (2 << 20) + 4096
 """Bytes of a request; policies (YAML) are the longest."""
 REQUEST_S = 10.0
 """How long a client may take to send its request, in seconds."""

@@ -9,14 +9,19 @@ from typing import Any, TextIO
 
 from agent.cli.color import Palette
 from agent.cli.text import clean
+from agent.configuration.units import human_size
 from agent.errors import UsageError
+from agent.policy.document import MAX_TEXT_BYTES
 from agent.policy.model import Problem
 
 
 def read_text(name: str) -> str:
     """A file's text; `-` is standard input. Raises UsageError."""
     try:
-        data = _standard_input() if name == "-" else Path(name).read_bytes()
+        data = _standard_input() if name == "-" else _file(Path(name))
+        if len(data) > MAX_TEXT_BYTES:
+            what = f"{name}: is longer than {MAX_TEXT_BYTES} bytes ({human_size(MAX_TEXT_BYTES)})"
+            raise UsageError(what, "split it into several files")
         return data.decode("utf-8-sig")
     except OSError as error:
         raise UsageError(f"{name}: {error.strerror}", "check the path") from None
@@ -28,7 +33,12 @@ def _standard_input() -> bytes:
     stdin: TextIO | None = sys.stdin
     if stdin is None:
         raise UsageError("-: standard input is closed", "pipe a policy into it")
-    return stdin.buffer.read()
+    return stdin.buffer.read(MAX_TEXT_BYTES + 1)
+
+
+def _file(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MAX_TEXT_BYTES + 1)
 
 
 def problem_lines(problem: Problem, color: Palette) -> list[str]:

@@ -4,6 +4,8 @@ beside Tetragon's."""
 
 from __future__ import annotations
 
+POLICIES = 512
+"""Policies of one text, and all that are loaded (POLICY_SLOTS in kprobes/include/policy.h)."""
 SELECTORS = 64
 """Selectors of a hook; all policies of a hook share 256 (HOOK_SELECTORS in kprobes/include/policy.h)."""
 ARGUMENTS = 8

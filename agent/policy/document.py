@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.configuration.values import shorten
+from agent.policy import bounds
 from agent.policy.model import Where
 from agent.policy.report import Report
 
@@ -146,6 +147,9 @@ class _Builder:
 
     def _on_DocumentEndEvent(self, event: Any) -> None:
         if self._root is not None and self._root.kind != "null":
+            if len(self.documents) >= bounds.POLICIES:
+                what = f"this is document {bounds.POLICIES + 1}, and {bounds.POLICIES} policies can be loaded"
+                raise _Refused(self._root.line, what, "join policies: one may have many hooks and selectors")
             text = "\n".join(self.lines[self._start : event.end_mark.line + 1]) + "\n"
             self.documents.append(Document(self._root, text))
 

@@ -13,12 +13,17 @@ from agent.policy.scope import Scope, type_of
 from agent.policy.shape import Leaf, Part
 from agent.policy.typenames import (
     ALL_OPERATORS,
+    LARGE,
     LATER,
     SYNONYMS,
     WITHOUT_VALUES,
     Type,
     operators_of,
 )
+
+TERMINATED = frozenset({"text", "path", "sockaddr_un"})
+"""Groups of types whose texts end at their first NUL, but for buffers (LARGE), which have a length."""
+NUL_ENDS = "the kernel's texts end at a NUL: remove it and what follows"
 
 
 def read_filters(
@@ -126,7 +131,15 @@ def _values(part: Part, operator: str, of: Type, scope: Scope) -> tuple[str, ...
 
 def _value(leaf: Leaf, operator: str, of: Type, scope: Scope) -> str | None:
     try:
-        return check_value(operator, str(leaf.value), of)
+        value = check_value(operator, str(leaf.value), of)
     except Wrong as error:
         scope.report.wrong(leaf.where, error)
         return None
+    if (
+        "\0" in value.rstrip("\0")
+        and of.group in TERMINATED
+        and of.name not in LARGE
+        and "Regex" not in operator
+    ):
+        scope.report.warn(leaf.where, f"{shorten(value)} has a NUL inside and never matches", NUL_ENDS)
+    return value

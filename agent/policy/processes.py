@@ -76,6 +76,8 @@ def _check_binary(leaf: Leaf, operator: str, report: Report) -> None:
         report.error(leaf.where, f"{shorten(text)} is too long", f"at most {bounds.TEXT_BYTES} bytes")
     elif operator in ("In", "NotIn", "Prefix", "NotPrefix") and not text.startswith(("/", "memfd:")):
         report.warn(leaf.where, f"{shorten(text)} is no absolute path and never matches", "write /usr/bin/…")
+    elif "\0" in text.rstrip("\0"):
+        report.warn(leaf.where, f"{shorten(text)} has a NUL inside and never matches", "a path ends at a NUL")
 
 
 def read_namespaces(parts: Sequence[Part], report: Report) -> tuple[NamespaceFilter, ...]:

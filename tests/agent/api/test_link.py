@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from agent.api import link
-from agent.api.link import AgentLink, AgentSilent
+from agent.api.lines import LONGEST_LINE
+from agent.api.link import AgentLink, AgentSilent, _line
+from agent.policy.document import MAX_TEXT_BYTES
 
 Scenario = Callable[[AgentLink, socket.socket], Awaitable[None]]
 
@@ -53,6 +55,12 @@ def test_a_question_is_one_line() -> None:
         await asking
 
     run(scenario)
+
+
+def test_the_longest_policy_fits_into_a_question_of_the_agent() -> None:
+    policy = "é\n" * (MAX_TEXT_BYTES // 3)
+    assert MAX_TEXT_BYTES < len(_line({"request": "policy_add", "text": policy})) < LONGEST_LINE
+    assert _line({"text": "\udc80"}) == b'{"text": "?"}\n'
 
 
 def test_no_answer_in_time_is_silence_and_a_late_one_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:

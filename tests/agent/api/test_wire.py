@@ -77,7 +77,7 @@ def test_a_request_that_arrives_byte_by_byte_is_read(raw: Raw) -> None:
     [
         (b"", "3", "a request has one message; this one has none"),
         (struct.pack(">?I", True, 0), "12", "compressed messages are not supported"),
-        (struct.pack(">?I", False, wire.LONGEST_REQUEST + 1), "8", "a request has at most 1048576 bytes"),
+        (struct.pack(">?I", False, wire.LONGEST_REQUEST + 1), "8", "a request has at most 2101248 bytes"),
         (wire.frame(b"abc")[:-1], "3", "the request ends inside its message"),
         (b"\0\0", "3", "the request ends inside its message"),
         (wire.frame(b"\xff\xff"), "3", "not a tetragon.GetVersionRequest: "),

@@ -7,6 +7,7 @@ import pytest
 from agent.cli.color import PLAIN
 from agent.cli.policy_texts import problem_json, problem_lines, read_text
 from agent.errors import UsageError
+from agent.policy.document import MAX_TEXT_BYTES
 from agent.policy.model import Problem, Where
 
 PROBLEM = Problem(Where("p.yaml", 7, "spec.kprobes[0]"), "no function f", "did you mean g?")
@@ -44,6 +45,17 @@ def test_standard_input_may_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(UsageError, match="standard input is closed"):
         read_text("-")
+
+
+def test_what_is_too_long_is_refused_before_it_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / "long.yaml"
+    long.write_bytes(b"#" * (MAX_TEXT_BYTES + 1))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(long.read_bytes())))
+    for name in (str(long), "-"):
+        with pytest.raises(UsageError, match=r"is longer than 2097152 bytes \(2.0 MiB\)"):
+            read_text(name)
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:

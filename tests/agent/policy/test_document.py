@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from agent.policy import bounds
 from agent.policy.document import MAX_ALIASES, MAX_TEXT_BYTES, Document, read_documents
+from agent.policy.manager import POLICY_SLOTS
 from agent.policy.report import Report
 
 
@@ -57,6 +59,15 @@ def test_an_alias_of_itself_is_refused() -> None:
 def test_depth_and_length_are_bounded() -> None:
     assert "nested deeper" in read("[" * 5000)[1][0]
     assert "longer than" in read("a" * (MAX_TEXT_BYTES + 1))[1][0]
+
+
+def test_documents_are_bounded_by_the_slots_for_policies() -> None:
+    assert bounds.POLICIES == POLICY_SLOTS
+    text = "a: 1\n---\n" * POLICY_SLOTS
+    assert read(text)[1] == []
+    documents, problems = read(text + "a: 1\n")
+    assert (len(documents), len(problems)) == (512, 1)
+    assert problems[0] == "1025 : this is document 513, and 512 policies can be loaded"
 
 
 def test_what_is_no_yaml_is_told_with_its_line() -> None:

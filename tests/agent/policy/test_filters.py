@@ -55,6 +55,21 @@ def test_tracepoints_are_compared_by_field_or_by_position() -> None:
         assert len(told_of) == problems
 
 
+NUL = 'operator: {}, values: ["/a\\0b", "/c\\0"]'
+
+
+@pytest.mark.parametrize("kind", ["string", "path", "sockaddr_un"])
+def test_a_nul_inside_of_a_value_is_told_and_at_its_end_passed_over(kind: str) -> None:
+    (problem,) = told(argument(kind, NUL.format("Prefix")))
+    assert "values[0]: " in problem
+    assert "has a NUL inside and never matches" in problem
+
+
+def test_a_nul_may_stand_in_a_buffer_and_in_a_pattern() -> None:
+    assert told(argument("char_buf", NUL.format("Equal"), ", sizeArgIndex: 2")) == []
+    assert told(argument("string", NUL.format("Regex"))) == []
+
+
 @pytest.mark.parametrize(
     ("spec", "problem"),
     [

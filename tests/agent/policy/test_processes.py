@@ -68,6 +68,7 @@ def test_current_credentials_are_ids_in_ranges() -> None:
         ("matchBinaries: [{operator: SubString, values: [/a]}]", "is no operator for binaries"),
         ("matchBinaries: [{operator: Prefix, values: [/a], followChildren: true}]", "use In or NotIn"),
         ("matchBinaries: [{operator: In, values: [bash]}]", "is no absolute path"),
+        ('matchBinaries: [{operator: Postfix, values: ["/a\\0b"]}]', "has a NUL inside"),
         ("matchNamespaces: [{namespace: Mount, operator: In, values: [host_ns]}]", "Mount is not known here"),
         ("matchNamespaces: [{namespace: Mnt, operator: In, values: [host]}]", "host is no namespace"),
         ("matchCapabilities: [{operator: In, values: [CAP_SYS_ADMN]}]", 'did you mean "CAP_SYS_ADMIN"?'),
