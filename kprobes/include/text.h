@@ -269,12 +269,16 @@ __attribute__((noinline)) int read_path_text(u32 slot, u64 dentry, u64 vfsmount)
 	return path_text_from(slot, dentry, vfsmount, 0);
 }
 
-/* Copies a string; returns its length with its NUL, or a negative error. */
+/* Copies a string; returns its length with its NUL, or a negative error. Of an empty one of a program the helper tells 0
+ * on many kernels, 6.1 among them (Linux mm/maccess.c strncpy_from_user_nofault, "ret > 0" until v6.14). */
 inline_always long copy_string(void *out, u32 most, u64 address, bool is_user)
 {
-	if (is_user)
-		return bpf_probe_read_user_str(out, most, (void *)address);
-	return bpf_probe_read_kernel_str(out, most, (void *)address);
+	long length;
+
+	if (!is_user)
+		return bpf_probe_read_kernel_str(out, most, (void *)address);
+	length = bpf_probe_read_user_str(out, most, (void *)address);
+	return length ? length : 1;
 }
 
 inline_always long copy_bytes(void *out, u32 length, u64 address, bool is_user)
