@@ -62,6 +62,10 @@ class Completeness:
     """Ranges of sequence numbers that are missing without an account, both ends included."""
     chain: dict[str, Any] = field(default_factory=dict)
     """What `log verify` says of the segments that were read; empty when it was not asked."""
+    reboots: Sequence[int] = ()
+    """Wall-clock nanoseconds at which the machine was booted within the period: nobody lived through it."""
+    notes: Sequence[str] = ()
+    """Sentences about how the answer was found: what was damaged, or read in a slower way."""
 
 
 @dataclass(slots=True)
