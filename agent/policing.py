@@ -24,7 +24,7 @@ PIN_DIR = "/sys/fs/bpf/tracehound"
 """Where hooks are pinned unless `kernel.pin_dir` says otherwise."""
 _WRONG = UsageError.exit_status
 """Of errors that who asked can correct."""
-_COUNTS = ("enabled", "monitored", "failed", "disabled", "hooks")
+_COUNTS = ("enabled", "monitored", "failed", "disabled", "hooks", "protected")
 _NOTHING: dict[str, Any] = {**dict.fromkeys(_COUNTS, 0), "failures": []}
 
 

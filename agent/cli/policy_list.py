@@ -18,7 +18,8 @@ _TONES = {"enabled": "good", "partially_enabled": "warn", "disabled": "dim", "sk
 _WORDS = {
     "posted": "posted", "suppressed": "rate-limited", "signalled": "signalled", "overridden": "overridden",
     "notified": "notified", "monitored_signal": "would have signalled",
-    "monitored_override": "would have overridden", "monitored_notify": "would have notified", "lost": "LOST",
+    "monitored_override": "would have overridden", "monitored_notify": "would have notified",
+    "protected": "held back from protected processes", "lost": "LOST",
 }  # fmt: skip
 
 

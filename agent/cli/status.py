@@ -139,7 +139,9 @@ def policy_counts(told: Mapping[str, Any]) -> str:
     if not any(told.get(name) for name in ("enabled", "failed", "disabled")):
         return ""
     parts = [f"{told.get(name, 0)} {name}" for name in ("enabled", "monitored", "failed")]
-    return ", ".join(parts + [f"{told['disabled']} disabled"] * bool(told.get("disabled")))
+    parts += [f"{told['disabled']} disabled"] if told.get("disabled") else []
+    parts += [f"{told['protected']:,} held back from protected processes"] if told.get("protected") else []
+    return ", ".join(parts)
 
 
 def counts(numbers: Mapping[str, int]) -> str:

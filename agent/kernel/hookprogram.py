@@ -37,7 +37,7 @@ _STATISTICS, _TRACE = 4, 1
 _SHORT_LOG, _LONG_LOG = 1 << 16, 1 << 24
 _SELECTORS_LEAST = 16
 """Room for more of them without another program."""
-_COUNTS = struct.Struct("=11Q")
+_COUNTS = struct.Struct("=12Q")
 """struct selector_count of kprobes/include/policy.h."""
 
 

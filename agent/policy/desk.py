@@ -283,6 +283,11 @@ class Desk:
         self._record("policy", content | ({"error": error} if error else {}))
 
 
+def _held_back(policy: PolicyStatus) -> int:
+    """How often nothing was done because it would have hit the agent or another protected process."""
+    return sum(one.counts.get("protected", 0) for hook in policy.hooks for one in hook.selectors)
+
+
 def _by_line(policies: list[Policy]) -> list[Policy]:
     return sorted(policies, key=lambda policy: policy.where.line)
 
@@ -309,6 +314,7 @@ def _counted(policies: list[PolicyStatus], unread: list[Refused]) -> dict[str, A
         "failed": len(failed) + len(unread),
         "disabled": sum(one.state is State.DISABLED for one in policies),
         "hooks": len({(hook.attach, hook.target) for one in policies for hook in one.hooks}),
+        "protected": sum(_held_back(one) for one in policies),
         "failures": [
             *({"name": one.name, "error": one.error} for one in unread),
             *({"name": _key(one), "error": one.error} for one in failed),

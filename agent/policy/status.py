@@ -22,6 +22,7 @@ COUNTERS = (
     "monitored_notify",
     "lost",
     "missed",
+    "protected",
 )
 """struct selector_count of kprobes/include/policy.h."""
 

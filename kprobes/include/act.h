@@ -83,8 +83,10 @@ inline_always u32 allowed_actions(struct selector *selector, struct policy_state
 	if (!(actions & ACTIONS_DONE))
 		return actions;
 	if (policy->mode == MODE_ENFORCE) {
-		if (is_protected(selector, process))
+		if (is_protected(selector, process)) {
+			add(&counts->protected, 1);
 			return (actions & ~ACTIONS_DONE) | ACTION_PROTECTED;
+		}
 		if (!sends_signal(selector) || within_budget(policy))
 			return actions;
 		actions |= ACTION_BUDGET;

@@ -328,8 +328,9 @@ struct selector {
 struct selector_count {
 	u64 matched, posted, suppressed, signalled, overridden, notified;
 	u64 monitored_signal, monitored_override, monitored_notify;
-	u64 lost;   /* events that found no room */
-	u64 missed; /* notifications that no enforcer carried out */
+	u64 lost;      /* events that found no room */
+	u64 missed;    /* notifications that no enforcer carried out */
+	u64 protected; /* nothing was done: the agent, or a protected process */
 };
 
 /* Process classes with a fixed meaning. */

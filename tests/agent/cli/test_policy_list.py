@@ -46,6 +46,12 @@ def test_a_policy_its_hooks_and_selectors_that_matched() -> None:
     ]
 
 
+def test_what_was_held_back_is_told() -> None:
+    selector = {"label": "", "position": 0, "counts": {"matched": 3, "protected": 2}}
+    held = "        selector 0: 3 matched: 2 held back from protected processes"
+    assert lines(hooks=[{**HOOK, "selectors": [selector]}])[-1] == held
+
+
 def test_what_does_not_run_says_why() -> None:
     found = lines(state="load_error", error="a\nb", hooks=[], namespace="ns")
     assert found == ["ns/p  load error, monitor", "    a", "    b"]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.cli.status import policy_counts
 from tests.agent.api.support import Agent
 from tests.agent.cli.conftest import Call, LogMaker, WriteState, stamp
 from tests.agent.cli.test_health import DEAD_PID, ago
@@ -162,3 +163,10 @@ def test_a_reload_that_was_refused_is_told(call: Call, log: LogMaker, write_stat
     assert f"  reload     refused at {stamp(0)}, the old settings stay: f.yaml:1: a: unknown key\n" in out
     write_state(reload={"ok": True, "at": stamp(0), "problems": ["x (needs a restart)"]})
     assert "  reload " not in call("status", "--log-dir", log.directory)[1]
+
+
+def test_policies_are_counted_in_words() -> None:
+    counted = {"enabled": 2, "monitored": 1, "failed": 0, "disabled": 0, "protected": 1200}
+    told = "2 enabled, 1 monitored, 0 failed, 1,200 held back from protected processes"
+    assert policy_counts(counted) == told
+    assert policy_counts({"enabled": 0, "protected": 0}) == ""

@@ -80,6 +80,13 @@ def test_word_that_no_enforcer_takes_is_counted(engine: Engine) -> None:
     assert sum(counts.get("notified", 0) for counts in found) == 3
 
 
+def test_what_is_held_back_from_the_agent_is_counted(engine: Engine) -> None:
+    engine.policies.add(POLICY.rstrip() + "\n      matchActions: [{action: Signal, argSig: 18}]\n")
+    ask(4711)  # this process stands for the agent
+    (hook,) = [hook for status in engine.policies_now() for hook in status.hooks if hook.selectors[0].counts]
+    assert hook.selectors[0].counts == {"matched": 1, "protected": 1}
+
+
 def test_planning_that_fails_names_the_policy(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.policy.engine.plan_policy", lambda policy, view: {}[policy.name])
     with pytest.raises(TracehoundError, match="asks: cannot be planned: KeyError"):
