@@ -36,7 +36,9 @@ from agent.kernel.ring import BATCH_RECORDS
 from agent.kernel.sensor import Sensor, require_capabilities
 from agent.log.clock import WallClock
 from agent.log.encode import NAMESPACES, Encoder
+from agent.log.followers import Configured, read_followers
 from agent.log.records import Line, SegmentFacts
+from agent.log.retention import Follower
 from agent.log.writer import LogWriter
 from agent.losses import LossLedger
 from agent.overload import STEP_NAMES, Overload
@@ -94,6 +96,7 @@ class Daemon:
         self._redaction_key: bytes | None = None
         self.fill_peak = 0.0
         """The fullest that the ring was seen, as a fraction of it."""
+        self._configured = Configured()
         self.notices: list[str] = []
         """Sentences for the person who started it: what is missing and why."""
         around = Surroundings(
@@ -131,7 +134,7 @@ class Daemon:
             host_ns=dict(zip(NAMESPACES, host_ns, strict=True)) if host_ns else {},
             credentials=settings.enrich.credentials,
         )
-        self.log = LogWriter(settings.log, facts, when_written=self._sink)
+        self.log = LogWriter(settings.log, facts, when_written=self._sink, followers=self._followers)
         self.overload = Overload(settings.overload)
         with contextlib.ExitStack() as undo:
             self._install_signals()
@@ -168,6 +171,11 @@ class Daemon:
             if key.notice:
                 self.notices.append(key.notice)
         return Redactor(rules, self._redaction_key)
+
+    def _followers(self) -> list[Follower]:
+        """How far the configured exporters have read the log."""
+        exporters = self.settings.exporters
+        return read_followers(Path(exporters.state_dir), self._configured(exporters.files, exporters.dirs))
 
     def _open_api(self) -> None:
         if not self.settings.api.socket:
@@ -389,6 +397,7 @@ class Daemon:
                 "events": sum(self.pipeline.events.values()),
                 "processes": len(self.tree.living),
                 "ring_fill": round(self.sensor.ring.fill(), 4),
+                "chain": self.log.chain_head(),
             },
         )
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ class Condition:
 class SegmentFile:
     """The open segment. Nothing but whole lines stays in it."""
 
-    __slots__ = ("_excess", "dirty", "fd", "lines", "path", "size")
+    __slots__ = ("_excess", "_hash", "dirty", "fd", "lines", "path", "size")
 
     def __init__(self, path: Path, gid: int | None) -> None:
         """Creates the file (mode 0640, group `gid` if given); raises OSError, FileExistsError included."""
@@ -92,6 +93,7 @@ class SegmentFile:
         self.lines = 0
         self.dirty = False  # something was written since the last sync
         self._excess = 0  # bytes of a torn line at the end that could not be cut off yet
+        self._hash = hashlib.sha256()  # of the whole lines, in the order in which they were written
         with suppress(PermissionError):  # a file system without modes
             os.fchmod(self.fd, 0o640)  # the umask may have taken the group's right
         if gid is not None:
@@ -109,10 +111,16 @@ class SegmentFile:
                 written += os.write(self.fd, data[written:])
         except OSError as error:
             return self._torn(data, written, error)
+        self._hash.update(data)
         self.size += written
         self.lines += count
         self.dirty = True
         return None
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the whole lines as they were written, whatever is in the file by now; hexadecimal."""
+        return self._hash.hexdigest()
 
     def is_lost(self) -> bool:
         """Whether the file was removed, replaced or cut behind our back."""
@@ -133,6 +141,10 @@ class SegmentFile:
                 return max(0, self.lines - sum(1 for _ in file))
         except OSError:
             return self.lines
+
+    def seal(self) -> None:
+        """Makes sure that nothing stands after the whole lines in the file. Raises OSError."""
+        self._cut()
 
     def sync(self) -> None:
         """Forces the data to disk. Raises OSError."""
@@ -156,6 +168,7 @@ class SegmentFile:
 
     def _torn(self, data: bytes, written: int, error: OSError) -> OSError:
         whole = data.rfind(b"\n", 0, written) + 1
+        self._hash.update(data[:whole])
         self.size += whole
         self.lines += data.count(b"\n", 0, whole)
         self.dirty = self.dirty or whole > 0
@@ -174,3 +187,12 @@ def give_to_group(fd: int, gid: int) -> None:
     """Gives a file to the group that may read the log, where we are allowed to."""
     with suppress(PermissionError):  # not root and not a member: the file stays with our own group
         os.fchown(fd, -1, gid)
+
+
+def sync_directory(directory: Path) -> None:
+    """Forces the names of a directory to disk. Raises OSError."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

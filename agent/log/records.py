@@ -51,9 +51,11 @@ def own_line(kind: str, content: Mapping[str, object], node_name: str, time_ns: 
     return OWN_HEAD, b',"%b":%b},%b\n' % (kind.encode(), orjson.dumps(content), around[1:])
 
 
-def segment_content(facts: SegmentFacts, previous: str | None) -> dict[str, object]:
+def segment_content(
+    facts: SegmentFacts, previous: str | None, previous_sha256: str = ""
+) -> dict[str, object]:
     """Content of the `segment` record; `previous` is the file name of the segment before, None for the
-    first one of a log."""
+    first one of a log, `previous_sha256` the SHA-256 of its bytes, empty when that is not known."""
     content: dict[str, object] = {
         "format": FORMAT,
         "boot_id": facts.boot_id,
@@ -62,6 +64,7 @@ def segment_content(facts: SegmentFacts, previous: str | None) -> dict[str, obje
         "version": facts.version,
         "host_ns": dict(facts.host_ns),
         "previous": previous,
+        "previous_sha256": previous_sha256,
     }
     if not facts.credentials:
         content["credentials"] = False

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which closed segments have to go. Pure: the writer removes them and writes the `retention` records."""
+"""Which closed segments have to go. Pure: agent/log/upkeep.py removes them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
+from agent.log.entry import Cursor
 from agent.log.segments import SegmentName
 from agent.settings import LogSettings
 
@@ -16,11 +18,51 @@ class ClosedSegment(NamedTuple):
     name: SegmentName
     """Its file name."""
     size: int
-    """Its size in bytes."""
+    """Bytes of its lines on disk; 0 when they were removed because there is a Parquet file."""
     closed_ms: int
     """Wall-clock milliseconds of its last write, or a little later."""
     last_sequence: int | None
     """Sequence number of its last line; None when that has to be read from the file."""
+    sha256: str = ""
+    """SHA-256 of its bytes; empty when it was written before segments were chained."""
+    parquet_bytes: int = 0
+    """Size of its Parquet file; 0 when there is none."""
+
+    @property
+    def total(self) -> int:
+        """Bytes on disk, in whatever form."""
+        return self.size + self.parquet_bytes
+
+
+class Follower(NamedTuple):
+    """An exporter's place in the log."""
+
+    name: str
+    required: bool
+    """Whether what it has not read is kept beyond `retention_bytes`."""
+    place: Cursor | None
+    """Place after what was answered for; None when there is none: it has read nothing."""
+
+    def unread(self, segment: ClosedSegment) -> int:
+        """How many lines of a segment it has not read."""
+        first, last = segment.name.first_sequence, segment.last_sequence
+        lines = max(1, last - first + 1) if last is not None else 1
+        at = SegmentName.parse(self.place.segment) if self.place else None
+        if self.place is None or at is None or at < segment.name:
+            return lines
+        if at > segment.name:
+            return 0
+        return max(0, (last if last is not None else first) - max(self.place.sequence, first - 1))
+
+
+class Doomed(NamedTuple):
+    """A segment that has to go."""
+
+    segment: ClosedSegment
+    reason: str
+    """`size`, `hard_size` or `age`."""
+    unread_by: Mapping[str, int]
+    """Lines that a required exporter has not read, by its name; only those that have some."""
 
 
 class Removal(NamedTuple):
@@ -33,35 +75,74 @@ class Removal(NamedTuple):
     last_sequence: int
     """Sequence number of its last line; 0 when it could not be read."""
     size: int
-    """Its size in bytes."""
+    """Bytes on disk that it took."""
     reason: str
-    """`size` or `age`."""
+    """`size`, `hard_size` or `age`."""
+    unread_by: Mapping[str, int] = MappingProxyType({})
+    """Lines that a required exporter had not read, by its name."""
 
     def content(self) -> dict[str, object]:
         """Content of the `retention` record."""
-        return {
+        content: dict[str, object] = {
             "removed": self.name,
             "first_sequence": self.first_sequence,
             "last_sequence": self.last_sequence,
             "bytes": self.size,
             "reason": self.reason,
         }
+        return content | ({"unread_by": dict(self.unread_by)} if self.unread_by else {})
+
+
+def hard_bytes(settings: LogSettings) -> int:
+    """The size that nothing may keep the log above, in bytes."""
+    return 2 * settings.retention_bytes if settings.hard_bytes is None else settings.hard_bytes
 
 
 def expired(
-    closed: Iterable[ClosedSegment], total_bytes: int, now_ms: int, settings: LogSettings
-) -> Iterator[tuple[ClosedSegment, str]]:
-    """Yields (segment, reason) for the closed segments that have to go, oldest first.
+    closed: Iterable[ClosedSegment],
+    total_bytes: int,
+    now_ms: int,
+    settings: LogSettings,
+    followers: Sequence[Follower] = (),
+) -> Iterator[Doomed]:
+    """Yields the closed segments that have to go, oldest first.
 
-    `closed` is ordered by age, `total_bytes` counts the open segment too, `now_ms` is wall-clock
-    milliseconds. The first segment that may stay ends the search, so no hole arises in the middle.
+    `closed` is ordered by age, `total_bytes` counts the open segment and indexes too, `now_ms` is wall-clock
+    milliseconds. The first segment that may stay ends the search, so no hole arises in the middle. Age counts
+    for more than any exporter; a required one keeps a segment above `retention_bytes` up to `hard_bytes`.
     """
-    oldest_ms = now_ms - settings.retention_seconds * 1000
+    oldest_ms, hard = now_ms - settings.retention_seconds * 1000, hard_bytes(settings)
+    required = [follower for follower in followers if follower.required]
     for segment in closed:
-        if total_bytes > settings.retention_bytes:
-            yield segment, "size"
-        elif segment.closed_ms < oldest_ms:
-            yield segment, "age"
+        unread = {one.name: count for one in required if (count := one.unread(segment))}
+        if segment.closed_ms < oldest_ms:
+            yield Doomed(segment, "age", unread)
+        elif total_bytes > hard and unread:
+            yield Doomed(segment, "hard_size", unread)
+        elif total_bytes > settings.retention_bytes and not unread:
+            yield Doomed(segment, "size", unread)
         else:
             return
-        total_bytes -= segment.size
+        total_bytes -= segment.total
+
+
+def superfluous(
+    closed: Iterable[ClosedSegment],
+    total_bytes: int,
+    settings: LogSettings,
+    followers: Sequence[Follower] = (),
+) -> Iterator[ClosedSegment]:
+    """Yields the segments whose lines may go because they stand in a Parquet file, oldest first.
+
+    Exporters read lines: lines that one of them has not read stay while there is room, those that a required
+    one has not read stay up to `hard_bytes`.
+    """
+    hard = hard_bytes(settings)
+    for segment in closed:
+        if not (segment.size and segment.parquet_bytes):
+            continue
+        behind = [follower for follower in followers if follower.unread(segment)]
+        limit = hard if any(one.required for one in behind) else settings.retention_bytes
+        if not behind or total_bytes > limit:
+            total_bytes -= segment.size
+            yield segment

@@ -11,14 +11,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from agent.errors import AlreadyRunning, LogUnavailable
 from agent.log.backlog import Backlog
 from agent.log.chain import SegmentChain
 from agent.log.disk import Condition, DiskState, Health, SegmentFile, state_of
+from agent.log.manifest import Compaction
 from agent.log.records import Line, SegmentFacts, loss_content, own_line
 from agent.log.recovery import Recovered, recover
-from agent.log.retention import Removal
+from agent.log.retention import Follower, Removal
 from agent.log.timers import Timers
 from agent.log.times import MILLISECOND_NS
 from agent.settings import LogSettings
@@ -33,6 +35,7 @@ class LogWriter:
 
     `wall_ns` gives wall-clock nanoseconds, `monotonic` seconds that never go back; only tests pass others.
     `when_written` gets lines that stand in a file now and the number of the first; it raises nothing.
+    `followers` tells how far exporters have read, when retention has to know; it raises nothing.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class LogWriter:
         wall_ns: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
         when_written: Callable[[Sequence[Line], int], None] | None = None,
+        followers: Callable[[], Sequence[Follower]] = tuple,
     ) -> None:
         self.last_sequence = 0
         """Number of the last line that stands in a file; 0 before the first one of a boot."""
@@ -50,6 +54,7 @@ class LogWriter:
         self._facts = facts
         self._wall_ns = wall_ns
         self._when_written = when_written
+        self._followers = followers
         self._timers = Timers(settings, wall_ns, monotonic)
         self._chain = SegmentChain(settings, facts)
         self._backlog = Backlog(settings.queue_bytes, self._queue_full_line)
@@ -67,11 +72,11 @@ class LogWriter:
         try:
             self._chain.take_directory()
             recovered = recover(self._chain.directory, self._facts.boot_id)
-            self._chain.adopt(recovered, self._wall_ns() // MILLISECOND_NS)
+            noted_sequence = self._chain.adopt(recovered, self._wall_ns() // MILLISECOND_NS)
         except OSError as error:
             self._chain.close()
             raise self._unavailable(str(error)) from error
-        self.last_sequence = recovered.last_sequence
+        self.last_sequence = max(recovered.last_sequence, noted_sequence)
         self._put_opening_records(recovered, programs)
         self._is_open = True
         self._catch_up()
@@ -122,10 +127,26 @@ class LogWriter:
             self._sync()
         if self._timers.audit_due():
             self._audit()
-        removals = self._chain.retain(self._timers.retention_ms())
+        removals = self._chain.retain(self._timers.retention_ms(), self._followers)
         for removal in removals:
             self.record("retention", removal.content())
         return removals
+
+    def publish_compacted(self, compaction: Compaction) -> None:
+        """Puts `store/<name>.parquet.new`, which a compactor finished and synced, in the place of a closed
+        segment: gives it its name and notes it in the manifest. The lines go with the next `tick` after
+        exporters have read them.
+
+        Raises CompactionRefused when the file does not stand for the segment, OSError when the disk refuses;
+        then nothing has changed.
+        """
+        if not self._is_open:
+            raise RuntimeError("the log is not open")
+        self._chain.upkeep.publish(compaction, self._wall_ns())
+
+    def chain_head(self) -> dict[str, object]:
+        """The end of the chain of hashes, for heartbeats."""
+        return self._chain.head()
 
     def change(self, settings: LogSettings) -> None:
         """Other limits and intervals from now on; the directory and its group stay as they are."""
@@ -156,6 +177,9 @@ class LogWriter:
             self._catch_up()
         self._sync()
         clean = not self._waiting and self._condition.state is DiskState.OK
+        if clean:
+            with suppress(OSError):
+                self._chain.finish(self._wall_ns())
         self._chain.close()
         self._is_open, self._waiting = False, True
         return clean
@@ -239,7 +263,7 @@ class LogWriter:
         if file is None or name is None or not file.is_lost():
             return
         missing, now_ns = file.missing_lines(), self._wall_ns()
-        self._chain.abandon()
+        self._chain.abandon(now_ns)
         if missing:
             content = _gap_content(missing, name.created_ms, now_ns)
             self._backlog.put_first([own_line("loss", content, self._facts.node_name, now_ns)])

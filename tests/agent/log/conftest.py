@@ -16,6 +16,7 @@ import orjson
 import pytest
 
 from agent.log.records import Line, SegmentFacts
+from agent.log.retention import Follower
 from agent.log.segments import list_segments
 from agent.log.writer import LogWriter
 from agent.settings import LogSettings
@@ -106,6 +107,7 @@ def make_writer(log_dir: Path, clock: Clock) -> Iterator[MakeWriter]:
         dir: Path | None = None,
         boot_id: str = "boot-a",
         when_written: Callable[[Sequence[Line], int], None] | None = None,
+        followers: Callable[[], Sequence[Follower]] = tuple,
         **settings: Any,
     ) -> LogWriter:
         made = LogWriter(
@@ -114,6 +116,7 @@ def make_writer(log_dir: Path, clock: Clock) -> Iterator[MakeWriter]:
             wall_ns=clock.wall_ns,
             monotonic=clock.monotonic,
             when_written=when_written,
+            followers=followers,
         )
         made.open(["exec"])
         opened.append(made)

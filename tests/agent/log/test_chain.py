@@ -87,7 +87,7 @@ def test_a_segment_has_its_name_when_its_first_line_stands_in_it(
     monkeypatch.setattr(os, "write", look)
     chain.begin(1, NOW_NS)
     chain.begin(2, NOW_NS)
-    assert seen == [0, 1]
+    assert seen == [0, 1, 2]  # the last write is the manifest's
 
 
 def test_a_log_of_one_segment_misses_none(chain: SegmentChain) -> None:
@@ -96,10 +96,10 @@ def test_a_log_of_one_segment_misses_none(chain: SegmentChain) -> None:
 
 
 def test_removed_closed_segments_are_told_once(chain: SegmentChain, log_dir: Path) -> None:
-    for sequence in (1, 11, 21):
+    for sequence in (1, 2, 3):
         chain.begin(sequence, NOW_NS)
     (log_dir / str(list_segments(log_dir)[0])).unlink()
-    assert [(gone.name.first_sequence, gone.last_sequence) for gone in chain.missing()] == [(1, 10)]
+    assert [(gone.name.first_sequence, gone.last_sequence) for gone in chain.missing()] == [(1, 1)]
     assert chain.missing() == []
 
 
