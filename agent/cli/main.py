@@ -63,6 +63,7 @@ COMMANDS = (
     Command("run", "run the agent in the foreground"),
     Command("events", "read the event log, live or past"),
     Command("tree", "ancestors and descendants of a process"),
+    Command("report", "an incident as one HTML file, for the ticket"),
     Command("top", "the loudest binaries and processes, losses, the agent's own cost"),
     Command("policy", "check, explain, add, list and change TracingPolicies"),
     Command("status", "the running agent's health"),
