@@ -240,11 +240,12 @@ __attribute__((noinline)) int select_one(u32 slot, u32 number, u64 now)
 inline_always void select(u32 slot, struct verdict *verdict)
 {
 	u32 zero = 0;
-	struct epoch *now = bpf_map_lookup_elem(&epoch, &zero);
-	u64 left, bit;
+	struct epoch *switched = bpf_map_lookup_elem(&epoch, &zero);
+	u64 left, bit, now;
 
-	if (!now)
+	if (!switched)
 		return;
+	now = *(volatile u64 *)&switched->now; /* once: it may be written while this call is judged */
 	for (u32 w = 0; w < SET_WORDS; w++) {
 		if (w >= shape.words)
 			break;
@@ -254,7 +255,7 @@ inline_always void select(u32 slot, struct verdict *verdict)
 				break;
 			bit = left & -left;
 			verdict->set.words[w] = left & ~bit;
-			select_one(slot, w * 64 + lowest_bit(left), now->now);
+			select_one(slot, w * 64 + lowest_bit(left), now);
 		}
 	}
 }
