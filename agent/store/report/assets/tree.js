@@ -14,6 +14,8 @@ class Tree {
     this.matches = null;
     this.context = null;
     this.selected = -1;
+    this.typed = "";
+    this.typedAt = -Infinity;
     processes.forEach((process, index) => this.below(process.parent).push(index));
     for (const list of [this.roots, ...this.children]) list.forEach((child, i) => { this.place[child] = [i + 1, list.length]; });
     this.list = new List(box, { draw: (row) => this.row(row), choose: (row) => choose(this.rows[row]) });
@@ -163,7 +165,7 @@ class Tree {
 
   typeAhead(letter) {
     const now = performance.now();
-    this.typed = now - (this.typedAt || 0) < 700 ? this.typed + letter : letter;
+    this.typed = now - this.typedAt < 700 ? this.typed + letter : letter;
     this.typedAt = now;
     const from = this.list.cursor + (this.typed.length === 1 ? 1 : 0);
     for (let step = 0; step < this.rows.length; step++) {
