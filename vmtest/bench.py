@@ -211,7 +211,10 @@ def figures(result: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What is one number each."""
     events, start = result["events"], result["start"]
     yield "agent, instructions per exported event", f"{events['agent_ns_per_event']:,}"
-    yield "bytes per event", f"{events['bytes_per_event']:,}"
+    yield (
+        "bytes per event / of an exec's line",
+        f"{events['bytes_per_event']:,} / {events['bytes_per_exec']:,}",
+    )
     yield f"events of {events['operations']:,} execs in a row", f"{events['events']:,}"
     yield "of these execs lost / reported as lost", f"{events['lost']:,} / {events['reported_lost']:,}"
     yield "start to first event, instructions", f"{start['first_event_ns']:,}"

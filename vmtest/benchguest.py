@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmtest import procfs
 
@@ -34,6 +34,15 @@ STOP_TIMEOUT_S = 60.0
 
 Sample = dict[str, int]
 """One run of one load: ``count``, ``wall_ns``, ``cpu_ns``, and with an agent ``agent_ns``."""
+
+
+class Written(NamedTuple):
+    """Lines of a log: execs of one program, and all events."""
+
+    execs: int
+    exec_bytes: int
+    events: int
+    bytes: int
 
 
 @dataclass
@@ -60,9 +69,9 @@ class Agent:
         """Bytes of its log, files that are rewritten in place left out."""
         return sum(len(line) for line in self.lines())
 
-    def events(self, program: str) -> tuple[int, int, int]:
-        """Number of exec events of a program, of all events, and their bytes."""
-        ours = seen = size = 0
+    def events(self, program: str) -> Written:
+        """What it has written of events, and of execs of a program among them."""
+        ours = seen = size = ours_size = 0
         for line in self.lines():
             with contextlib.suppress(ValueError):
                 record = json.loads(line)
@@ -73,8 +82,10 @@ class Agent:
                     continue
                 seen += 1
                 size += len(line)
-                ours += kind == "process_exec" and record[kind]["process"].get("binary") == program
-        return ours, seen, size
+                if kind == "process_exec" and record[kind]["process"].get("binary") == program:
+                    ours += 1
+                    ours_size += len(line)
+        return Written(ours, ours_size, seen, size)
 
     def count(self, kind: str) -> int:
         """Number of its events of one type."""
@@ -149,7 +160,7 @@ def first_event_ns(plan: dict[str, Any], agent: Agent, begin_ns: int) -> int:
     while time.monotonic_ns() - begin_ns < START_TIMEOUT_S * 1e9:
         must_live(agent)
         subprocess.run([plan["program"]], check=True)
-        if agent.events(plan["program"])[0]:
+        if agent.events(plan["program"]).execs:
             return time.monotonic_ns() - begin_ns
         time.sleep(0.01)
     raise SystemExit(f"no event in {plan['log']} after {START_TIMEOUT_S:.0f} s")
@@ -187,20 +198,20 @@ def measure_idle(agent: Agent, seconds: float = 5.0) -> int:
 def measure_events(plan: dict[str, Any], agent: Agent) -> dict[str, int]:
     """One storm of execs: the agent's CPU time until all is written, events, bytes and losses."""
     program, count = plan["program"], plan["storm"]
-    ours, seen, size = agent.events(program)
+    first = agent.events(program)
     lost, before = agent.reported_lost(), procfs.cpu_ns(agent.pid)
     subprocess.run([plan["load"], "exec", str(count), program], capture_output=True, check=True)
     # Reading the log takes long on this clock; the agent's own time is not touched by it.
     agent.settle()
     used = procfs.cpu_ns(agent.pid) - before
-    ours_after, seen_after, size_after = agent.events(program)
-    events = seen_after - seen
+    written = Written(*(after - now for after, now in zip(agent.events(program), first, strict=True)))
     return {
         "operations": count,
-        "events": events,
-        "agent_ns_per_event": used // max(events, 1),
-        "bytes_per_event": (size_after - size) // max(events, 1),
-        "lost": count - (ours_after - ours),
+        "events": written.events,
+        "agent_ns_per_event": used // max(written.events, 1),
+        "bytes_per_event": written.bytes // max(written.events, 1),
+        "bytes_per_exec": written.exec_bytes // max(written.execs, 1),
+        "lost": count - written.execs,
         "reported_lost": agent.reported_lost() - lost,
     }
 

@@ -64,6 +64,14 @@ _SECUREBITS = [
 ]
 
 
+def capability_masks(cap: str | dict[str, str] | None) -> dict[str, str]:
+    """`tracehound.cap` of an exec as hexadecimal masks by set. One mask alone is that of the permitted and
+    of the effective set; older lines have both."""
+    if isinstance(cap, str):
+        return {"permitted": cap, "effective": cap}
+    return cap or {}
+
+
 @lru_cache(maxsize=1024)
 def capability_names(mask: str) -> list[str]:
     """Names of the set bits of a hexadecimal mask. The list is shared: do not change it.

@@ -6,7 +6,7 @@ A line is made in two pieces, before and after the sequence number, which only t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from signal import Signals
 from typing import Protocol
 
@@ -261,7 +261,7 @@ class Encoder:
             sets = zip(_CAP_SETS, credentials[8:12], strict=True)
             masks = {name: f"{mask:x}" for name, mask in sets if mask}
             if masks:
-                content["cap"] = masks
+                content["cap"] = masks["effective"] if masks == _same(masks) else masks
             if credentials.securebits:
                 content["securebits"] = credentials.securebits
         ns = {
@@ -279,6 +279,11 @@ class Encoder:
         if facts.tty:
             content["tty"] = facts.tty.decode(errors="replace")
         return f",{dumps(content)[1:-1].decode()}"
+
+
+def _same(masks: Mapping[str, str]) -> dict[str, str]:
+    """What one mask stands for, as root's do: permitted and effective, and nothing else."""
+    return dict.fromkeys(_CAP_SETS[:2], masks.get("effective", ""))
 
 
 def signal_name(number: int) -> str:

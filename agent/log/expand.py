@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from agent.log.capabilities import capability_names, securebit_names
+from agent.log.capabilities import capability_masks, capability_names, securebit_names
 from agent.log.remembered import Known, Remembered
 
 Fields = dict[str, Any]
@@ -171,7 +171,7 @@ class Expander:
     def _details(self, process: Fields, own: Fields) -> Fields:
         details: Fields = {}
         if self._has_credentials:
-            masks = own.get("cap", {})
+            masks = capability_masks(own.get("cap"))
             details["cap"] = {key: capability_names(masks[key]) for key in _SETS if key in masks}
             ids = own.get("cred") or [process.get("uid", 0)] * len(_CREDENTIALS)
             details["process_credentials"] = _credentials(tuple(ids), own.get("securebits", 0))

@@ -20,6 +20,7 @@ RESULT = {
         "events": 10,
         "agent_ns_per_event": 1234,
         "bytes_per_event": 500,
+        "bytes_per_exec": 777,
         "lost": 1,
         "reported_lost": 0,
     },
@@ -47,6 +48,7 @@ def test_the_table_shows_what_was_added_lost_and_complained_about() -> None:
     assert "+29" in text
     assert "+11" in text
     assert "1 / 0" in text
+    assert "500 / 777" in text
     assert "the kernel says: BUG: x" in text
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import orjson
 
-from agent.log.capabilities import capability_names, securebit_names
+from agent.log.capabilities import capability_masks, capability_names, securebit_names
 
 from .conftest import recorded
 
@@ -21,3 +21,9 @@ def test_masks_may_have_a_prefix_and_unknown_bits() -> None:
 def test_securebits_have_names() -> None:
     assert securebit_names(0x2F)[:2] == ["SecBitNoRoot", "SecBitNoRootLocked"]
     assert securebit_names(0x80) == ["SecBitNoCapAmbientRaiseLocked"]
+
+
+def test_one_mask_is_that_of_two_sets() -> None:
+    both = {"permitted": "5", "effective": "5"}
+    assert capability_masks("5") == capability_masks(both) == both
+    assert capability_masks(None) == {}

@@ -290,11 +290,19 @@ def test_credentials_can_be_had_back_whole(ids: tuple[int, ...], securebits: int
     assert process["uid"] == ids[2]
 
 
-@given(st.tuples(*[st.integers(0, 2**41 - 1)] * 3))
+@given(st.tuples(*[st.sampled_from([0, 5, 2**41 - 1])] * 3))
 def test_capabilities_can_be_had_back_whole(masks: tuple[int, ...]) -> None:
     process = expanded(executed(Encoder("n1", host_ns=HOST_NS), about=facts(caps=(*masks, 0))))
     sets = zip(("permitted", "effective", "inheritable"), masks, strict=True)
     assert process["cap"] == {name: capability_names(f"{mask:x}") for name, mask in sets if mask}
+
+
+def test_equal_masks_of_root_are_written_once() -> None:
+    caps = {tuple(masks): whole(executed(Encoder("n1"), about=facts(caps=masks)))["tracehound"].get("cap")
+            for masks in ((5, 5, 0, 0), (5, 5, 1, 0), (0, 5, 0, 0), (0, 0, 0, 0))}  # fmt: skip
+    assert list(caps.values()) == [
+        "5", {"permitted": "5", "effective": "5", "inheritable": "1"}, {"effective": "5"}, None
+    ]  # fmt: skip
 
 
 @given(st.tuples(*[st.sampled_from([inum, 5]) for inum in HOST_NS]))
