@@ -43,6 +43,9 @@ def statements(timeline: Timeline, facts: Facts) -> Iterator[Statement]:
         what = f"Record {first} is" if count == 1 else f"Records {first} to {last} ({count:,}) are"
         yield Statement("bad", f"{what} missing, and nothing in the log accounts for it.")
     yield from _truncations(timeline)
+    for moment in told.reboots:
+        yield Statement("info", f"The machine was started anew at {utc(moment)}.")
+    yield from (Statement("info", note) for note in told.notes)
     yield _chain(told.chain)
     if facts.hidden:
         yield Statement("info", f"Left out of this report on request: {facts.hidden}.")

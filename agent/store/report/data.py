@@ -39,8 +39,10 @@ PROCESS = (
     "replaces",
     "replaced",
     "recorded",
+    "state",
 )
-"""Columns of a process. `parent` is an index, -1 for none; `relation` is ancestor, root or descendant."""
+"""Columns of a process. `parent` is an index, -1 for none; `relation` is ancestor, root or descendant;
+`state` that of the answer, or `unknown` (only named by others), or `restarted` (ended with its machine)."""
 HAPPENING = (
     "time",
     "sequence",
@@ -68,7 +70,7 @@ def page_data(timeline: Timeline, facts: Facts) -> dict[str, Any]:
         "lanes": LANES,
         "processes": {
             "columns": PROCESS,
-            "rows": [_process_row(one, index, own, base) for one in processes],
+            "rows": [[*_process_row(one, index, own, base), _state(one[0], timeline)] for one in processes],
         },
         "happenings": {
             "columns": HAPPENING,
@@ -139,6 +141,15 @@ def _process_row(
         _since(one.replaced_ns, base),
         one.recorded,
     ]
+
+
+def _state(process: Process, timeline: Timeline) -> str:
+    """Nobody who was running at a reboot was running after it."""
+    if process.state != "running":
+        return process.state
+    if any(moment > process.start_ns > 0 for moment in timeline.tree.completeness.reboots):
+        return "restarted"
+    return "running" if process.binary else "unknown"
 
 
 def _happening_row(one: Happening, index: dict[str, int], base: int) -> list[Any]:

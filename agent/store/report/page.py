@@ -116,7 +116,7 @@ def _facts(timeline: Timeline, facts: Facts) -> Iterator[str]:
         "Host": (facts.node or "unknown") + kernel,
         "Root process": f"pid {root.pid or 'unknown'}" + (f", user {user}" if user else ""),
         "exec_id": root.exec_id,
-        "Ran": _life(root),
+        "Ran": _life(root, any(moment > root.start_ns for moment in timeline.tree.completeness.reboots)),
         "Pod": pod,
         "Container": root.container,
         "Asked for": _asked(facts),
@@ -129,10 +129,11 @@ def _facts(timeline: Timeline, facts: Facts) -> Iterator[str]:
             yield f"<div><dt>{name}</dt><dd>{markup(text)}</dd></div>"
 
 
-def _life(process: Process) -> str:
+def _life(process: Process, restarted: bool) -> str:
     end = process.end_ns or process.replaced_ns
     how = (process.signal or f"status {process.status}") if process.end_ns else "replaced by another program"
-    tail = f"to {utc(end)}, {how}" if end else "and was running when the log ends"
+    running = "until the machine was restarted" if restarted else "and was running when the log ends"
+    tail = f"to {utc(end)}, {how}" if end else running
     lived = f" after {(end - process.start_ns) / SECOND_NS:,.3f} s" if end and process.start_ns else ""
     return f"from {utc(process.start_ns)} {tail}{lived}"
 

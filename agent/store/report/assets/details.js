@@ -8,7 +8,8 @@ function showProcess(box, one, processes, { base, pick, hidden }) {
     el("button", { type: "button", onclick: () => pick(at) }, visible(baseName(processes[at].binary) || "?") + " ›"));
   const command = one.binary + (one.arguments ? " " + one.arguments : "");
   const lived = one.end !== null && one.start !== null ? " after " + duration(one.end - one.start) : "";
-  const ended = one.end !== null ? full(base, one.end) + lived : one.replaced !== null ? "replaced " + full(base, one.replaced) : "not seen";
+  const ended = one.end !== null ? full(base, one.end) + lived : one.replaced !== null ? "replaced " + full(base, one.replaced)
+    : one.state === "restarted" ? "with the machine's restart" : "not seen";
   const rows = [
     ["pid", one.pid || "unknown"], ["User", one.uid === null ? "" : (one.user ? one.user + " (" + one.uid + ")" : one.uid)],
     ["Started", full(base, one.start)], ["Ended", ended],

@@ -182,5 +182,5 @@ function outcomeOf(one) {
     const tone = one.signal ? "tone-bad" : one.status ? "tone-warn" : "tone-quiet";
     return el("span", { class: tone }, one.signal ? visible(one.signal) : "status " + one.status);
   }
-  return el("span", { class: "tone-quiet" }, one.replaced !== null ? "replaced" : one.binary ? "running" : "unknown");
+  return el("span", { class: "tone-quiet" }, one.state === "restarted" ? "until restart" : one.state);
 }

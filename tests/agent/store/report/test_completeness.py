@@ -55,6 +55,14 @@ def test_a_question_older_than_the_log_is_not_fully_answered() -> None:
     )
 
 
+def test_restarts_and_notes_are_told() -> None:
+    lines = told(reboots=[START_NS], notes=["The index was damaged."])
+    assert [line.text for line in lines[2:4]] == [
+        "The machine was started anew at 2026-01-01 00:00:00.000 UTC.",
+        "The index was damaged.",
+    ]
+
+
 def test_what_was_left_out_for_its_number_is_told() -> None:
     assert told(truncated=1200)[2].text == "1,200 events are left out because there are too many."
 

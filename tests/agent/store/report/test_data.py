@@ -70,6 +70,13 @@ def test_bytes_of_arguments_are_taken_from_the_exec() -> None:
     assert rows(data(of)["processes"])[0]["arguments"] == "\udcff"
 
 
+def test_a_process_does_not_outlive_its_machine() -> None:
+    root = process(7, "/bin/x", 0)
+    of = timeline(Tree(root, [process(1, "", -5)], completeness(reboots=[START_NS + 10**9])), [])
+    assert [one["state"] for one in rows(data(of)["processes"])] == ["restarted", "restarted"]
+    assert [one["state"] for one in rows(data(incident())["processes"])][2:4] == ["running", "exited"]
+
+
 def test_a_tree_of_which_no_time_is_known_begins_with_the_log() -> None:
     root = process(7, "", 0)
     root.start_ns = 0
