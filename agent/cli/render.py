@@ -15,10 +15,10 @@ from typing import Any
 from agent.cli.clock import Clock, seconds_between
 from agent.cli.color import palette
 from agent.cli.lineage import Seen
-from agent.cli.render_own import render_own
+from agent.cli.render_own import SHOWN, render_own
 from agent.cli.render_policy import describe_hook
 from agent.cli.render_process import argument_text, binary_text, details, marks
-from agent.cli.text import clean
+from agent.cli.text import clean, shorten
 from agent.configuration.units import human_duration
 
 Record = Mapping[str, Any]
@@ -42,7 +42,7 @@ def render_event(record: Record, context: RenderContext) -> str:
     try:
         return _render(record, context)
     except (KeyError, TypeError, AttributeError, ValueError, IndexError, ArithmeticError):
-        return f"? not a known record: {clean(str(record))}"
+        return f"? not a known record: {clean(shorten(str(record), 0 if context.wide else SHOWN))}"
 
 
 def learn(record: Record, context: RenderContext) -> None:
@@ -60,7 +60,7 @@ def _render(record: Record, context: RenderContext) -> str:
     if not kind.startswith("process_"):
         kind = next((key for key in record if key.startswith("process_")), "")
         if not kind:
-            return render_own(record, context.clock, context.color)
+            return render_own(record, context.clock, context.color, whole=context.wide)
     event, own = record[kind], record.get("tracehound") or {}
     if kind == "process_exec":
         body = _exec(event, own, context)

@@ -8,7 +8,7 @@ from typing import Any
 
 from agent.cli.clock import Clock
 from agent.cli.color import Palette
-from agent.cli.text import clean
+from agent.cli.text import clean, shorten
 from agent.configuration.units import human_duration
 
 Record = Mapping[str, Any]
@@ -17,14 +17,18 @@ QUIET_KINDS = frozenset({"segment", "heartbeat"})
 """Kinds that `tracehound events` leaves out unless they are asked for."""
 
 
+SHOWN = 2000
+"""Characters of an own record on a compact line; `-o wide` and `-o json` have them all."""
+
+
 def own_kind(record: Record) -> str:
     """The kind of an own record; empty when the record is an event."""
     own = record.get("tracehound") or {}
     return next((key for key in own if key != "sequence"), "")
 
 
-def render_own(record: Record, clock: Clock, color: Palette) -> str:
-    """One line of an own record. Raises what a malformed record raises."""
+def render_own(record: Record, clock: Clock, color: Palette, *, whole: bool = False) -> str:
+    """One line of an own record, long ones cut unless `whole`. Raises what a malformed record raises."""
     kind = own_kind(record)
     content = record["tracehound"][kind]
     text, level = _KINDS.get(kind, (_other, "info"))
@@ -32,7 +36,7 @@ def render_own(record: Record, clock: Clock, color: Palette) -> str:
         level = "alarm"
     if _is_relief(content):
         level = "good"
-    line = clean(text(content, clock))
+    line = clean(shorten(text(content, clock), 0 if whole else SHOWN))
     start = f"{color.dim}{clock(record['time'])}{color.end} " if "time" in record else ""
     name = clean(kind.replace("_", " "))
     if level == "alarm":

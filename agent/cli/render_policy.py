@@ -65,7 +65,7 @@ def _name(argument: Any) -> str:
 def _value(argument: Any) -> str:
     """One argument, `{"<type>_arg": value}`, as text."""
     if not isinstance(argument, dict) or not argument:
-        return quote(str(argument)[:SHOWN])
+        return _shortened(str(argument))
     member, value = next(((name, value) for name, value in argument.items() if name != "label"), ("", ""))
     show = _SHOWN_AS.get(member)
     try:
@@ -80,7 +80,12 @@ def _plain(value: Any) -> str:
         if "daddr" in value or "saddr" in value:
             return _connection(value)
         value = value.get("path") or value.get("name") or value.get("value") or str(value)
-    return quote(str(value)[:SHOWN])
+    return _shortened(str(value))
+
+
+def _shortened(text: str) -> str:
+    """What is missing is told by `…`."""
+    return quote(text[:SHOWN]) + ("…" if len(text) > SHOWN else "")
 
 
 def _connection(socket: Fields) -> str:
@@ -98,13 +103,15 @@ def _socket(socket: Fields) -> str:
 
 def _bytes(text: str) -> str:
     """As text where most of it is; the base64 otherwise."""
-    data = base64.b64decode(text, validate=True)[:SHOWN].decode(errors="surrogateescape")
-    readable = sum(character.isprintable() or character.isspace() for character in data)
-    return quote(data) if 2 * readable > len(data) else quote(text[:SHOWN])
+    data = base64.b64decode(text, validate=True).decode(errors="surrogateescape")
+    start = data[:SHOWN]
+    readable = sum(character.isprintable() or character.isspace() for character in start)
+    return _shortened(data if 2 * readable > len(start) else text)
 
 
 def _cut_bytes(found: Fields) -> str:
-    return f"{_bytes(found.get('bytes_arg', ''))}… ({int(found['orig_size'])} bytes)"
+    start = _bytes(found.get("bytes_arg", "")).removesuffix("…")
+    return f"{start}… ({int(found['orig_size'])} bytes)"
 
 
 def _credentials(cred: Fields) -> str:

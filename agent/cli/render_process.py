@@ -9,7 +9,7 @@ from typing import Any
 
 from agent.cli.clock import Clock
 from agent.cli.lineage import SEPARATOR, Seen, pid_of
-from agent.cli.text import clean, quote, shorten_path, words
+from agent.cli.text import clean, quote, shorten, shorten_path, words
 
 ARGUMENTS_SHOWN = 1000
 """Characters of arguments on a compact line; `-o wide` and `-o json` have them all."""
@@ -41,7 +41,7 @@ def argument_text(process: Record, own: Record, whole: bool) -> str:
     name, binary = vector[0], process["binary"]
     if name == binary or name.rpartition("/")[2].lstrip("-") == binary.rpartition("/")[2]:
         return text
-    title = quote(name if whole else name[:BINARY_SHOWN])
+    title = quote(shorten(name, 0 if whole else BINARY_SHOWN))
     return f"{text}{' ' if text else ''}(called {title})"
 
 

@@ -60,6 +60,11 @@ def _merge(images: dict[str, Image], image: Image) -> None:
 def _alive_at(images: list[Image], moment: str, period: Period) -> Image:
     """The last image that began before `moment`, provided that it had not ended by then."""
     before = [image for image in images if image.start <= moment]
+    if not before and moment < period.start:
+        raise UsageError(
+            f"who had pid {images[0].pid} at {moment} is not in the log",
+            f"what was read of it begins at {period.start}; the first there began at {images[0].start}",
+        )
     if not before:
         raise UsageError(
             f"pid {images[0].pid} was not in use at {moment}", f"its first process began at {images[0].start}"

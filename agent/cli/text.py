@@ -73,6 +73,11 @@ def _cut_words(arguments: Sequence[str], limit: int) -> str:
     return " ".join(shown) + (f" … ({missing} more arguments)" if missing else "")
 
 
+def shorten(text: str, limit: int) -> str:
+    """At most `limit` characters and a `…` for the others; 0: all."""
+    return text if not limit or len(text) <= limit else f"{text[:limit]}…"
+
+
 def shorten_path(path: str, limit: int) -> str:
     """A path of at most `limit` characters: the end tells more than the beginning."""
     return clean(path) if len(path) <= limit else "…" + clean(path[1 - limit :])

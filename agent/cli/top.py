@@ -33,6 +33,8 @@ examples:
 """
 
 DEFAULT_SECONDS = 60
+LONGEST_INTERVAL = 86_400
+"""Between two looks, in seconds."""
 ROWS = 8
 _START_SCREEN, _END_SCREEN = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 _HOME, _CLEAR_LINE, _CLEAR_REST = "\x1b[H", "\x1b[K", "\x1b[J"
@@ -51,8 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show and return 0. Raises LogUnavailable when the log cannot be read."""
-    if args.interval <= 0:
-        raise UsageError(f"--interval {args.interval:g}: not above 0", "write a number of seconds")
+    if not 0 < args.interval <= LONGEST_INTERVAL:  # nan is neither
+        what = f"--interval {args.interval:g}: not above 0 and at most {LONGEST_INTERVAL:,}"
+        raise UsageError(what, "write a number of seconds, such as 2")
     now = time.time_ns()
     window_ns = now - args.since if args.since is not None else DEFAULT_SECONDS * 1_000_000_000
     view = _View(log_dir_from(args), max(window_ns, 0))

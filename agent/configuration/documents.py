@@ -53,12 +53,13 @@ def unknown_key(name: str) -> str:
 
 def _read_text(path: Path, problems: list[str]) -> str:
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         problems.append(f"{path}: cannot be read: {error.strerror}")
         return ""
     if len(data) > MAX_FILE_BYTES:
-        problems.append(f"{path}: is {len(data)} bytes long; settings have at most {MAX_FILE_BYTES}")
+        problems.append(f"{path}: is longer than {MAX_FILE_BYTES} bytes; settings have about a hundred lines")
         return ""
     try:
         return data.decode("utf-8-sig")

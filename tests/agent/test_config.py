@@ -256,7 +256,12 @@ def test_a_file_that_is_not_utf_8_is_named_with_its_line(tmp_path: Path) -> None
 
 def test_a_huge_file_is_refused(write: Write) -> None:
     (problem,) = problems(write("t.yaml", "#" * (2 << 20)))
-    assert problem.startswith("t.yaml: is 2097152 bytes long")
+    assert problem == "t.yaml: is longer than 1048576 bytes; settings have about a hundred lines"
+
+
+def test_a_file_without_end_is_not_read_to_its_end() -> None:
+    (problem,) = problems(Path("/dev/zero"))
+    assert "is longer than 1048576 bytes" in problem
 
 
 def test_a_root_so_long_that_the_socket_does_not_fit_is_reported(tmp_path: Path) -> None:

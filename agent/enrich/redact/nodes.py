@@ -16,6 +16,14 @@ Reader = Callable[[yaml.Node], object]
 """Turns a node into a value, or notes a problem and returns None."""
 
 
+MOST_BYTES = 1 << 20
+"""Larger files are refused: the built-in rules have some 20 KiB."""
+
+
+class _TooLong(Exception):
+    """A file that is not read to its end."""
+
+
 class Nodes:
     """The nodes of one file, and what is wrong with it."""
 
@@ -26,7 +34,9 @@ class Nodes:
     def root(self) -> yaml.Node | None:
         """The document's only node; None and a problem when the file cannot be read or is empty."""
         try:
-            node = yaml.compose(self.path.read_text("utf-8"), Loader=_LOADER)
+            node = yaml.compose(self._text(), Loader=_LOADER)
+        except _TooLong as error:
+            self.problems.append(str(error))
         except OSError as error:
             self.problems.append(f"{self.path}: {error.strerror}")
         except UnicodeDecodeError as error:
@@ -40,6 +50,13 @@ class Nodes:
                 self.problems.append(f"{self.path}:1: the file is empty")
             return node
         return None
+
+    def _text(self) -> str:
+        with self.path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise _TooLong(f"{self.path}: is longer than {MOST_BYTES} bytes: split it")
+        return data.decode()
 
     def where(self, node: yaml.Node) -> str:
         """The node's place as `file:line`."""

@@ -9,7 +9,7 @@ import pytest
 
 from agent.cli.clock import Clock
 from agent.cli.color import COLORED, PLAIN
-from agent.cli.render_own import KINDS, own_kind, render_own
+from agent.cli.render_own import KINDS, SHOWN, own_kind, render_own
 from tests.agent.cli.conftest import stamp
 
 
@@ -71,6 +71,13 @@ def test_a_record_without_its_details_is_still_a_line(kind: str) -> None:
 
 def test_a_kind_of_a_later_version_is_shown_as_it_is() -> None:
     assert line("weather", {"sun": 1}).endswith("--- weather: {'sun': 1}")
+
+
+def test_a_long_record_is_cut_unless_everything_is_wanted() -> None:
+    record = {"tracehound": {"sequence": 1, "reload": {"ok": False, "problems": ["x" * 5000]}}}
+    assert len(render_own(record, Clock(), PLAIN)) < SHOWN + 30
+    assert render_own(record, Clock(), PLAIN).endswith("xx…")
+    assert render_own(record, Clock(), PLAIN, whole=True).endswith("x" * 5000)
 
 
 def test_events_have_no_own_kind() -> None:

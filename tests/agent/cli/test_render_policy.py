@@ -33,7 +33,10 @@ def test_a_plain_post_is_no_action() -> None:
 
 
 def test_a_huge_argument_is_cut() -> None:
-    assert len(describe_hook({"args": [{"bytes_arg": "A" * 10_000}]}, PLAIN)) == 300
+    assert describe_hook({"args": [{"bytes_arg": "A" * 10_000}]}, PLAIN) == f"{'A' * 300}…"
+    assert describe_hook({"args": [{"string_arg": "a" * 301}, {"int_arg": 1}]}, PLAIN) == f"{'a' * 300}… 1"
+    cut = {"truncated_bytes_arg": {"bytes_arg": "A" * 10_000, "orig_size": 9000}}
+    assert describe_hook({"args": [cut]}, PLAIN) == f"{'A' * 300}… (9000 bytes)"
 
 
 def test_an_event_without_anything_is_empty() -> None:

@@ -55,6 +55,14 @@ def test_a_time_without_a_process_is_refused_with_the_neighbours(
     assert caught.value.hint == f"its first process began at {stamp(1)}"
 
 
+def test_a_time_before_the_log_begins_is_not_told_to_be_without_a_process(reused: Reused) -> None:
+    with pytest.raises(
+        UsageError, match=r"who had pid 50 at 2025-12-31T23:59:55.* is not in the log"
+    ) as caught:
+        find_pid(scan(reused[0]), 50, at(-5))
+    assert caught.value.hint.endswith(f"the first there began at {stamp(1)}")
+
+
 def test_a_process_that_a_reboot_ended_is_not_alive_after_it(log: LogMaker) -> None:
     log.exec(50, "/bin/x", at=1)
     log.segment(at=100, boot_id="boot-2")

@@ -96,5 +96,6 @@ def test_a_terminal_is_refreshed_and_left_as_it_was(busy: LogMaker) -> None:
 
 
 def test_a_wrong_interval_and_a_missing_log_are_told(call: Call, tmp_path: Path) -> None:
-    assert call("top", "--interval", "0")[0] == 2
+    for interval in ("0", "nan", "inf", "-1", "86401"):
+        assert call("top", f"--interval={interval}")[0] == 2
     assert call("top", "--log-dir", tmp_path / "none")[0] == 5

@@ -104,7 +104,7 @@ def test_colours_are_given_when_asked_for(call: Call, session: LogMaker) -> None
     ("argv", "message"),
     [
         (["--pid", "4711"], "no process with pid 4711 is in the log"),
-        (["--pid", "1", "--at", "2020-01-01"], "pid 1 was not in use at 2020-01-01T00:00:00"),
+        (["--pid", "1", "--at", "2020-01-01"], "who had pid 1 at 2020-01-01T00:00:00"),
         (["--exec-id", "x"], "no process with exec_id x is in the log"),
         ([], "one of the arguments --pid --exec-id is required"),
         (["--pid", "1", "--exec-id", "x"], "not allowed with argument --pid"),

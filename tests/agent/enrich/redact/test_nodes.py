@@ -77,6 +77,12 @@ def test_all_problems_of_a_file_are_told_at_once(path: Path) -> None:
     assert len(problems(path, "x: 1\nb: 1\nc: 1\nd: '('\n")) == 5
 
 
+def test_a_file_without_end_is_not_read_to_its_end() -> None:
+    nodes = Nodes(Path("/dev/zero"))
+    assert nodes.root() is None
+    assert nodes.problems == ["/dev/zero: is longer than 1048576 bytes: split it"]
+
+
 def test_a_file_that_is_not_there_is_a_problem(path: Path) -> None:
     nodes = Nodes(path)
     assert nodes.root() is None
