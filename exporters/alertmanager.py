@@ -35,6 +35,8 @@ REMEMBERED = 10_000
 class OPTIONS(WebOptions):
     """Keys of `type: alertmanager`."""
 
+    compression: str = "none"
+    """Alertmanager itself takes no gzip; a proxy before it may."""
     resolve_seconds: float = 3600.0
     """An alert resolves when nothing new of it was seen for so long."""
     stale_seconds: float = 86400.0

@@ -10,11 +10,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from exporters.base import Document
+from exporters.formats.severity import LEVELS
 
-LEVELS = ("informational", "low", "medium", "high", "critical")
-"""Levels of Sigma rules (Sigma specification 2.0, "level"), mildest first."""
-ENFORCED_LEVEL = "high"
-"""Level of a call that a policy refused or a process that it killed."""
+ENFORCED_LEVEL = "medium"
+"""Level of a call that a policy refused or a process that it killed, as in exporters.formats.severity."""
 _ENFORCING = frozenset(
     {
         "KPROBE_ACTION_SIGKILL",

@@ -40,7 +40,7 @@ class OPTIONS(WebOptions):
     """Keys of `type: elasticsearch`."""
 
     data_stream: str = "logs-tracehound-default"
-    """Data stream, or an alias with a write index; `tracehound export template` makes its index template."""
+    """Data stream, or an alias with a write index. Its template: exporters/data/elasticsearch/."""
     api_key_file: str = ""
     """File with an API key in the encoded form (`id:key` in base64), as Kibana shows it."""
     api_key_env: str = ""

@@ -167,9 +167,9 @@ class Splunk:
             reason = problem.reason
             self._limit = max(65536, self._limit // 2)
         if not reason:
-            outcome.accepted += 1
             if self._options.acknowledge:
                 outcome.waiting[_ack_id(answer)] = request
+            outcome.accepted += 1
         elif len(request.events) == 1:
             outcome.refused.append((request.first, reason))
         else:

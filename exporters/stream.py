@@ -19,8 +19,8 @@ import time
 from exporters.base import TryAgain
 
 _VERDICT_S = 0.5
-"""How long a TLS server may take to refuse our certificate: with TLS 1.3 it does so after the handshake (RFC 8446
-section 4.4.2), and else says nothing or sends session tickets."""
+"""How long a TLS server may take to refuse our certificate: with TLS 1.3 it does so after the handshake
+(RFC 8446 section 4.4.2), and else says nothing or sends session tickets."""
 
 
 class Stream:
@@ -76,10 +76,10 @@ def connect(host: str, port: int, timeout_s: float, tls: ssl.SSLContext | None, 
 
 def _wrap(sock: socket.socket, tls: ssl.SSLContext, name: str) -> ssl.SSLSocket:
     try:
-        secured = tls.wrap_socket(sock, server_hostname=name)
+        sock = secured = tls.wrap_socket(sock, server_hostname=name)
         if select.select([secured], [], [], _VERDICT_S)[0] and Stream(secured, 1.0).has_ended():
             raise ssl.SSLError(
-                "the receiver closed after the handshake; does it want a certificate (tls.cert_file)?"
+                "closed after the handshake; does the receiver want a certificate (tls.cert_file)?"
             )
     except ssl.SSLError as error:
         sock.close()

@@ -146,6 +146,7 @@ def _manager(options: WebOptions) -> urllib3.PoolManager:
     if tls.server_name:
         common |= {"server_hostname": tls.server_name, "assert_hostname": tls.server_name}
     if tls.insecure:
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the operator chose it
         common |= {"assert_hostname": False, "cert_reqs": "CERT_NONE"}
     if options.proxy:
         return urllib3.ProxyManager(options.proxy, **common)  # type: ignore[arg-type]
