@@ -118,3 +118,39 @@ class Timeline:
     happenings: list[Happening]
     truncated: int = 0
     """Happenings that were left out because there are too many."""
+
+
+@dataclass(slots=True)
+class Executions:
+    """Who ran a program."""
+
+    processes: list[Process]
+    """Oldest first; their `children` are empty."""
+    completeness: Completeness
+    truncated: int = 0
+    """Processes that were left out because there are too many."""
+
+
+@dataclass(slots=True)
+class Connections:
+    """Who talked to an address, or touched a file: one row per event, in order."""
+
+    happenings: list[Happening]
+    processes: dict[str, Process]
+    """By exec_id, those of the rows."""
+    completeness: Completeness
+    truncated: int = 0
+    """Rows that were left out because there are too many."""
+
+
+@dataclass(slots=True)
+class Table:
+    """What an SQL query answers with."""
+
+    columns: list[str]
+    types: list[str]
+    """DuckDB's names."""
+    rows: list[tuple[Any, ...]]
+    completeness: Completeness
+    truncated: int = 0
+    """Rows that were left out because there are too many."""

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m agent.store.compact LOGDIR`: closed segments to Parquet, one account per segment on standard
+output.
+
+A process of its own, of low priority and bounded memory. It writes `store/<name>.parquet.new`, reads that
+back, compares the lines with the segment's and only then says so; who holds the log directory publishes it.
+Killed at any point it leaves a `.new` file, which the next run writes anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import gc
+import hashlib
+import os
+import resource
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+
+from agent.log.manifest import Compaction
+from agent.log.segments import SegmentName, list_segments
+from agent.store.index import IndexWriter
+from agent.store.layout import UNPUBLISHED, compacted_segments, index_path, parquet_path, store_dir
+
+if TYPE_CHECKING:
+    from agent.store.reading import SegmentReading
+
+LOCK = "compact.lock"
+MEMORY_BYTES = 400 << 20
+_MISSING = "tracehound: the store needs pyarrow: install tracehound[store]"
+
+
+class NotRebuilt(Exception):
+    """The lines read back from the Parquet file are not those of the segment."""
+
+
+def compact(log_dir: Path, name: SegmentName, index: IndexWriter) -> Compaction:
+    """Writes the Parquet file of a closed segment and adds it to the index. Raises OSError, sqlite3.Error,
+    and NotRebuilt (the segment stays as it is)."""
+    path = parquet_path(log_dir, name)
+    path = path.with_name(path.name + UNPUBLISHED)
+    try:
+        reading = _write(log_dir / str(name), path, strict=False)
+    except NotRebuilt:
+        reading = _write(log_dir / str(name), path, strict=True)
+    index.add(reading.facts(str(name)), reading.lives, reading.notes)
+    from agent.store.parquet import sha256_of
+
+    return Compaction(
+        str(name),
+        reading.sha256,
+        sha256_of(path),
+        reading.rows,
+        reading.first_sequence,
+        reading.last_sequence,
+    )
+
+
+def _write(source: Path, target: Path, *, strict: bool) -> SegmentReading:
+    from agent.store import parquet
+    from agent.store.reading import SegmentReading
+    from agent.store.rebuild import lines
+
+    reading = SegmentReading(source, strict=strict)
+    parquet.write(target, reading.tables(), reading.metadata)
+    _give_like(source, target)
+    digest = hashlib.sha256()
+    for line in lines(target):
+        digest.update(line)
+    if digest.hexdigest() != reading.sha256:
+        raise NotRebuilt(f"{source.name}: the lines read back differ")
+    return reading
+
+
+def _give_like(source: Path, target: Path) -> None:
+    """The same group and mode as the segment: who may read one may read the other."""
+    status = source.stat()
+    with suppress(OSError):
+        os.chown(target, status.st_uid, status.st_gid)
+    target.chmod(status.st_mode & 0o777)
+
+
+def pending(log_dir: Path, older_than_s: float, now_s: float) -> list[SegmentName]:
+    """Closed segments without a Parquet file, oldest first. `now_s` is wall-clock seconds; a segment was
+    closed when the next one was begun."""
+    names = list_segments(log_dir)
+    done = set(compacted_segments(log_dir))
+    closed = pairwise(names)
+    latest_ms = (now_s - older_than_s) * 1000
+    return [name for name, after in closed if name not in done and after.created_ms <= latest_ms]
+
+
+def accounts(log_dir: Path, names: list[SegmentName]) -> Iterator[Compaction]:
+    """Compacts segments one after the other; one that cannot be is told on standard error and left as it
+    is."""
+    path = index_path(log_dir)
+    store_dir(log_dir).mkdir(mode=0o750, exist_ok=True)
+    _give_like_directory(log_dir)
+    for name in names:
+        index = open_index(path)
+        try:
+            yield compact(log_dir, name, index)
+        except (OSError, ValueError, NotRebuilt, sqlite3.Error) as error:
+            if isinstance(error, FileNotFoundError):
+                continue  # retention was faster
+            print(f"{name} was not compacted: {error}", file=sys.stderr)
+        finally:
+            index.close()
+
+
+def open_index(path: Path) -> IndexWriter:
+    """The index; one that cannot be read is set aside (`.damaged`) and begun anew: `reindex` fills it."""
+    try:
+        return IndexWriter(path)
+    except sqlite3.DatabaseError:
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        path.replace(path.with_name(path.name + ".damaged"))
+        return IndexWriter(path)
+
+
+def _give_like_directory(log_dir: Path) -> None:
+    status, store = log_dir.stat(), store_dir(log_dir)
+    with suppress(OSError):
+        os.chown(store, status.st_uid, status.st_gid)
+        store.chmod(status.st_mode & 0o777)
+
+
+def be_modest(memory_bytes: int) -> None:
+    """Lowest priority for processor and disk, and a limit of memory (private pages, setrlimit(2))."""
+    import psutil
+
+    os.nice(19)
+    with suppress(OSError, psutil.Error):
+        psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)
+    if memory_bytes:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Of the process that the agent starts."""
+    parser = argparse.ArgumentParser(prog="python -m agent.store.compact", description=__doc__)
+    parser.add_argument("log_dir", type=Path)
+    parser.add_argument("--older-than", type=float, default=0.0, metavar="SECONDS", help="closed so long ago")
+    parser.add_argument("--memory", type=int, default=MEMORY_BYTES, metavar="BYTES", help="0: no limit")
+    parser.add_argument("--most", type=int, default=0, metavar="N", help="segments in this run; 0: all")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0: done; 1: something is missing or another compactor is at work (told on standard error)."""
+    args = arguments().parse_args(argv)
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    be_modest(args.memory)
+    gc.disable()  # it makes no cycles
+    store_dir(args.log_dir).mkdir(mode=0o750, exist_ok=True)
+    lock = os.open(store_dir(args.log_dir) / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("another compactor is at work", file=sys.stderr)
+        return 1
+    try:
+        names = pending(args.log_dir, args.older_than, time.time())
+        for account in accounts(args.log_dir, names[: args.most or None]):
+            print(orjson.dumps(account._asdict()).decode(), flush=True)
+    except ImportError:
+        print(_MISSING, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
