@@ -45,7 +45,7 @@ _NEEDS_OPERATOR = frozenset(
         _Code.FAILED_PRECONDITION,
     }
 )
-_TLS_WORDS = ("certificate", "SSL", "handshake", "Peer name")
+_TLS_WORDS = ("certificate", "SSL", "andshake", "Peer name", "erification")
 """gRPC tells of bad certificates as UNAVAILABLE, in words only."""
 
 
