@@ -32,6 +32,7 @@ from agent.enrich.procfs import host_namespaces, is_alive
 from agent.enrich.tree import ProcessTree
 from agent.enrich.users import UserNames
 from agent.errors import StageDied, TracehoundError
+from agent.exporting import Exporting
 from agent.kernel.ring import BATCH_RECORDS
 from agent.kernel.sensor import Sensor, require_capabilities
 from agent.log.clock import WallClock
@@ -103,6 +104,7 @@ class Daemon:
             self._map_fd, self._connect, self._record, self.notices.append, InThread(self.drain)
         )
         self.policing = Policing(around, pin_dir)
+        self.exporting = Exporting(settings.exporters, settings.log.dir, self.notices.append)
 
     # Start
 
@@ -367,6 +369,7 @@ class Daemon:
             self._sweep()
         self.log.tick()
         self.policing.tick()
+        self.exporting.tick(now)
         if self._each_tick:
             self._each_tick()
         if self._api:
@@ -442,6 +445,7 @@ class Daemon:
                 settings, problems = self._reload(self.settings)
                 self._apply(settings)
                 problems += self.policing.reload(settings.policies)
+                problems += self.exporting.reload(settings.exporters)
             except TracehoundError as error:
                 ok, problems = False, str(error).splitlines()
         self.last_reload = {"at": self.clock.text(_boot_ns()), "ok": ok, "problems": problems}
@@ -469,6 +473,7 @@ class Daemon:
         gc.unfreeze()
         with contextlib.ExitStack() as steps:
             steps.callback(self._close_signals)
+            steps.callback(self.exporting.close)
             if self._api:
                 steps.callback(self._api.close)
             steps.callback(self.status.remove)

@@ -95,6 +95,7 @@ def build_state(daemon: Daemon) -> dict[str, Any]:
         "lost_recent": daemon.ledger.recent,
         "programs": daemon.program_states(),
         "policies": daemon.policing.summary(),
+        "exporters": daemon.exporting.state(),
         "ring": {"bytes": ring.size, "fill": round(ring.fill(), 4), "peak": round(daemon.fill_peak, 4)},
         "processes": len(daemon.tree.living),
         "shed_step": daemon.overload.step,
@@ -120,6 +121,7 @@ def _reasons(daemon: Daemon) -> list[str]:
     found += [f"lost {count} ({cause}) in the last minute" for cause, count in daemon.ledger.recent.items()]
     failures = daemon.policing.summary()["failures"]
     found += grouped((f"policy {one['name']}", one["error"]) for one in failures)
+    found += daemon.exporting.problems()
     if daemon.overload.step:
         found.append(f"shedding step {daemon.overload.step} of 3: the agent cannot keep up")
     log = daemon.log.health()

@@ -94,6 +94,7 @@ def a_daemon(directory: Path) -> Any:
         _stop_reason="",
         program_states=lambda: [{"name": "exec_btf", "kind": "tp_btf", "attached": True}],
         policing=SimpleNamespace(summary=lambda: {"enabled": 2, "failures": []}),
+        exporting=SimpleNamespace(state=list, problems=lambda: iter(())),
     )
 
 
