@@ -62,8 +62,7 @@ class Kept:
     def unlink(self, segment: ClosedSegment) -> None:
         """Removes it in all its forms. Raises OSError."""
         (self._directory / str(segment.name)).unlink(missing_ok=True)
-        if segment.parquet_bytes:
-            (self._directory / parquet_name(str(segment.name))).unlink(missing_ok=True)
+        (self._directory / parquet_name(str(segment.name))).unlink(missing_ok=True)
 
     def unlink_lines(self, segment: ClosedSegment) -> None:
         """Removes the lines of one that has a Parquet file. Raises OSError."""

@@ -31,7 +31,12 @@ class Upkeep:
         """Segments that the manifest calls expired, though they could not be removed yet."""
 
     def finish(self, manifest: Manifest) -> None:
-        """Removes what the last run had noted as removed and did not come to remove."""
+        """Removes what the last run had noted as removed and did not come to remove, and Parquet files that
+        have their name and no line in the manifest: their segments are compacted again."""
+        for segment in self._kept:
+            if not segment.parquet_bytes:
+                with suppress(OSError):
+                    (self._directory / parquet_name(str(segment.name))).unlink()
         for segment in manifest.expired:
             if SegmentName.parse(segment) is None:
                 continue  # a name that leads elsewhere
