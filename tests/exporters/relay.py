@@ -27,7 +27,8 @@ class Relay:
         self.asked: Change = bytes
         self.answered: Change = bytes
         self.cut_after: int | None = None
-        """Bytes towards the receiver after which a connection breaks; None: never."""
+        """Bytes towards the receiver, of all connections, after which connections break; None: never."""
+        self.passed = 0
         self.connections = 0
         self._target = target
         self._tls = tls
@@ -70,11 +71,10 @@ class Relay:
         threading.Thread(target=self._pass, args=(far, near, False), daemon=True).start()
 
     def _pass(self, source: socket.socket, sink: socket.socket, towards: bool) -> None:
-        passed = 0
         with suppress(OSError):
             while data := source.recv(1 << 16):
-                passed += len(data)
-                if towards and self.cut_after is not None and passed > self.cut_after:
+                self.passed += len(data) if towards else 0
+                if towards and self.cut_after is not None and self.passed > self.cut_after:
                     break
                 sink.sendall((self.asked if towards else self.answered)(data))
         for one in (source, sink):
