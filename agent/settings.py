@@ -162,6 +162,21 @@ class ExportSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Compaction of closed segments; docs/store.md says what becomes of them."""
+
+    enabled: bool = True
+    """Whether closed segments become Parquet files: a fortieth of the room, and trees at once. Needs the
+    Python packages of the extra `store`; without them the agent says so and keeps the lines."""
+    after_seconds: int = 0
+    """A segment is compacted when it was closed this long ago, in seconds. 0: at once. Longer leaves lines
+    for other readers of the files (a SIEM's file collector)."""
+    memory_bytes: int = 400 * MIB
+    """Most private memory of the compactor, in bytes; it ends above it, and is started again later. 0: no
+    limit."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of the agent."""
 
@@ -191,3 +206,5 @@ class Settings:
     """See PolicySettings."""
     exporters: ExportSettings = field(default_factory=ExportSettings)
     """See ExportSettings."""
+    store: StoreSettings = field(default_factory=StoreSettings)
+    """See StoreSettings."""

@@ -77,6 +77,9 @@ RULES: dict[str, Rule] = {
     "exporters.files": Rule(checks.paths, live=True, is_path=True),
     "exporters.dirs": Rule(checks.paths, live=True, is_path=True),
     "exporters.state_dir": Rule(checks.path, is_path=True),
+    "store.enabled": Rule(live=True),
+    "store.after_seconds": Rule(checks.between(0, 10 * 365 * 86400), live=True),
+    "store.memory_bytes": Rule(checks.between(0, 1 << 40), live=True),
 }
 """One row per key; a test keeps it equal to the fields of `agent.settings`."""
 

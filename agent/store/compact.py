@@ -20,16 +20,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
 
 from agent.log.manifest import Compaction
-from agent.log.segments import SegmentName, list_segments
+from agent.log.segments import SegmentName
 from agent.store.index import IndexWriter
-from agent.store.layout import UNPUBLISHED, compacted_segments, index_path, parquet_path, store_dir
+from agent.store.layout import UNPUBLISHED, index_path, parquet_path, pending, store_dir
 
 if TYPE_CHECKING:
     from agent.store.reading import SegmentReading
@@ -87,16 +86,6 @@ def _give_like(source: Path, target: Path) -> None:
     with suppress(OSError):
         os.chown(target, status.st_uid, status.st_gid)
     target.chmod(status.st_mode & 0o777)
-
-
-def pending(log_dir: Path, older_than_s: float, now_s: float) -> list[SegmentName]:
-    """Closed segments without a Parquet file, oldest first. `now_s` is wall-clock seconds; a segment was
-    closed when the next one was begun."""
-    names = list_segments(log_dir)
-    done = set(compacted_segments(log_dir))
-    closed = pairwise(names)
-    latest_ms = (now_s - older_than_s) * 1000
-    return [name for name, after in closed if name not in done and after.created_ms <= latest_ms]
 
 
 def accounts(log_dir: Path, names: list[SegmentName]) -> Iterator[Compaction]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,6 +55,16 @@ def sources(log_dir: Path) -> list[Source]:
     lines = {name: Source(name, log_dir / str(name), False) for name in list_segments(log_dir)}
     tables = {name: Source(name, parquet_path(log_dir, name), True) for name in _parquet_names(log_dir)}
     return sorted((lines | tables).values())
+
+
+def pending(log_dir: Path, older_than_s: float, now_s: float) -> list[SegmentName]:
+    """Closed segments without a Parquet file, oldest first. `now_s` is wall-clock seconds; a segment was
+    closed when the next one was begun."""
+    names = list_segments(log_dir)
+    done = set(compacted_segments(log_dir))
+    closed = pairwise(names)
+    latest_ms = (now_s - older_than_s) * 1000
+    return [name for name, after in closed if name not in done and after.created_ms <= latest_ms]
 
 
 def _parquet_names(log_dir: Path) -> Iterator[SegmentName]:

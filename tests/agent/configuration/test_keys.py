@@ -25,6 +25,7 @@ def test_sections_are_the_nested_settings() -> None:
         "overload",
         "policies",
         "redaction",
+        "store",
     ]
 
 

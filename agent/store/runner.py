@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's side of compaction: starts the compactor when a segment was closed, and publishes what it
+reports.
+
+Never waits: the agent's loop calls `tick`. One compactor at a time; one that fails is tried again later.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from agent.errors import TracehoundError
+from agent.log.manifest import Compaction
+from agent.settings import StoreSettings
+from agent.store.layout import pending
+
+PAUSE_S = 10.0
+"""Between two looks for segments to compact, in seconds."""
+RETRY_S = 300.0
+"""After a compactor that failed, in seconds."""
+_READ_BYTES = 65536
+
+Publish = Callable[[Compaction], None]
+
+
+class Compactor:
+    """Child process and pipe. `publish` is LogWriter.publish_compacted; `report` gets sentences for
+    people."""
+
+    def __init__(
+        self,
+        log_dir: Path,
+        settings: StoreSettings,
+        publish: Publish,
+        report: Callable[[str], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.settings = settings
+        self.published = 0
+        """Segments since the start."""
+        self._log_dir, self._publish, self._report, self._monotonic = log_dir, publish, report, monotonic
+        self._child: subprocess.Popen[bytes] | None = None
+        self._held = b""
+        self._next = 0.0
+        self._said: set[str] = set()
+
+    def tick(self) -> None:
+        """Publishes what was finished, and starts the next run when it is time. Raises nothing."""
+        if self._child is not None:
+            self._read()
+            if self._child.poll() is not None:
+                self._read()
+                self._ended(self._child.returncode)
+        elif self.settings.enabled and self._monotonic() >= self._next:
+            self._next = self._monotonic() + PAUSE_S
+            self._start()
+
+    def close(self) -> None:
+        """Ends a run; what it had not reported is done again by the next one."""
+        child, self._child = self._child, None
+        if child is None:
+            return
+        child.kill()
+        child.wait()
+        for pipe in (child.stdout, child.stderr):
+            if pipe is not None:
+                pipe.close()
+
+    def _start(self) -> None:
+        try:
+            if not pending(self._log_dir, self.settings.after_seconds, time.time()):
+                return
+            self._child = subprocess.Popen(
+                [
+                    sys.executable, "-m", "agent.store.compact", str(self._log_dir),
+                    "--older-than", str(self.settings.after_seconds),
+                    "--memory", str(self.settings.memory_bytes),
+                ],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/",
+            )  # fmt: skip
+        except OSError as error:
+            self._say(f"the compactor could not be started: {error}")
+            self._next = self._monotonic() + RETRY_S
+            return
+        for pipe in (self._child.stdout, self._child.stderr):
+            if pipe is not None:
+                os.set_blocking(pipe.fileno(), False)
+
+    def _read(self) -> None:
+        child = self._child
+        if child is None or child.stdout is None:
+            return
+        while chunk := _available(child.stdout.fileno()):
+            self._held += chunk
+        *lines, self._held = self._held.split(b"\n")
+        for line in lines:
+            self._take(line)
+
+    def _take(self, line: bytes) -> None:
+        try:
+            self._publish(Compaction.parse(line))
+            self.published += 1
+        except (ValueError, OSError, TracehoundError) as error:
+            self._say(f"a compacted segment was not taken over: {error}")
+
+    def _ended(self, status: int) -> None:
+        child, self._child, self._held = self._child, None, b""
+        said = b""
+        if child is not None and child.stderr is not None:
+            said = _available(child.stderr.fileno())
+            child.stderr.close()
+        if child is not None and child.stdout is not None:
+            child.stdout.close()
+        for text in said.decode(errors="replace").splitlines()[-3:]:
+            self._say(f"compaction: {text}")
+        if status or said:
+            self._next = self._monotonic() + RETRY_S
+            if not said:
+                self._say(f"compaction: the process ended with status {status}")
+
+    def _say(self, text: str) -> None:
+        if text not in self._said and len(self._said) < 100:
+            self._said.add(text)
+            self._report(text)
+
+
+def _available(fd: int) -> bytes:
+    """What stands in a pipe by now."""
+    try:
+        return os.read(fd, _READ_BYTES)
+    except BlockingIOError:
+        return b""
