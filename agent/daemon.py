@@ -48,6 +48,7 @@ from agent.policing import Policing, Surroundings, pin_dir_of
 from agent.settings import KernelSettings, Settings
 from agent.startup import KernelsWord, adopt_existing, describe_unknown, lines_of
 from agent.status import StatusFile
+from agent.store.runner import Compactor
 
 if TYPE_CHECKING:
     from agent.api.activation import ApiSocket
@@ -150,6 +151,9 @@ class Daemon:
             self._open_api()
             undo.pop_all()
         self.ledger = LossLedger(self.log, self.clock)
+        self.compactor = Compactor(
+            Path(settings.log.dir), settings.store, self.log.publish_compacted, self.notices.append
+        )
         self.status = StatusFile(Path(settings.log.dir))
         self._adopt()
         self._start_policies()
@@ -369,6 +373,7 @@ class Daemon:
             self._sweep()
         self.log.tick()
         self.policing.tick()
+        self.compactor.tick()
         self.exporting.tick(now)
         if self._each_tick:
             self._each_tick()
@@ -461,6 +466,7 @@ class Daemon:
         self.encoder.change(settings.log.ancestry, user_names)
         self.tree.most = settings.enrich.max_processes
         self.log.change(settings.log)
+        self.compactor.settings = settings.store
         self._heartbeat_at = time.monotonic() + settings.heartbeat_seconds
         step, self.overload = self.overload.step, Overload(settings.overload)
         self.overload.step = step
@@ -477,6 +483,7 @@ class Daemon:
             if self._api:
                 steps.callback(self._api.close)
             steps.callback(self.status.remove)
+            steps.callback(self.compactor.close)
             steps.callback(
                 lambda: self.log.close(
                     self._stop_reason or "stopped",
