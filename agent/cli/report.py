@@ -17,9 +17,7 @@ from pathlib import Path
 
 from agent import __version__
 from agent.cli.arguments import add_place_arguments, log_dir_from
-from agent.cli.incident import Incident, gather
-from agent.cli.scan import Scan
-from agent.cli.search import find_pid
+from agent.cli.incident import Incident, Wanted, gather, proof
 from agent.cli.text import clean
 from agent.cli.when import HELP as WHEN_HELP
 from agent.cli.when import METAVAR, parse_when
@@ -37,6 +35,8 @@ examples:
   tracehound report --pid 4711 -o incident.html               the newest process with this pid
   tracehound report --pid 4711 --at 03:12 -o incident.html    the one that had it then
   tracehound report --exec-id bjE6MTIzNDU2Nzg5OjQ3MTE= --since 2h -o incident.html
+  tracehound report --pod shop/cart-7c9d --since 03:00 --until 04:00 -o incident.html
+  tracehound report --address 203.0.113.7 --since 1d -o incident.html
   tracehound report --pid 4711 --title INC-2087 --hide-arguments -o - | gzip > incident.html.gz
 """
 
@@ -49,11 +49,7 @@ HIDDEN_WORDS = "arguments, environment variables, texts and buffers"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """All options."""
-    target = parser.add_mutually_exclusive_group(required=True)
-    target.add_argument(
-        "--pid", type=int, metavar="N", help="pid on the host; the newest process that had it"
-    )
-    target.add_argument("--exec-id", metavar="ID", help="exactly this process and image")
+    add_selectors(parser)
     parser.add_argument("--at", type=parse_when, metavar=METAVAR, help=f"with --pid: alive then; {WHEN_HELP}")
     parser.add_argument("--since", type=parse_when, metavar=METAVAR, help="nothing older")
     parser.add_argument("--until", type=parse_when, metavar=METAVAR, help="nothing newer")
@@ -74,7 +70,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit", type=_count, default=MOST, metavar="N", help=f"at most so many events (default: {MOST})"
     )
+    parser.add_argument(
+        "--no-verify",
+        action="store_true",
+        help="skip the proof of the log's chain, which reads every segment",
+    )
     add_place_arguments(parser)
+
+
+def add_selectors(parser: argparse.ArgumentParser) -> None:
+    """What the report is about; exactly one."""
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument("--exec-id", metavar="ID", help="exactly this process and image")
+    group.add_argument("--pid", type=int, metavar="N", help="pid on the host; the newest process that had it")
+    group.add_argument("--pod", type=_pod, metavar="NS/NAME", help="all processes of a pod")
+    group.add_argument("--container", metavar="ID", help="all of a container; 8 characters do")
+    group.add_argument("--file", metavar="PATH", help="all that ran or touched this file")
+    group.add_argument("--address", metavar="IP", help="all that talked to this address")
+
+
+def _pod(text: str) -> str:
+    namespace, slash, name = text.partition("/")
+    if not (namespace and slash and name):
+        raise argparse.ArgumentTypeError(f"{text!r} is no pod; write NAMESPACE/NAME")
+    return text
 
 
 def _count(text: str) -> int:
@@ -88,8 +107,8 @@ def run(args: argparse.Namespace) -> int:
     refuse_place(args.output, args.force)
     _check_period(args)
     directory = log_dir_from(args)
-    exec_id = args.exec_id or find_pid(Scan(directory, args.since), args.pid, args.at)
-    found = gather(directory, exec_id, args.since, args.until, args.limit)
+    chain = None if args.no_verify else proof(directory, args.since)
+    found = gather(directory, _wanted(args), args.limit, chain)
     timeline = without_arguments(found.timeline) if args.hide_arguments else found.timeline
     page = render(timeline, _facts(args, found)).encode()
     if args.output == "-":
@@ -101,6 +120,20 @@ def run(args: argparse.Namespace) -> int:
     events = len(timeline.happenings)
     print(f"{clean(args.output)}: {count:,} processes, {events:,} events, {len(page) / 1024:,.0f} KiB")
     return 0
+
+
+def _wanted(args: argparse.Namespace) -> Wanted:
+    return Wanted(
+        exec_id=args.exec_id or "",
+        pid=args.pid,
+        pod=args.pod or "",
+        container=args.container or "",
+        path=args.file or "",
+        address=args.address or "",
+        at_ns=args.at,
+        since_ns=args.since,
+        until_ns=args.until,
+    )
 
 
 def _check_period(args: argparse.Namespace) -> None:
@@ -139,7 +172,9 @@ def _user() -> str:
 def question(args: argparse.Namespace) -> str:
     """What was asked, in words that mean the same later: times with their zone."""
     words = ["tracehound", "report"]
-    words += ["--exec-id", args.exec_id] if args.exec_id else ["--pid", str(args.pid)]
+    for option in ("exec_id", "pid", "pod", "container", "file", "address"):
+        if getattr(args, option):
+            words += [f"--{option.replace('_', '-')}", str(getattr(args, option))]
     for option in ("at", "since", "until"):
         moment = getattr(args, option)
         if moment is not None:

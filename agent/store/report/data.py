@@ -63,14 +63,17 @@ def page_data(timeline: Timeline, facts: Facts) -> dict[str, Any]:
     """Everything that the page shows below its head, for `text.island`."""
     base = _base(timeline)
     processes = list(_family(timeline))
-    index = {process.exec_id: number for number, (process, _, _) in enumerate(processes)}
+    index = _places(processes)
     own = _own_of_execs(timeline.happenings)
     return {
         "base": str(base),
         "lanes": LANES,
         "processes": {
             "columns": PROCESS,
-            "rows": [[*_process_row(one, index, own, base), _state(one[0], timeline)] for one in processes],
+            "rows": [
+                [*_process_row(number, one, index, own, base), _state(one[0], timeline)]
+                for number, one in enumerate(processes)
+            ],
         },
         "happenings": {
             "columns": HAPPENING,
@@ -86,10 +89,9 @@ def page_data(timeline: Timeline, facts: Facts) -> dict[str, Any]:
 
 
 def _base(timeline: Timeline) -> int:
-    """The first moment of the tree's own life; ancestors may be months older."""
+    """The first happening; processes may be months older."""
     times = [one.time_ns for one in timeline.happenings if one.time_ns]
-    times += [process.start_ns for _, process, _ in timeline.tree.walk() if process.start_ns]
-    return min(times, default=timeline.tree.completeness.from_ns)
+    return min(times, default=timeline.tree.root.start_ns or timeline.tree.completeness.from_ns)
 
 
 def _family(timeline: Timeline) -> Iterator[tuple[Process, str, str]]:
@@ -106,6 +108,15 @@ def _family(timeline: Timeline) -> Iterator[tuple[Process, str, str]]:
         yield process, parents.get(process.exec_id, ""), relation
 
 
+def _places(processes: list[tuple[Process, str, str]]) -> dict[str, int]:
+    """Where each exec_id comes first."""
+    index: dict[str, int] = {}
+    for number, (process, _, _) in enumerate(processes):
+        if process.exec_id:
+            index.setdefault(process.exec_id, number)
+    return index
+
+
 def _own_of_execs(happenings: list[Happening]) -> dict[str, Mapping[str, Any]]:
     """What stands under `tracehound` of execs with bytes that are no UTF-8, by exec_id."""
     return {
@@ -114,7 +125,11 @@ def _own_of_execs(happenings: list[Happening]) -> dict[str, Mapping[str, Any]]:
 
 
 def _process_row(
-    member: tuple[Process, str, str], index: dict[str, int], own: dict[str, Mapping[str, Any]], base: int
+    number: int,
+    member: tuple[Process, str, str],
+    index: dict[str, int],
+    own: dict[str, Mapping[str, Any]],
+    base: int,
 ) -> list[Any]:
     one, above, relation = member
     texts = {"binary": one.binary, "arguments": one.arguments, "cwd": one.cwd}
@@ -123,7 +138,7 @@ def _process_row(
     return [
         one.exec_id,
         one.pid,
-        index.get(above, -1),
+        _parent(index, above, number),
         relation,
         texts["binary"],
         texts["arguments"],
@@ -141,6 +156,15 @@ def _process_row(
         _since(one.replaced_ns, base),
         one.recorded,
     ]
+
+
+def _parent(index: dict[str, int], above: str, number: int) -> int:
+    """The place of the one above, always before `number`: the page may follow it to the end.
+
+    Without an exec_id it is the stand-in for several roots, which comes first.
+    """
+    parent = index.get(above, -1) if above else 0
+    return parent if parent < number else -1
 
 
 def _state(process: Process, timeline: Timeline) -> str:

@@ -18,6 +18,7 @@ _TECHNIQUE = re.compile(r"\bt(\d{4}(?:\.\d{3})?)\b", re.IGNORECASE)
 """Ids of ATT&CK techniques, plain or as Sigma's tags write them (`attack.t1059.004`; Sigma specification,
 "tags")."""
 _QUIET = ("", "KPROBE_ACTION_POST", "KPROBE_ACTION_UNKNOWN")
+_WRAPPER = re.compile(r"^__(?:x64|arm64|ia32|ia32_compat|se)_sys_")
 _PRIVATE = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")))
 """RFC 1918 and RFC 4193; Python's `is_private` takes in much more."""
 _SEVERITY = ("critical", "high", "medium", "low", "informational")
@@ -86,20 +87,26 @@ def network(happenings: Iterable[Happening]) -> Groups:
                 one.exec_id,
                 scope=scope_of(one.address),
                 protocol=protocol,
-                function=one.function,
+                function=called(one.function),
                 outcome=outcome(one),
             )
     return found
 
 
+def called(function: str) -> str:
+    """A system call by its own name, without what kernels put before it (CONFIG_ARCH_HAS_SYSCALL_WRAPPER)."""
+    return _WRAPPER.sub("sys_", function)
+
+
 def scope_of(address: str) -> str:
-    """`loopback`, `private`, `link-local`, `multicast` or `public`; empty when it is no address."""
+    """`unspecified`, `loopback`, `link-local`, `multicast`, `public`, `private` (RFC 1918, RFC 4193) or
+    `reserved` (whatever else does not go into the internet); empty when it is no address."""
     host = address.rpartition(":")[0] or address
     try:
         ip = ipaddress.ip_address(host.strip("[]").partition("%")[0])
     except ValueError:
         return ""
-    for name in ("loopback", "link_local", "multicast", "global"):
+    for name in ("unspecified", "loopback", "link_local", "multicast", "global"):
         if getattr(ip, f"is_{name}"):
             return {"link_local": "link-local", "global": "public"}.get(name, name)
     return "private" if any(ip in net for net in _PRIVATE if net.version == ip.version) else "reserved"
@@ -110,7 +117,7 @@ def files(happenings: Iterable[Happening]) -> Groups:
     found = Groups()
     for one in happenings:
         if one.path and one.type.startswith("process_") and one.type not in ("process_exec", "process_exit"):
-            found.add(one.path, one.time_ns, one.exec_id, function=one.function, outcome=outcome(one))
+            found.add(one.path, one.time_ns, one.exec_id, function=called(one.function), outcome=outcome(one))
     return found
 
 

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import argparse
 import resource
 import stat
 from pathlib import Path
 
 import pytest
 
-from agent.cli.report import question
+from agent.cli.arguments import Parser
+from agent.cli.report import add_arguments, question
 from tests.agent.cli.conftest import Call, LogMaker
 from tests.agent.cli.test_incident import session
 
@@ -30,7 +30,7 @@ def test_a_report_is_written_for_its_owner_alone(
     file = tmp_path / "incident.html"
     status, out, err = report(call, log, "--pid", 50, "--title", "INC-1", "-o", file)
     assert (status, err) == (0, "")
-    assert out.startswith(f"{file}: 2 processes, 6 events, ")
+    assert out.startswith(f"{file}: 2 processes, 5 events, ")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     page = file.read_text("utf-8")
     assert "INC-1" in page and exec_id in page and "3 lost, ring full at exec" in page
@@ -91,10 +91,12 @@ def test_arguments_are_left_out_on_request(call: Call, log: LogMaker, tmp_path: 
         (("--pid", 50), "required: -o"),
         (("-o", "-"), "one of the arguments"),
         (("--pid", 999, "-o", "-"), "no process with pid 999"),
-        (("--exec-id", "bm9uZQ==", "-o", "-"), "no process with exec_id"),
+        (("--exec-id", "bm9uZQ==", "-o", "-"), "no process with bm9uZQ=="),
         (("--exec-id", "bm9uZQ==", "--at", "1m", "-o", "-"), "--at goes with --pid"),
         (("--pid", 50, "--since", "1m", "--until", "2m", "-o", "-"), "--since is later than --until"),
         (("--pid", 50, "--limit", "0", "-o", "-"), "no number above 0"),
+        (("--pod", "cart", "-o", "-"), "write NAMESPACE/NAME"),
+        (("--address", "192.0.2.9", "-o", "-"), "no process with 192.0.2.9"),
     ],
 )
 def test_a_mistake_is_told_with_a_way_out(
@@ -105,8 +107,10 @@ def test_a_mistake_is_told_with_a_way_out(
 
 
 def test_the_question_is_told_in_words_that_mean_the_same_later() -> None:
-    asked = argparse.Namespace(exec_id=None, pid=7, at=None, since=1_767_225_600 * 10**9, until=None)
-    assert question(asked) == "tracehound report --pid 7 --since 2026-01-01T00:00:00Z"
+    parser = Parser()
+    add_arguments(parser)
+    asked = parser.parse_args(["--file", "/tmp/a b", "--since", "2026-01-01T02:00+0200", "-o", "-"])
+    assert question(asked) == "tracehound report --file '/tmp/a b' --since 2026-01-01T00:00:00Z"
 
 
 def test_nothing_is_left_of_a_report_that_could_not_be_written(
@@ -120,3 +124,15 @@ def test_nothing_is_left_of_a_report_that_could_not_be_written(
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert status == 1 and "File too large" in err
     assert [one.name for one in tmp_path.iterdir() if one.is_file()] == []
+
+
+def test_the_proof_of_the_chain_stands_in_the_head_unless_it_is_skipped(
+    call: Call, log: LogMaker, exec_id: str
+) -> None:
+    log.segment(at=10)
+    told = (
+        report(call, log, "--pid", 50, "-o", "-")[1],
+        report(call, log, "--pid", 50, "--no-verify", "-o", "-")[1],
+    )
+    assert "The chain of hashes was not verified: segments" in told[0]
+    assert "The chain of hashes was not verified.<" in told[1]

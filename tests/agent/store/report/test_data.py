@@ -52,6 +52,21 @@ def test_every_happening_has_its_process_and_its_record() -> None:
     ]
 
 
+def test_nobody_stands_above_one_that_comes_before() -> None:
+    """Of an answer in which an exec_id stands twice, once below itself."""
+    root, child = process(7, "/bin/x", 0), process(8, "/bin/y", 1)
+    root.children, child.children = [child], [process(7, "/bin/x", 0)]
+    told = rows(data(timeline(Tree(root, [process(8, "/bin/y", 1)], completeness()), []))["processes"])
+    assert all(one["parent"] < number for number, one in enumerate(told))
+
+
+def test_a_stand_in_for_several_roots_is_above_them() -> None:
+    above = process(0, "pod a/b", 0)
+    above.exec_id, above.children = "", [process(7, "/bin/x", 0), process(8, "/bin/y", 1)]
+    told = rows(data(timeline(Tree(above, [], completeness()), []))["processes"])
+    assert [one["parent"] for one in told] == [-1, 0, 0]
+
+
 def test_losses_are_periods_of_the_timeline() -> None:
     assert data(incident())["losses"] == [[12_000_000_000, 12_600_000_000, "ring_full"]]
 

@@ -70,11 +70,17 @@ def test_peers_are_counted_with_their_protocol() -> None:
         ("203.0.113.7:80", "reserved"),
         ("8.8.8.8:53", "public"),
         ("[2606:4700::1111]:53", "public"),
+        ("0.0.0.0:80", "unspecified"),
         ("nonsense", ""),
     ],
 )
 def test_an_address_belongs_to_a_kind_of_network(address: str, scope: str) -> None:
     assert summaries.scope_of(address) == scope
+
+
+def test_a_system_call_has_its_own_name() -> None:
+    assert summaries.called("__x64_sys_openat") == "sys_openat"
+    assert summaries.called("security_file_open") == "security_file_open"
 
 
 def test_files_are_those_of_policies_and_not_the_programs_that_were_started() -> None:
