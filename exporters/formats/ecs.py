@@ -86,7 +86,7 @@ class Ecs:
         found["event"] = self._event(facts, category, bool(done))
         found["@timestamp"] = _timestamp(record, facts)
         found["host"] = self._host(facts.node)
-        found["tracehound"] = self._rest(facts)
+        found["tracehound"] = self._rest(facts, subject)
         return _HEAD + b"," + dumps(found)[1:-1] + tail + b"}"
 
     def _process(self, facts: Facts, found: Fields) -> tuple[Subject, bytes]:
@@ -163,7 +163,7 @@ class Ecs:
         found["process"] = Fragment(self._family(subject, parent, {}))
         return subject, _made(subject)[1]
 
-    def _rest(self, facts: Facts) -> Fields:
+    def _rest(self, facts: Facts, subject: Subject | None) -> Fields:
         """What ECS has no field for."""
         event, own = facts.event, facts.own
         if facts.kind == "own":
@@ -174,9 +174,8 @@ class Ecs:
         found: Fields = {"type": facts.type}
         found |= {key: event[key] for key in event if key not in _TOLD}
         found |= {key: own[key] for key in own if key not in _OWN_TOLD}
-        flags = facts.process.get("flags") if type(facts.process) is dict else None
-        if is_text(flags):
-            found["flags"] = flags
+        if subject is not None:
+            found |= _whose(subject)
         return found | _malformed(facts)
 
 
@@ -203,6 +202,15 @@ def _made(subject: Subject) -> tuple[bytes, bytes]:
     return made
 
 
+def _whose(subject: Subject) -> Fields:
+    """What the log knows of a process by default and ECS has no field for."""
+    fields = subject.fields
+    found: Fields = {key: fields[key] for key in ("flags", "parent_exec_id") if key in fields}
+    if (auid := login_uid(fields)) is not None:
+        found["auid"] = auid
+    return found
+
+
 def _user(subject: Subject) -> Fields:
     user = {"id": str(subject.fields.get("uid", 0))}
     if subject.user:
@@ -221,8 +229,6 @@ def _process(subject: Subject) -> Fields:
     if binary := fields.get("binary"):
         found["executable"], found["name"] = binary, subject.name
         found["command_line"] = f"{binary} {fields.get('arguments', '')}".rstrip()
-    if (auid := login_uid(fields)) is not None:
-        found["attested_user"] = {"id": str(auid)}
     return found
 
 

@@ -298,17 +298,11 @@ class Facts:
         if member == "sockaddr_arg":
             peer, port = self._address(value, "addr"), self._port(value, "port")
             return Socket("", 0, peer, port, name, number, family)
-        return Socket(
-            self._address(value, "saddr"),
-            self._port(value, "sport"),
-            self._address(value, "daddr"),
-            self._port(value, "dport"),
-            name,
-            number,
-            family,
-            path,
-            member == "skb_arg",
-        )
+        local, peer = self._address(value, "saddr"), self._address(value, "daddr")
+        if family == "ipv6" and "." in local + peer:
+            family = "ipv4"
+        ports = self._port(value, "sport"), self._port(value, "dport")
+        return Socket(local, ports[0], peer, ports[1], name, number, family, path, member == "skb_arg")
 
     def _word(self, value: Fields, key: str) -> str:
         text = value.get(key, "")

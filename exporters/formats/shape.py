@@ -106,11 +106,13 @@ def clean(value: object, shape: Shape, where: str, wrong: list[str]) -> dict[str
 
 @lru_cache(maxsize=16384)
 def address(text: str) -> str:
-    """An IP address as receivers want it, without a zone; empty when it is none."""
+    """An IP address as receivers want it, without a zone; empty when it is none. What is an address of IPv4 in
+    a socket of IPv6 (`::ffff:10.0.0.1`) is told as such: by it people search."""
     try:
-        return str(ip_address(text.partition("%")[0]))
+        found = ip_address(text.partition("%")[0])
     except ValueError:
         return ""
+    return str((found.version == 6 and found.ipv4_mapped) or found)
 
 
 @lru_cache(maxsize=16384)
