@@ -39,8 +39,10 @@ def test_a_record_reads_back_as_it_was(name: str, body: str, pairs: dict[str, An
         assert attributes(record.attributes) == pairs
 
 
-@pytest.mark.parametrize("size", [0, 1, 127, 128, 16383, 16384, 2_097_152, 5_000_000])
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 15990, 16383, 16384, 2_097_152, 5_000_000])
 def test_lengths_of_every_size_read_back(size: int) -> None:
+    (record,) = read([ENCODER.record("", (0, ""), (1, 1), b"", [("k", "x" * size)])])
+    assert attributes(record.attributes) == {"k": "x" * size}
     assert AnyValue.FromString(text_value(b"x" * size)).string_value == "x" * size
 
 
@@ -55,15 +57,32 @@ def test_true_and_one_stay_apart() -> None:
     assert kinds == ["int_value", "bool_value"]
 
 
+def test_lists_of_true_and_one_stay_apart() -> None:
+    encoded = [ENCODER.record("", (0, ""), (1, 1), b"", [("l", value)]) for value in ([1], [True])]
+    assert [attributes(record.attributes)["l"] for record in read(encoded)] == [[1], [True]]
+    assert attributes(read(encoded[1:])[0].attributes)["l"][0] is True
+
+
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(otlp_wire, "KEPT_PAIRS", 10)
+    monkeypatch.setattr(otlp_wire, "KEPT_VALUES", 10)
     encoder = Encoder()
     for number in range(100):
         encoder.record("", (0, ""), (1, 1), b"", [("k", str(number)), ("n", number)])
-    assert max(len(encoder._texts), len(encoder._counts)) <= 10
+    assert max(len(kept) for _, kept in encoder._keys.values()) <= 10
 
 
 @pytest.mark.parametrize("value", [{"a": [1, {"b": None}]}, 1.5, "x", None, [True], {"big": 1 << 70}])
 def test_whatever_json_knows_has_a_value(value: Any) -> None:
     expected = {"big": str(1 << 70)} if value == {"big": 1 << 70} else value
     assert plain(AnyValue.FromString(any_value(value))) == expected
+
+
+@pytest.mark.parametrize("number", [0, -1, 127, 128, -(1 << 63), (1 << 63) - 1])
+def test_numbers_of_64_bits_read_back(number: int) -> None:
+    (record,) = read([ENCODER.record("", (0, ""), (1, 1), b"", [("n", number)])])
+    assert attributes(record.attributes) == {"n": number}
+
+
+def test_larger_numbers_become_text() -> None:
+    (record,) = read([ENCODER.record("", (0, ""), (1, 1), b"", [("n", 1 << 64)])])
+    assert attributes(record.attributes) == {"n": str(1 << 64)}
