@@ -116,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.buffer.write(page)
         return 0
     write_privately(Path(args.output), page, args.force)
-    count = sum(1 for _ in timeline.tree.walk())
+    count = sum(1 for _, process, _ in timeline.tree.walk() if process.exec_id)
     events = len(timeline.happenings)
     print(f"{clean(args.output)}: {count:,} processes, {events:,} events, {len(page) / 1024:,.0f} KiB")
     return 0

@@ -41,8 +41,8 @@ PROCESS = (
     "recorded",
     "state",
 )
-"""Columns of a process. `parent` is an index, -1 for none; `relation` is ancestor, root or descendant;
-`state` that of the answer, or `unknown` (only named by others), or `restarted` (ended with its machine)."""
+"""Columns of a process. `parent` is an index, -1 for none; `relation` is ancestor, root, descendant, or
+group for the stand-in above several roots; `state` that of the answer, or `unknown` (only named by others), or `restarted` (ended with its machine)."""
 HAPPENING = (
     "time",
     "sequence",
@@ -104,7 +104,9 @@ def _family(timeline: Timeline) -> Iterator[tuple[Process, str, str]]:
     parents = {tree.root.exec_id: above}
     for _, process, _ in tree.walk():
         parents.update((child.exec_id, process.exec_id) for child in process.children)
-        relation = "root" if process is tree.root else "descendant"
+        relation = "descendant"
+        if process is tree.root:
+            relation = "root" if process.exec_id else "group"
         yield process, parents.get(process.exec_id, ""), relation
 
 
@@ -169,6 +171,8 @@ def _parent(index: dict[str, int], above: str, number: int) -> int:
 
 def _state(process: Process, timeline: Timeline) -> str:
     """Nobody who was running at a reboot was running after it."""
+    if not process.exec_id:
+        return ""
     if process.state != "running":
         return process.state
     if any(moment > process.start_ns > 0 for moment in timeline.tree.completeness.reboots):

@@ -87,9 +87,10 @@ def _hash(text: str) -> str:
 
 def _title(timeline: Timeline, facts: Facts) -> str:
     root = timeline.tree.root
-    program = root.binary.rpartition("/")[2] or root.exec_id
+    program = (root.binary.rpartition("/")[2] or root.exec_id) if root.exec_id else root.binary
     name = f"{facts.title} – " if facts.title else ""
-    return markup(f"{name}{program} ({root.pid}) on {facts.node or 'unknown node'} – incident report")
+    pid = f" ({root.pid})" if root.pid else ""
+    return markup(f"{name}{program}{pid} on {facts.node or 'unknown node'} – incident report")
 
 
 def _texts(process: Process, timeline: Timeline) -> dict[str, str]:
@@ -107,26 +108,31 @@ def _subject(timeline: Timeline) -> str:
 
 
 def _facts(timeline: Timeline, facts: Facts) -> Iterator[str]:
-    root = timeline.tree.root
-    pod = f"{root.namespace}/{root.pod}" if root.pod else ""
-    kernel = f", Linux {facts.kernel}" if facts.kernel else ""
-    made = utc(facts.made_ns) + (f" by {facts.made_by}" if facts.made_by else "")
-    user = f"{root.user} ({root.uid})" if root.user else "" if root.uid is None else f"uid {root.uid}"
     rows = {
-        "Host": (facts.node or "unknown") + kernel,
-        "Root process": f"pid {root.pid or 'unknown'}" + (f", user {user}" if user else ""),
-        "exec_id": root.exec_id,
-        "Ran": _life(root, any(moment > root.start_ns for moment in timeline.tree.completeness.reboots)),
-        "Pod": pod,
-        "Container": root.container,
+        "Host": (facts.node or "unknown") + (f", Linux {facts.kernel}" if facts.kernel else ""),
+        **(_root_facts(timeline) if timeline.tree.root.exec_id else {}),
         "Asked for": _asked(facts),
-        "Made": made,
+        "Made": utc(facts.made_ns) + (f" by {facts.made_by}" if facts.made_by else ""),
         "With": f"tracehound {facts.version}",
         "Command": facts.question,
     }
     for name, text in rows.items():
         if text:
             yield f"<div><dt>{name}</dt><dd>{markup(text)}</dd></div>"
+
+
+def _root_facts(timeline: Timeline) -> dict[str, str]:
+    root = timeline.tree.root
+    pod = f"{root.namespace}/{root.pod}" if root.pod else ""
+    user = f"{root.user} ({root.uid})" if root.user else "" if root.uid is None else f"uid {root.uid}"
+    restarted = any(moment > root.start_ns for moment in timeline.tree.completeness.reboots)
+    return {
+        "Root process": f"pid {root.pid or 'unknown'}" + (f", user {user}" if user else ""),
+        "exec_id": root.exec_id,
+        "Ran": _life(root, restarted),
+        "Pod": pod,
+        "Container": root.container,
+    }
 
 
 def _life(process: Process, restarted: bool) -> str:

@@ -2,10 +2,15 @@
 // The selected process, and the selected event's whole record.
 
 function showProcess(box, one, processes, { base, pick, hidden }) {
+  if (one.relation === "group") {
+    box.replaceChildren(el("p", { class: "line mono" }, el("b", {}, visible(one.binary))),
+      el("p", { class: "empty" }, "Stands for what was asked for; those meant, and their ancestors, are below."));
+    return;
+  }
   const above = [];
   for (let at = one.parent; at >= 0; at = processes[at].parent) above.unshift(at);
   const crumbs = above.slice(-8).map((at) =>
-    el("button", { type: "button", onclick: () => pick(at) }, visible(baseName(processes[at].binary) || "?") + " ›"));
+    el("button", { type: "button", onclick: () => pick(at) }, visible(processes[at].name || "?") + " ›"));
   const command = one.binary + (one.arguments ? " " + one.arguments : "");
   const lived = one.end !== null && one.start !== null ? " after " + duration(one.end - one.start) : "";
   const ended = one.end !== null ? full(base, one.end) + lived : one.replaced !== null ? "replaced " + full(base, one.replaced)

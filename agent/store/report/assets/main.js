@@ -15,6 +15,7 @@ const laneAt = used.map((_, lane) => used.slice(0, lane).filter(Boolean).length)
 processes.forEach((one) => {
   const above = processes[one.parent];
   one.depth = above ? above.depth + 1 : 0;
+  one.name = one.relation === "group" ? one.binary : baseName(one.binary);
   one.events = one.findings = 0;
   one.text = [one.binary, one.arguments, one.pid, one.user, one.exec_id, one.container, one.pod, one.signal].join(" ").toLowerCase();
 });
@@ -28,10 +29,10 @@ events.forEach((event) => {
 
 const nameOf = (index) => {
   const one = processes[index];
-  return one ? visible((baseName(one.binary) || "?") + " (" + (one.pid || "?") + ")") : "";
+  return one ? visible((one.name || "?") + " (" + (one.pid || "?") + ")") : "";
 };
 const records = new Records(data.records, data.block);
-let selected = processes.findIndex((one) => one.relation === "root");
+let selected = processes.findIndex((one) => one.relation === "root" || one.relation === "group");
 let below = new Set();
 
 byId("tree").style.height = Math.min(processes.length, MOST_ROWS) * ROW + 2 + "px";

@@ -9,7 +9,7 @@ function paperText(tree, events, base, nameOf) {
   while (stack.length && lines.length < ON_PAPER) {
     const index = stack.pop(), one = tree.processes[index];
     stack.push(...[...tree.children[index]].reverse());
-    lines.push("  ".repeat(Math.min(one.depth, DEEPEST)) + visible((one.pid || "?") + " " + (one.binary || "(not in the log)")
+    lines.push("  ".repeat(Math.min(one.depth, DEEPEST)) + visible((one.relation === "group" ? "" : (one.pid || "?") + " ") + (one.binary || "(not in the log)")
       + " " + one.arguments.slice(0, 300)) + "  (" + [userOf(one), short(base, one.start), outcomeOf(one).textContent].filter(Boolean).join(", ") + ")");
   }
   if (stack.length) lines.push("… more processes stand in the file");

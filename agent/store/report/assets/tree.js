@@ -109,7 +109,8 @@ class Tree {
     const [place, size] = this.place[index];
     const states = { "aria-level": one.depth + 1, "aria-posinset": place, "aria-setsize": size, role: "treeitem" };
     if (some) states["aria-expanded"] = String(this.isOpen(index));
-    const marks = { ancestor: " above", root: " root" }[one.relation] || "";
+    const quiet = one.relation === "ancestor" || (this.processes[0].relation === "group" && row && !one.events);
+    const marks = quiet ? " above" : one.relation === "root" ? " root" : "";
     const outside = this.context && !this.matched.has(index) ? " context" : "";
     return el("div", { ...states, class: "tree-row" + marks + outside, "aria-selected": String(index === this.selected) },
       this.program(one, index, some), el("span", { class: "count" }, one.events ? number(one.events) : ""),
@@ -127,8 +128,8 @@ class Tree {
     const cell = el("span", { class: "program", title: visible((one.binary + " " + one.arguments).slice(0, 600)) },
       twist, deep, one.findings ? el("span", { class: "flag", title: plural(one.findings, "detection") }, "●") : null,
       one.replaces ? el("span", { class: "pid", title: "replaced the program above in the same process" }, "⇒") : null,
-      el("span", { class: "pid" }, one.pid || "?"),
-      el("b", {}, ...this.marked(one.binary ? baseName(one.binary) : "(not in the log)")), " ",
+      one.relation === "group" ? null : el("span", { class: "pid" }, one.pid || "?"),
+      el("b", {}, ...this.marked(one.name || "(not in the log)")), " ",
       el("span", { class: "words" }, ...this.marked(one.arguments.slice(0, 400))));
     cell.style.paddingLeft = Math.min(one.depth, DEEPEST) * 14 + "px";
     return cell;
@@ -170,7 +171,7 @@ class Tree {
     const from = this.list.cursor + (this.typed.length === 1 ? 1 : 0);
     for (let step = 0; step < this.rows.length; step++) {
       const row = (from + step) % this.rows.length;
-      if (baseName(this.processes[this.rows[row]].binary).toLowerCase().startsWith(this.typed)) return this.list.pick(row);
+      if (this.processes[this.rows[row]].name.toLowerCase().startsWith(this.typed)) return this.list.pick(row);
     }
   }
 }

@@ -16,6 +16,7 @@ from threading import Thread
 import pytest
 
 from agent.store.answers import Timeline
+from agent.store.report.joining import joined
 from tests.agent.store.report.conftest import Page
 from tests.agent.store.report.invented import hostile, incident, large, tiny
 
@@ -299,6 +300,14 @@ def test_events_are_narrowed_to_a_subtree_and_to_words(opened: Open) -> None:
     assert page.text("#shown") == "39 of 44"
     page.keys("#filter", "shadow cat")
     assert page.text("#shown") == "2 of 44"
+
+
+def test_several_roots_stand_below_what_was_asked_for(opened: Open) -> None:
+    page = opened(joined("pod shop/cart", [tiny(), incident()]))
+    assert page.texts("#tree b")[:3] == ["pod shop/cart", "systemd", "sshd"]
+    assert page.texts("#process button") == [] and page.complaints() == []
+    page.keys("#tree", Keys.END)
+    assert "4715" in page.selected()
 
 
 def test_a_name_in_a_summary_leads_to_its_events(opened: Open) -> None:
