@@ -89,7 +89,21 @@ def _unclean(content: Record, clock: Clock) -> str:
     when = clock(last) if last else "?"
     torn = content.get("torn_bytes", 0)
     last_sequence = content.get("last_sequence", "?")
-    return f"no stop was written after {when} (sequence {last_sequence}, {torn} torn bytes)"
+    text = f"no stop was written after {when} (sequence {last_sequence}, {torn} torn bytes)"
+    return f"{text}{_window(content)}"
+
+
+def _window(content: Record) -> str:
+    """What may be gone; empty in logs of older versions, which do not say."""
+    if content.get("same_boot") is True:
+        return "; nothing that was written is gone"
+    seconds = content.get("window_seconds")
+    if seconds is None:
+        return ""
+    window = "what the kernel had not written back"
+    if seconds >= 0:
+        window = f"the last {human_duration(seconds)}" if seconds else "what was being written"
+    return f"; if power was cut, {window} may be gone"
 
 
 def _attachment(content: Record, _clock: Clock) -> str:
@@ -132,7 +146,9 @@ def _clock_step(content: Record, _clock: Clock) -> str:
 
 def _retention(content: Record, _clock: Clock) -> str:
     first, last = content.get("first_sequence", "?"), content.get("last_sequence", "?")
-    return f"{content.get('removed', '?')} by {content.get('reason', '?')}, records {first} to {last}"
+    text = f"{content.get('removed', '?')} by {content.get('reason', '?')}, records {first} to {last}"
+    unread = content.get("unread_by") or {}
+    return text + "".join(f"; {count} unread by {name}" for name, count in unread.items())
 
 
 def _heartbeat(content: Record, _clock: Clock) -> str:

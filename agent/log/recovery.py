@@ -43,6 +43,9 @@ class Recovered(NamedTuple):
     """Its sequence number; 0 in a new log."""
     torn_bytes: int
     """Bytes that were cut off or, for a segment without a whole line, removed."""
+    same_boot: bool = True
+    """Whether the last line is of this boot: then nothing that was written is gone, the kernel kept it. Else
+    power may have been cut, and what was not forced to disk may be gone."""
 
     @property
     def unclean(self) -> bool:
@@ -102,8 +105,9 @@ def recover(directory: Path, boot_id: str) -> Recovered:
         if end.record is not None:
             if end.torn_bytes:
                 os.truncate(path, end.size)
-            sequence = end.sequence if _is_boot(path, boot_id) else 0
-            return Recovered(segments, sequence, end.record, end.sequence, torn_bytes)
+            same = _is_boot(path, boot_id)
+            sequence = end.sequence if same else 0
+            return Recovered(segments, sequence, end.record, end.sequence, torn_bytes, same)
         path.unlink()
         segments.pop()
     return Recovered([], 0, None, 0, torn_bytes)

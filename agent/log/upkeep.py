@@ -33,10 +33,10 @@ class Upkeep:
     def finish(self, manifest: Manifest) -> None:
         """Removes what the last run had noted as removed and did not come to remove, and Parquet files that
         have their name and no line in the manifest: their segments are compacted again."""
-        for segment in self._kept:
-            if not segment.parquet_bytes:
+        for one in self._kept:
+            if not one.parquet_bytes:
                 with suppress(OSError):
-                    (self._directory / parquet_name(str(segment.name))).unlink()
+                    (self._directory / parquet_name(str(one.name))).unlink()
         for segment in manifest.expired:
             if SegmentName.parse(segment) is None:
                 continue  # a name that leads elsewhere

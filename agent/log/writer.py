@@ -308,6 +308,8 @@ class LogWriter:
                 "last_sequence": recovered.last_record_sequence,
                 "last_time": (recovered.last or {}).get("time", ""),
                 "torn_bytes": recovered.torn_bytes,
+                "same_boot": recovered.same_boot,
+                "window_seconds": self._settings.fsync_seconds,
             }
             self._backlog.put_own(own_line("unclean_shutdown", content, facts.node_name, now_ns), now_ns)
         start = {

@@ -84,3 +84,24 @@ def test_events_have_no_own_kind() -> None:
     assert own_kind({"process_exec": {}, "tracehound": {"sequence": 1}}) == ""
     assert own_kind({"tracehound": {"sequence": 1, "loss": {}}}) == "loss"
     assert own_kind({}) == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({}, "5 torn bytes)"),
+        ({"same_boot": True, "window_seconds": 1.0}, "; nothing that was written is gone"),
+        ({"same_boot": False, "window_seconds": 1.0}, "; if power was cut, the last 1.0s may be gone"),
+        ({"same_boot": False, "window_seconds": 0}, "; if power was cut, what was being written may be gone"),
+        ({"same_boot": False, "window_seconds": -1}, "what the kernel had not written back may be gone"),
+    ],
+)
+def test_an_unclean_end_says_what_may_be_gone(content: dict[str, Any], told: str) -> None:
+    own = {"unclean_shutdown": {"last_sequence": 7, "last_time": "", "torn_bytes": 5, **content}}
+    line = render_own({"tracehound": {"sequence": 8, **own}}, Clock(), PLAIN)
+    assert line.endswith(told)
+
+
+def test_what_a_required_exporter_missed_is_shown() -> None:
+    content = {"removed": "a.jsonl", "reason": "age", "first_sequence": 1, "last_sequence": 9}
+    assert line("retention", content | {"unread_by": {"siem": 4}}).endswith("records 1 to 9; 4 unread by siem")

@@ -126,6 +126,8 @@ def test_the_next_run_tells_of_an_unclean_end(make_writer: MakeWriter, log_dir: 
         "last_sequence": 5,
         "last_time": "2026-01-01T00:00:00.5Z",
         "torn_bytes": 21,
+        "same_boot": True,
+        "window_seconds": 1.0,
     }
     assert sequences_of(log_dir) == list(range(1, 9))
     assert kinds_of(log_dir)[-3:] == ["segment", "unclean_shutdown", "start"]
@@ -189,3 +191,8 @@ def test_kill_9_leaves_torn_lines_at_the_very_end_only(tmp_path: Path) -> None:
         for name in list_segments(tmp_path)[:-1]:
             lines = (tmp_path / str(name)).read_bytes().splitlines(keepends=True)
             assert all("tracehound" in orjson.loads(line) for line in lines)
+
+
+def test_another_boot_is_told_from_a_killed_agent(make_writer: MakeWriter, log_dir: Path) -> None:
+    make_writer().append([event()])
+    assert recover(log_dir, "boot-a").same_boot and not recover(log_dir, "boot-b").same_boot
