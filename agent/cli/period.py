@@ -19,6 +19,8 @@ class Period:
     """Contents of `loss` records, and of the same shape the times when no agent ran."""
     reboots: list[str] = field(default_factory=list)
     """Times at which segments of another boot begin."""
+    notes: list[str] = field(default_factory=list)
+    """Sentences about how it was read."""
     _boot: str = ""
     _stopped: str = ""
     _last: str = ""

@@ -5,21 +5,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from agent.cli.arguments import add_color_argument, add_output_argument, add_place_arguments, log_dir_from
+from agent.cli.asking import add_period_arguments, add_target_arguments, warning
 from agent.cli.clock import Clock, seconds_between
 from agent.cli.color import Palette, palette, wants_color
 from agent.cli.family import MOST, Family, Image
+from agent.cli.grown import family_of, has_store
 from agent.cli.period import Period
-from agent.cli.render_own import loss_text
 from agent.cli.scan import Scan
 from agent.cli.search import find_family, find_pid
 from agent.cli.text import clean, shorten_path, words
-from agent.cli.when import HELP as WHEN_HELP
-from agent.cli.when import METAVAR, parse_when
 from agent.configuration.units import human_duration
 
 HELP = """\
@@ -33,40 +33,108 @@ examples:
   tracehound tree --pid 4711 --at 14:32        the process that had this pid then
   tracehound tree --pid 4711 --since 1h        faster in a large log
   tracehound tree --exec-id bjE6MTIzNDU2Nzg5OjQ3MTE= -o json
+  tracehound tree --pod shop/cart-7c9d --since 03:00 --until 04:00
+  tracehound tree --file /tmp/x --ancestors    who ran or touched it, and who started them
+  tracehound tree --address 203.0.113.7 -o html > who.html
 """
 
+MOST_EVENTS = 50_000
+"""Events in a tree as HTML."""
 ARGUMENTS_SHOWN = 200
 BINARY_SHOWN = 120
 DEEPEST = 60
 """Generations that are indented; those below say how deep they are."""
-_LOST = {"exec": "children", "fork": "children", "exit": "the end of processes"}
+TREES_MOST = 20
+"""Trees shown for a pod, container, file or address; more are named."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """All options."""
-    target = parser.add_mutually_exclusive_group(required=True)
-    target.add_argument(
-        "--pid", type=int, metavar="N", help="pid on the host; the newest process that had it"
-    )
-    target.add_argument("--exec-id", metavar="ID", help="exactly this process and image")
-    parser.add_argument("--at", type=parse_when, metavar=METAVAR, help=f"with --pid: alive then; {WHEN_HELP}")
-    parser.add_argument("--since", type=parse_when, metavar=METAVAR, help="read no older records")
-    add_output_argument(parser, "text", "json")
+    add_target_arguments(parser)
+    add_period_arguments(parser)
+    parser.add_argument("--ancestors", action="store_true", help="ancestors only (default: both)")
+    parser.add_argument("--descendants", action="store_true", help="descendants only (default: both)")
+    add_output_argument(parser, "text", "json", "html")
     add_color_argument(parser)
     add_place_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the tree and return 0. Raises UsageError when the log does not know the process."""
-    scan = Scan(log_dir_from(args), args.since)
-    exec_id = args.exec_id or find_pid(scan, args.pid, args.at)
-    family, period = find_family(scan, exec_id)
-    if args.format == "json":
-        print(json.dumps(as_json(family, period)))
+    if args.format == "html":
+        return _html(args)
+    if _is_simple(args):
+        scan = Scan(log_dir_from(args), args.since)
+        exec_id = args.exec_id or find_pid(scan, args.pid, args.at)
+        found = [find_family(scan, exec_id)]
     else:
+        found = _ask_store(args)
+    if args.format == "json":
+        shown = [as_json(family, period) for family, period in found]
+        print(json.dumps(shown[0] if len(shown) == 1 else shown))
+        return 0
+    for number, (family, period) in enumerate(found):
+        if number:
+            print()
         for line in as_text(family, period, palette(wants_color(args.color))):
             print(line)
     return 0
+
+
+def _html(args: argparse.Namespace) -> int:
+    """The report of the same processes; `tracehound report` has more to choose."""
+    from agent import __version__
+    from agent.cli.incident import Wanted, gather
+    from agent.store.report.facts import Facts
+    from agent.store.report.page import render
+
+    wanted = Wanted(
+        args.exec_id or "",
+        args.pid,
+        args.pod or "",
+        args.container or "",
+        args.file or "",
+        args.address or "",
+        args.at,
+        args.since,
+        args.until,
+    )
+    incident = gather(log_dir_from(args), wanted, MOST_EVENTS, None)
+    print(render(incident.timeline, Facts(__version__, time.time_ns(), node=incident.node)))
+    return 0
+
+
+def _is_simple(args: argparse.Namespace) -> bool:
+    """Whether a search through lines answers it: nothing is compacted, and nothing newer is asked for."""
+    special = args.pod or args.container or args.file or args.address or args.until is not None
+    if special or args.ancestors or args.descendants:
+        return False
+    return not has_store(log_dir_from(args))
+
+
+def _ask_store(args: argparse.Namespace) -> list[tuple[Family, Period]]:
+    from agent.cli.asking import period_of, store_of, targets_of
+    from agent.store.queries import tree
+
+    since, until = period_of(args)
+    store = store_of(args)
+    targets = targets_of(args, store)
+    both = args.ancestors == args.descendants
+    if len(targets) > TREES_MOST:
+        print(f"tracehound: {len(targets):,} processes; the first {TREES_MOST} are shown", file=sys.stderr)
+    return [
+        family_of(
+            tree(
+                store,
+                exec_id,
+                since_ns=since,
+                until_ns=until,
+                ancestors=both or args.ancestors,
+                descendants=both or args.descendants,
+            )
+        )
+        for exec_id in targets[:TREES_MOST]
+    ]
 
 
 def relevant_losses(family: Family, period: Period) -> list[dict[str, Any]]:
@@ -148,22 +216,13 @@ def _rebooted(image: Image, period: Period) -> bool:
 def _notes(family: Family, period: Period, clock: Clock, color: Palette) -> Iterator[str]:
     """What the tree may lack, and what was read."""
     for loss in relevant_losses(family, period):
-        yield f"{color.warn}! {clean(_warning(loss, clock))}{color.end}"
+        yield f"{color.warn}! {clean(warning(loss, clock, 'this tree'))}{color.end}"
+    for note in period.notes:
+        yield f"{color.warn}! {clean(note)}{color.end}"
     if family.full:
         yield f"{color.warn}! more than {MOST:,} descendants; the rest is left out{color.end}"
     zone = time.strftime("%Z")
     yield f"{color.dim}the log covers {clock(period.start)} to {clock(period.end)} {zone}{color.end}"
-
-
-def _warning(loss: dict[str, Any], clock: Clock) -> str:
-    start, end = clock(loss.get("from", "?")), clock(loss.get("to", "?"))
-    if loss.get("cause") == "agent_not_running":
-        return f"this tree may miss processes between {start} and {end}: the agent did not run"
-    if loss.get("cause") == "records_removed":
-        return f"this tree may miss processes after {start}: records were removed from the log"
-    what = _LOST.get(str(loss.get("hook", "")), "processes")
-    text = loss_text({key: value for key, value in loss.items() if key not in ("from", "to")}, clock)
-    return f"this tree may miss {what} between {start} and {end}: {text}"
 
 
 def as_json(family: Family, period: Period) -> dict[str, Any]:
@@ -172,6 +231,7 @@ def as_json(family: Family, period: Period) -> dict[str, Any]:
         "target": family.root.exec_id,
         "period": {"from": period.start, "to": period.end},
         "warnings": relevant_losses(family, period),
+        **({"notes": period.notes} if period.notes else {}),
         "complete": not family.full,
         "ancestors": [_fields(image, period) for image in family.line_of_ancestors()],
         "processes": [{"depth": depth, **_fields(image, period)} for depth, image, _ in family.walk()],

@@ -128,6 +128,11 @@ class Processes:
             generation = following
         return pairs, left_out
 
+    def note_successor(self, known: Known) -> None:
+        """Note the next image of a process whose children are not asked for."""
+        for _, child in self._children([known]):
+            note_replaced(known.process, child.process)
+
     def _children(self, parents: list[Known]) -> Iterable[tuple[Known, Known]]:
         by_row = {known.row: known for known in parents if known.row is not None}
         if self.lineage is not None and by_row:

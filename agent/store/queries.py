@@ -224,6 +224,8 @@ def _tree(
         )
     pairs, left_out = processes.below(root, most) if most else ([], 0)
     link(_in_period(pairs, period))
+    if not most:
+        processes.note_successor(root)
     above = processes.ancestors(root) if ancestors else []
     for parent, child in zip(above, [root, *above], strict=False):
         child.process.parent_exec_id = parent.process.exec_id

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from agent.log.entry import parse
 from agent.store.columns import Batch
 from agent.store.index import SegmentFacts
+from agent.store.layout import SUFFIX
 from agent.store.lives import Life
 from agent.store.split import middle_of
 from agent.store.told import Note, lives_of, notes_of
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BLOCK_BYTES = 1 << 20
+_LINES = 1000
 
 
 class SegmentReading:
@@ -109,15 +111,31 @@ class SegmentReading:
     def _blocks(self) -> Iterator[list[str]]:
         """Whole lines without their newlines, many at a time."""
         held = b""
-        with self._path.open("rb", buffering=0) as file:
-            while block := file.read(BLOCK_BYTES):
-                self._digest.update(block)
-                cut = block.rfind(b"\n")
-                if cut < 0:
-                    held += block
-                    continue
-                whole, held = held + block[:cut], block[cut + 1 :]
-                yield whole.decode(errors="surrogateescape").split("\n")
+        for block in self._bytes():
+            self._digest.update(block)
+            cut = block.rfind(b"\n")
+            if cut < 0:
+                held += block
+                continue
+            whole, held = held + block[:cut], block[cut + 1 :]
+            yield whole.decode(errors="surrogateescape").split("\n")
         if held and not self._whole:
             self.ended = False
             yield held.decode(errors="surrogateescape").split("\n")
+
+    def _bytes(self) -> Iterator[bytes]:
+        """The segment's bytes; of a Parquet file those that it was made of."""
+        if self._path.suffix == SUFFIX:
+            from agent.store.rebuild import lines
+
+            some: list[bytes] = []
+            for line in lines(self._path):
+                some.append(line)
+                if len(some) == _LINES:
+                    yield b"".join(some)
+                    some.clear()
+            yield b"".join(some)
+            return
+        with self._path.open("rb", buffering=0) as file:
+            while block := file.read(BLOCK_BYTES):
+                yield block

@@ -25,8 +25,8 @@ from agent.store.layout import compacted_segments, index_path, parquet_path
 GAP_NS = 1_000_000_000
 _QUOTED = re.compile(r'"([^"]+)"')
 _COLUMNS = (
-    "boot", "exec_id", "pid", "uid", "binary", "args", "cwd", "user", "container", "namespace", "pod", "status",
-    "signal", "flags",
+    "boot", "exec_id", "pid", "uid", "binary", "args", "cwd", "user", "container", "namespace", "pod",
+    "status", "signal", "flags",
 )  # fmt: skip
 
 
@@ -34,11 +34,10 @@ def grow(log_dir: Path, copies: int) -> int:
     """Adds the copies; returns how many rows there are then."""
     names = compacted_segments(log_dir)
     db = sqlite3.connect(index_path(log_dir), isolation_level=None)
-    rows, first_ns, last_ns, last = db.execute(
-        "SELECT sum(rows), min(nullif(first_ns, 0)), max(last_ns), max(last_sequence) FROM segments"
+    rows, last_ns, last = db.execute(
+        "SELECT sum(rows), max(last_ns), max(last_sequence) FROM segments"
     ).fetchone()
-    began = db.execute("SELECT min(start_ns) FROM processes WHERE first_sequence > 0 AND flags & 1").fetchone()[0]
-    began = db.execute("SELECT min(time_ns) FROM notes WHERE kind='start'").fetchone()[0] or began
+    began = db.execute("SELECT min(time_ns) FROM notes WHERE kind='start'").fetchone()[0]
     youngest = db.execute("SELECT min(key) FROM processes WHERE start_ns >= ? AND exec_id IS NULL", (began,))
     key = youngest.fetchone()[0]
     span = last_ns - began + GAP_NS
@@ -59,24 +58,26 @@ def _later(name: SegmentName, shift: int, numbers: int) -> SegmentName:
 def _grow_index(
     db: sqlite3.Connection, copy: int, shift: int, key: int, last: int, names: list[SegmentName]
 ) -> None:
-    most = db.execute("SELECT max(id) FROM processes WHERE key < ? OR id <= ?", (1 << 62, 1 << 40)).fetchone()[0]
+    most = db.execute("SELECT max(id) FROM processes").fetchone()[0]
     if copy == 1:
         db.execute("CREATE TEMP TABLE base AS SELECT * FROM processes WHERE key >= ?", (key,))
     columns = ", ".join(_COLUMNS)
     db.execute("BEGIN")
     db.execute(
-        f"INSERT INTO processes(id, key, parent, start_ns, end_ns, first_sequence, last_sequence, segment, {columns})"
-        " SELECT id + :most, key + :shift, CASE WHEN parent IN (SELECT id FROM base) THEN parent + :most ELSE parent"
-        " END, start_ns + :shift, end_ns + :shift, first_sequence + :numbers, last_sequence + :numbers, segment,"
+        "INSERT INTO processes(id, key, parent, start_ns, end_ns, first_sequence, last_sequence, segment,"
+        f" {columns}) SELECT id + :most, key + :shift,"
+        " CASE WHEN parent IN (SELECT id FROM base) THEN parent + :most ELSE parent END,"
+        " start_ns + :shift, end_ns + :shift, first_sequence + :numbers, last_sequence + :numbers, segment,"
         f" {columns} FROM base",
         {"most": most, "shift": shift, "numbers": copy * last},
     )
     for name in names:
+        numbers, later = copy * last, str(_later(name, shift, copy * last))
         db.execute(
             "INSERT INTO segments(name, boot, rows, first_sequence, last_sequence, first_ns, last_ns, sha256,"
-            " previous) SELECT ?, boot, rows, first_sequence + ?, last_sequence + ?, max(first_ns, ?) + ?, last_ns + ?,"
-            " sha256, '' FROM segments WHERE name=?",
-            (str(_later(name, shift, copy * last)), copy * last, copy * last, 0, shift, shift, str(name)),
+            " previous) SELECT ?, boot, rows, first_sequence + ?, last_sequence + ?, first_ns + ?,"
+            " last_ns + ?, sha256, '' FROM segments WHERE name=?",
+            (later, numbers, numbers, shift, shift, str(name)),
         )
     db.execute("COMMIT")
 

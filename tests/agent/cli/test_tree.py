@@ -106,7 +106,7 @@ def test_colours_are_given_when_asked_for(call: Call, session: LogMaker) -> None
         (["--pid", "4711"], "no process with pid 4711 is in the log"),
         (["--pid", "1", "--at", "2020-01-01"], "who had pid 1 at 2020-01-01T00:00:00"),
         (["--exec-id", "x"], "no process with exec_id x is in the log"),
-        ([], "one of the arguments --pid --exec-id is required"),
+        ([], "one of the arguments --pid --exec-id --pod --container --file --address is required"),
         (["--pid", "1", "--exec-id", "x"], "not allowed with argument --pid"),
     ],
 )
