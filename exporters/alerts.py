@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import orjson
+
 from exporters.base import Document
 from exporters.formats.severity import LEVELS
 
@@ -62,7 +64,8 @@ def finding(document: Document) -> Finding | None:
 
 def level_of(document: Document) -> str:
     """Level of a detection; empty for every other record."""
-    detection = _dict(_dict(document.record.get("tracehound")).get("detection"))
+    record = document.record or _parse(document.body)
+    detection = _dict(_dict(record.get("tracehound")).get("detection"))
     level = detection.get("level")
     return level if level in LEVELS else "medium" if detection else ""
 
@@ -120,6 +123,14 @@ def _annotate(
             "uid": document.uid,
         }
     )  # fmt: skip
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    """The record where only its line is at hand (Batching.needs_record)."""
+    try:
+        return _dict(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        return {}
 
 
 def _filled(texts: dict[str, str]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from exporters import options
 from exporters.base import Batching, Context, Document, OptionError, Sent, TryAgain
 from exporters.web import Answer, Web, WebOptions, judge, refuse
 
-BATCHING = Batching(events=2000, bytes=5 << 20, seconds=1.0, format="ecs")
+BATCHING = Batching(events=2000, bytes=5 << 20, seconds=1.0, format="ecs", needs_record=False)
 """Bulk requests of 5 to 15 MB do best, says the reference ("Tune for indexing speed")."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.\-]{0,199}")

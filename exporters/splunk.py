@@ -22,7 +22,7 @@ from exporters import options
 from exporters.base import Batching, Context, Document, OptionError, Sent, TryAgain
 from exporters.web import Answer, Web, WebOptions, judge
 
-BATCHING = Batching(events=20_000, bytes=16 << 20, seconds=1.0)
+BATCHING = Batching(events=20_000, bytes=16 << 20, seconds=1.0, needs_record=False)
 """Large, because with acknowledgements one batch is under way at a time; it travels in requests of
 `request_bytes`."""
 EVENT = "/services/collector/event"

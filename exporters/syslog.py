@@ -24,7 +24,7 @@ from exporters.base import Batching, Context, Document, OptionError, Sent, TryAg
 from exporters.stream import Stream, connect, connect_local
 from exporters.tls import Tls, client_context
 
-BATCHING = Batching(events=2000, bytes=4 << 20, seconds=1.0)
+BATCHING = Batching(events=2000, bytes=4 << 20, seconds=1.0, needs_record=False)
 TRANSPORTS = ("tls", "tcp", "udp", "unix")
 PORTS = {"tls": 6514, "tcp": 514, "udp": 514, "unix": 0}
 """RFC 5425 section 4.1, RFC 6587 (as is done), RFC 5426 section 3.3."""

@@ -59,3 +59,9 @@ def test_labels_name_pod_and_namespace() -> None:
     assert found is not None
     assert (found.labels["namespace"], found.labels["pod"]) == ("shop", "cart-1")
     assert found.annotations["container"] == "containerd://ab"
+
+
+def test_the_level_is_found_where_only_the_line_is_at_hand() -> None:
+    made = document(own("detection", 1, {"rule": "r", "level": "critical"}))
+    assert level_of(made._replace(record={})) == "critical"
+    assert level_of(made._replace(record={}, body=b"CEF:0|")) == ""
