@@ -189,13 +189,16 @@ class _Checks:
 
     def parse(self, cls: type[Any], given: Mapping[str, Any]) -> Any:
         """An instance; each wrong key is told and left out, so that the next one is found, too."""
-        left = dict(given)
+        left, told = dict(given), set[str]()
         while True:
             try:
                 return options.parse(cls, left)
             except OptionError as error:
-                self.add(error)
-                if left.pop(error.key.partition(".")[0], None) is None:
+                key = error.key.partition(".")[0]
+                if key not in told:
+                    self.add(error)
+                told.add(key)
+                if left.pop(key, None) is None:
                     return None
 
     def filter(self, given: Any) -> Selecting:

@@ -123,6 +123,7 @@ class Delivery:
         if len(part) == 1:
             self._bury([(part[0], reason)])
             return []
+        self._state.fail(reason)
         self._state.retries += 1
         middle = len(part) // 2
         self.shrunk_to = sum(len(one.body) for one in part[:middle])

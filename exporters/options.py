@@ -128,7 +128,7 @@ def _text(key: str, value: Any) -> str:
 
 
 def _count(key: str, value: Any) -> int:
-    if key.endswith("_bytes") and isinstance(value, str):
+    if key.rpartition("_")[2] == "bytes" and isinstance(value, str):
         return _said(key, parse_size, value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise OptionError(key, f"is {value!r}", "give a whole number")
@@ -136,7 +136,7 @@ def _count(key: str, value: Any) -> int:
 
 
 def _number(key: str, value: Any) -> float:
-    if key.endswith("_seconds") and isinstance(value, str):
+    if key.rpartition("_")[2] == "seconds" and isinstance(value, str):
         return _said(key, parse_duration, value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise OptionError(key, f"is {value!r}", "give a number")

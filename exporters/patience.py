@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,7 +28,7 @@ class Hangs(BaseException):
 
 
 class Patience:
-    """Signals and waiting of one runner. Without the main thread, `stop` has to be called."""
+    """Signals and waiting of one runner. Where it is not installed, calls are not given up."""
 
     def __init__(self, *, grace_s: float = GRACE_S, parent_fd: int | None = None) -> None:
         """`parent_fd`: when its other end is closed, the runner stops."""
@@ -38,10 +37,11 @@ class Patience:
         self._calling = False
         self._parent_fd = parent_fd
         self._wake_fd, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._is_main = threading.current_thread() is threading.main_thread()
+        self._has_timer = False
 
     def install(self) -> None:
-        """Takes over SIGTERM, SIGINT and SIGALRM for the rest of the process."""
+        """Takes over SIGTERM, SIGINT and SIGALRM for the rest of the process; in its main thread."""
+        self._has_timer = True
         signal.signal(signal.SIGALRM, self._expired)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._asked)
@@ -71,7 +71,7 @@ class Patience:
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
         """Raises Hangs inside the block when it takes longer, Stopped when the runner is to end meanwhile."""
-        if not self._is_main:
+        if not self._has_timer:
             yield
             return
         self._calling = True

@@ -4,14 +4,21 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import orjson
 import pytest
 import trustme
 
 from exporters.base import Context
+from exporters.config import load
+from exporters.patience import Patience
+from exporters.runner import Runner
+from tests.exporters.eventlog import EventLog
+from tests.exporters.receiver import Receiver
 
 
 class Certificates(NamedTuple):
@@ -62,3 +69,45 @@ def token_file(tmp_path: Path) -> Path:
     path = tmp_path / "token"
     path.write_text("s3cret\n")
     return path
+
+
+@pytest.fixture
+def event_log(tmp_path: Path) -> EventLog:
+    """A log with one segment, which tests fill."""
+    return EventLog(tmp_path / "log")
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """An HTTP server on loopback."""
+    made = Receiver()
+    yield made
+    made.close()
+
+
+RunOnce = Callable[..., Runner]
+
+
+@pytest.fixture
+def run_once(tmp_path: Path, event_log: EventLog) -> RunOnce:
+    """Runs the exporter `x` with the given keys until the end of the log is answered for."""
+
+    def run(**keys: object) -> Runner:
+        path = tmp_path / "x.yaml"
+        path.write_bytes(orjson.dumps({"start": "beginning", "retry": {"first_seconds": 0.01}, **keys}))
+        runner = Runner(load(path), event_log.directory, tmp_path / "states", Patience())
+        runner.prepare()
+        runner.run(until_idle=True)
+        return runner
+
+    return run
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB."""
+    mountpoint = tmp_path / "disk"
+    mountpoint.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", mountpoint], check=True)
+    yield mountpoint
+    subprocess.run(["umount", "--lazy", mountpoint], check=True)
