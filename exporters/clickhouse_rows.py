@@ -20,6 +20,8 @@ ESSENTIAL = ("time", "sequence", "boot_id", "type", "node", "exec_id", "payload"
 """Without these a table cannot tell what arrived; everything else also stands in `payload`."""
 ALL = (*COLUMNS, "anc", "payload")
 _KNOWN_HASHES = 1 << 16
+_NUMBERS = frozenset({"time", "sequence", "pid", "uid", "auid", "port", "local_port", "status"})
+_ARRAYS = frozenset({"ancestry", "anc"})
 _NANOSECONDS = re.compile(r"DateTime64\(9\b.*|U?Int64")
 
 Hash = Callable[[bytes], int]
@@ -43,7 +45,15 @@ def choose(types: Mapping[str, str]) -> tuple[list[Column], list[str], str]:
         return columns, missing, f"the table has no column {', '.join(needed)}"
     if not _NANOSECONDS.fullmatch(types["time"]):
         return columns, missing, f"the column time is {types['time']}: it has to be DateTime64(9, 'UTC')"
-    return columns, missing, ""
+    others = [name for name in ALL if name in types and not _fits(name, types[name])]
+    return columns, missing, f"the type of {', '.join(others)} is another one" if others else ""
+
+
+def _fits(name: str, type_: str) -> bool:
+    """Whether our values can go into such a column; a text in a number would fail with each event."""
+    if name in _ARRAYS:
+        return type_.startswith("Array(")
+    return name == "time" or ("Int" in type_ if name in _NUMBERS else "String" in type_)
 
 
 class Rows:

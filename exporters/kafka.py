@@ -8,6 +8,7 @@ takes 22 (docs/exporters.md).
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -215,7 +216,11 @@ class Kafka:
             try:
                 self._queue(producer, index, doc)
             except self._library.KafkaException as error:
-                refused.append((index, f"{error.args[0].name()}: {len(doc.body)} bytes"))
+                name = str(error.args[0].name())
+                if name not in _TOO_LARGE:  # nothing that the document could be blamed for
+                    self._reset()
+                    raise self._try_again(name) from None
+                refused.append((index, f"{name}: {len(doc.body)} bytes"))
         self._wait(producer)
         return refused
 
@@ -239,11 +244,15 @@ class Kafka:
     def _wait(self, producer: Any) -> None:
         """Until each message was answered for or has timed out; ends at once when nothing can help."""
         until = time.monotonic() + self._options.timeout_seconds + 5
-        while producer.flush(_POLL_S):
-            self._check()
-            if time.monotonic() > until:
-                self._reset()
-                raise TryAgain(f"no answer within {self._options.timeout_seconds:g} s{self._told()}")
+        try:
+            while producer.flush(_POLL_S):
+                self._check()
+                if time.monotonic() > until:
+                    self._reset()
+                    raise TryAgain(f"no answer within {self._options.timeout_seconds:g} s{self._told()}")
+        except self._library.KafkaException as error:  # fatal for this producer, not for its messages
+            self._reset()
+            raise self._try_again(str(error.args[0].name())) from None
 
     def _check(self) -> None:
         if self._trouble is not None and self._trouble[0] in _HOPELESS:
@@ -288,5 +297,6 @@ class Kafka:
     def _reset(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            producer.purge()
-            producer.flush(1)
+            with contextlib.suppress(self._library.KafkaException):
+                producer.purge()
+                producer.flush(1)

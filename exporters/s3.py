@@ -158,7 +158,7 @@ class S3:
             lines = list_segments(self._log_dir)
             events = self._step(names, compacted, lines)
         except OSError as error:
-            raise TryAgain(f"cannot read the log: {error}", needs_operator=True) from None
+            raise TryAgain(f"cannot read the log or keep the state: {error}", needs_operator=True) from None
         self._state.forget({str(name) for name in (*compacted, *lines)})
         self._state.save()
         return Taken(self._cursor(compacted, lines), max(events, 0), events >= 0)

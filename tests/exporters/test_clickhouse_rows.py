@@ -8,7 +8,9 @@ import pytest
 from exporters.clickhouse_rows import ALL, ESSENTIAL, Rows, choose
 from tests.exporters.samples import document, documents, loss
 
-TYPES = dict.fromkeys(ALL, "String") | {"time": "DateTime64(9, 'UTC')", "anc": "Array(UInt64)"}
+NUMBERS = ("sequence", "pid", "uid", "auid", "port", "local_port", "status")
+TYPES = dict.fromkeys(ALL, "LowCardinality(String)") | dict.fromkeys(NUMBERS, "Nullable(UInt32)")
+TYPES |= {"time": "DateTime64(9, 'UTC')", "anc": "Array(UInt64)", "ancestry": "Array(String)"}
 
 
 def columns(*batch: Any, types: dict[str, str] = TYPES) -> dict[str, list[Any]]:
@@ -65,6 +67,13 @@ def test_a_table_without_an_essential_column_is_no_good(name: str) -> None:
 @pytest.mark.parametrize("type_", ["DateTime", "DateTime64(3)", "String"])
 def test_a_time_that_is_too_coarse_is_no_good(type_: str) -> None:
     assert "DateTime64(9" in choose(TYPES | {"time": type_})[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "type_"), [("exe", "UInt64"), ("pid", "String"), ("anc", "UInt64"), ("payload", "FixedSize(9)")]
+)
+def test_a_column_of_another_kind_makes_the_table_no_good(name: str, type_: str) -> None:
+    assert f"type of {name} " in choose(TYPES | {name: type_})[2]
 
 
 def test_a_table_may_have_columns_of_its_own_and_lack_some_of_ours() -> None:

