@@ -119,11 +119,12 @@ class Cef:
         user = facts.own.get("user", "") if facts.kind == "exec" else ""
         subject = self.lineage.subject(facts.process, user if is_text(user) else "")
         facts.malformed += subject.malformed
+        parent = facts.event.get("parent")
+        above = self.lineage.subject(parent) if type(parent) is dict else None
         if facts.kind in ("exec", "fork", "exit"):  # something happens to it: it is the destination
             _tell(subject, found, "d")
-            parent = facts.event.get("parent")
-            if type(parent) is dict:
-                _tell(self.lineage.subject(parent), found, "s")
+            if above is not None:
+                _tell(above, found, "s")
         else:
             _tell(subject, found, "s")
         self._identity(facts, subject, facts.ancestry(), found)

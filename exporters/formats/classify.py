@@ -10,6 +10,7 @@ is not in the table is told by its arguments: a file makes it file activity, a s
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -173,14 +174,15 @@ def _by_name(function: str) -> Deed | None:
     return deed._replace(is_syscall=is_syscall) if deed is not None else None
 
 
-def classify(function: str, members: tuple[str, ...]) -> Deed:
-    """What a call of `function` is. `members`: the names of its arguments' members, in order."""
+def classify(function: str, args: Iterable[Mapping[str, object]]) -> Deed:
+    """What a call of `function` is. `args`: its arguments as they stand in the event."""
     known = _by_name(function)
     if known is not None:
         return known
-    for member in members:
-        if member in _MEMBERS:
-            return _MEMBERS[member]
+    for arg in args:
+        for member in arg:
+            if member in _MEMBERS:
+                return _MEMBERS[member]
     return _UNKNOWN._replace(is_syscall=bare_name(function)[1])
 
 

@@ -6,6 +6,7 @@ What ECS has no field for stands below `tracehound`. docs/formats.md has the map
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from orjson import Fragment, dumps
@@ -274,21 +275,23 @@ def _details(facts: Facts) -> Fields:
     if own.get("tty"):
         found["interactive"] = True
     if masks := facts.below("cap", dict):
-        sets = {key: _capabilities(masks[key]) for key in ("effective", "permitted") if key in masks}
-        found["thread"] = {"capabilities": {key: names for key, names in sets.items() if names}}
+        texts = {key: masks[key] for key in ("effective", "permitted") if is_text(masks.get(key))}
+        sets = {key: _capabilities(mask) for key, mask in texts.items()}
+        found["thread"] = {"capabilities": {key: names for key, names in sets.items() if names is not None}}
     if ids := credentials(facts):
         found["real_user"], found["saved_user"] = {"id": str(ids[0])}, {"id": str(ids[4])}
         found["real_group"], found["saved_group"] = {"id": str(ids[1])}, {"id": str(ids[5])}
     return found
 
 
-def _capabilities(mask: object) -> list[str]:
-    """Names as ECS wants them (`CAP_BPF`); empty when the mask is none."""
+@lru_cache(maxsize=1024)
+def _capabilities(mask: str) -> Fragment | None:
+    """Names as ECS wants them (`CAP_BPF`), encoded; None when the mask is none."""
     try:
         names = capability_names(mask)
-    except (ValueError, TypeError):
-        return []
-    return [name if name.startswith("CAP_") else f"CAP_{name}" for name in names]
+    except ValueError:
+        return None
+    return Fragment(dumps([name if name.startswith("CAP_") else f"CAP_{name}" for name in names]))
 
 
 def _end(facts: Facts) -> Fields:

@@ -51,6 +51,7 @@ _PROTOCOLS = {
     if name.startswith("IPPROTO_")
 }
 """Name and number by the kernel's name; numbers of IANA, see include/uapi/linux/in.h."""
+_TEXTS = {str}
 _FAMILIES = {"AF_INET": "ipv4", "AF_INET6": "ipv6"}
 
 
@@ -186,7 +187,7 @@ class Facts:
         if self.type in ("process_uprobe", "process_usdt"):
             self.deed = LIBRARY_CALL
         else:
-            self.deed = classify(self.function, tuple([key for arg in self.args for key in arg]))
+            self.deed = classify(self.function, self.args)
 
     def _time_of(self, time: object) -> int:
         """Of events without a time (process_loader), when their process began."""
@@ -194,7 +195,7 @@ class Facts:
             self.malformed.append("time")
             time = self.process.get("start_time")
         try:
-            return parse_time(time)  # type: ignore[arg-type]
+            return _time_ns(time)
         except (ValueError, TypeError, AttributeError, OverflowError):
             return int(self._bad("time", 0))
 
@@ -231,9 +232,11 @@ class Facts:
     def ancestry(self) -> list[str] | None:
         """exec_ids from the parent upwards; None when the record does not list them."""
         value = self.own.get("ancestry")
-        if value is None:
+        if value is not None and (type(value) is not list or not set(map(type, value)) <= _TEXTS):
+            self._bad("ancestry")
             return None
-        return value if type(value) is list and all(map(is_text, value)) else self._bad("ancestry", None)
+        ancestry: list[str] | None = value
+        return ancestry
 
     def policy(self) -> Fields:
         """What is below `tracehound.policy`."""
@@ -319,6 +322,12 @@ class Facts:
         return port if type(port) is int and 0 <= port <= 0xFFFF else self._bad(key, 0)
 
 
+@lru_cache(maxsize=4096)
+def _time_ns(stamp: Any) -> int:
+    """parse_time, for stamps that come again: an exec and its start, parents."""
+    return parse_time(stamp)
+
+
 @lru_cache(maxsize=1024)
 def _octal(permission: str) -> str:
     """`-rwsr-x---` is `4750`: s and S, t and T are set-id and sticky bits, capitals without execute."""
@@ -350,6 +359,6 @@ def login_uid(fields: Fields) -> int | None:
 def milliseconds(stamp: str) -> int | None:
     """A time of the log in milliseconds since 1970; None when it is none."""
     try:
-        return parse_time(stamp) // 1_000_000
+        return _time_ns(stamp) // 1_000_000
     except (ValueError, OverflowError):
         return None

@@ -202,7 +202,7 @@ class Lineage:
             if exec_id in self._missed:
                 self._missed.clear()
                 self.epoch += 1
-            if len(self) > self._most:
+            if len(self._living) + len(self._exited) > self._most:
                 oldest = self._exited or self._living
                 del oldest[next(iter(oldest))]
         return image

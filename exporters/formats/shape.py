@@ -106,7 +106,7 @@ def clean(value: object, shape: Shape, where: str, wrong: list[str]) -> dict[str
 
 @lru_cache(maxsize=16384)
 def address(text: str) -> str:
-    """An IP address as receivers want it, without a zone; empty when it is none. What is an address of IPv4 in
+    """An IP address as receivers want it, without a zone; empty when it is none. What is an IPv4 address in
     a socket of IPv6 (`::ffff:10.0.0.1`) is told as such: by it people search."""
     try:
         found = ip_address(text.partition("%")[0])
