@@ -110,11 +110,22 @@ class Elasticsearch:
 
 
 def encode(document: Document) -> bytes:
-    """Action and source. A body that does not begin with `@timestamp` gets it from the record's time."""
+    """Action and source. A body without `@timestamp` gets it from the record's time."""
     body = document.body
-    if not body.startswith(_HAS_TIMESTAMP):
+    if not has_timestamp(body):
         body = b'{"@timestamp":"%b",%b' % (format_time(document.time_ns).encode(), body[1:])
     return b'{"create":{"_id":%b}}\n%b\n' % (orjson.dumps(document.uid), body)
+
+
+def has_timestamp(body: bytes) -> bool:
+    """Whether it stands at the top: a variable or label of that name further down must not count, for then
+    the document would be refused. Only bodies with the name somewhere have to be parsed."""
+    if body.startswith(_HAS_TIMESTAMP):
+        return True
+    try:
+        return b'"@timestamp":' in body and "@timestamp" in orjson.loads(body)
+    except (orjson.JSONDecodeError, TypeError):
+        return True  # no JSON object: the cluster refuses it, and says why
 
 
 def read_answer(answer: Answer, events: int) -> Sent:

@@ -55,8 +55,8 @@ class OPTIONS(WebOptions):
     """Indexed fields of every event, besides `sequence` and `boot_id`."""
     acknowledge: bool = False
     """Whether to wait until the indexers have written the events; the token must have it switched on."""
-    acknowledge_seconds: float = 120.0
-    """How long to wait for that before the events are sent once more."""
+    acknowledge_seconds: float = 60.0
+    """How long to wait for that before the events are sent once more; less than `send_seconds` (120)."""
     request_bytes: int = 2 << 20
     """Most bytes in one request, before compression. Receivers refuse more than max_content_length of
     limits.conf, which administrators set as low as 1 MiB; 10 MiB is the most that is taken here."""

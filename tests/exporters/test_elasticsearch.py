@@ -185,3 +185,16 @@ def test_shipped_templates_are_json_for_our_data_stream(name: str) -> None:
     shipped = json.loads((DATA / f"{name}.json").read_text())
     assert shipped.get("index_patterns", ["logs-tracehound-*"]) == ["logs-tracehound-*"]
     assert "policy" in shipped or shipped["data_stream"] == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "has"),
+    [
+        (b'{"@timestamp":"x"}', True),
+        (b'{"a":1,"@timestamp":"x"}', True),
+        (b'{"a":{"@timestamp":"x"}}', False),
+        (b'{"a":"\\"@timestamp\\":"}', False),
+    ],
+)
+def test_a_timestamp_counts_at_the_top_only(body: bytes, has: bool) -> None:
+    assert elasticsearch.has_timestamp(body) == has
