@@ -41,8 +41,9 @@ PROCESS = (
     "recorded",
     "state",
 )
-"""Columns of a process. `parent` is an index, -1 for none; `relation` is ancestor, root, descendant, or
-group for the stand-in above several roots; `state` that of the answer, or `unknown` (only named by others), or `restarted` (ended with its machine)."""
+"""Columns of a process. `parent` is an index, -1 for none. `relation` is ancestor, root, descendant, or group
+(stands above several roots). `state` is that of the answer, or `unknown` (only named by others), or
+`restarted` (ended with its machine)."""
 HAPPENING = (
     "time",
     "sequence",

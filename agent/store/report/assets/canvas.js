@@ -31,6 +31,7 @@ function fitted(canvas, width, height) {
 
 function drawTimeline(view) {
   const width = view.plot.clientWidth, height = AXIS + LANE * view.lanes.length, color = colors();
+  view.width = width;
   if (!width) return;
   const pen = fitted(view.canvas, width, height);
   drawAxis(view, pen, width, height, color);
@@ -69,7 +70,7 @@ function drawAxis(view, pen, width, height, color) {
 function drawLosses(view, pen, height, color) {
   for (const [from, to] of view.losses) {
     if (to < view.range[0] || from > view.range[1]) continue;
-    const x = Math.max(0, view.xOf(from)), end = Math.min(view.plot.clientWidth, view.xOf(to));
+    const x = Math.max(0, view.xOf(from)), end = Math.min(view.width, view.xOf(to));
     pen.fillStyle = color("warn-back");
     pen.fillRect(x, AXIS, Math.max(2, end - x), height - AXIS);
     pen.strokeStyle = color("warn");
@@ -92,18 +93,20 @@ function drawLosses(view, pen, height, color) {
 // Events per few pixels; the more, the taller. Those of the selected process stand out.
 function drawLane(view, pen, list, top, width, color) {
   const from = view.position(list, view.range[0]), to = view.position(list, view.range[1]);
-  const counts = new Map(), chosen = new Map();
+  const counts = new Uint32Array(Math.ceil(width / BIN) + 1), chosen = new Uint32Array(counts.length);
+  const start = view.range[0], scale = width / (view.range[1] - start) / BIN;
   for (let at = from; at < to; at++) {
-    const event = view.events[list[at]], bin = Math.floor(view.xOf(event.time) / BIN);
-    counts.set(bin, (counts.get(bin) || 0) + 1);
-    if (view.chosen && view.chosen(event)) chosen.set(bin, (chosen.get(bin) || 0) + 1);
+    const event = view.events[list[at]], bin = Math.floor((event.time - start) * scale);
+    counts[bin]++;
+    if (view.chosen && view.chosen(event)) chosen[bin]++;
   }
-  const most = Math.log1p(Math.max(1, ...counts.values()));
+  const most = Math.log1p(counts.reduce((one, other) => Math.max(one, other), 1));
   pen.fillStyle = color;
   const bars = (bins, alpha) => {
     pen.globalAlpha = alpha;
-    for (const [bin, count] of bins) {
-      const height = Math.round((LANE - 6) * (0.5 + (0.5 * Math.log1p(count)) / most));
+    for (let bin = 0; bin < bins.length; bin++) {
+      if (!bins[bin]) continue;
+      const height = Math.round((LANE - 6) * (0.5 + (0.5 * Math.log1p(bins[bin])) / most));
       pen.fillRect(bin * BIN, top + LANE - 2 - height, BIN - 0.5, height);
     }
   };
@@ -172,7 +175,7 @@ function showTip(view, x, y) {
   view.tip.replaceChildren(...lines);
   view.tip.hidden = !lines.length;
   if (!lines.length) return;
-  const width = view.plot.clientWidth, size = view.tip.offsetWidth;
+  const width = view.width, size = view.tip.offsetWidth;
   view.tip.style.left = Math.max(0, Math.min(x + 12, width - size)) + "px";
   view.tip.style.top = y + 16 + "px";
 }

@@ -24,7 +24,7 @@ class Events {
     this.selected = index;
     const at = this.rows.indexOf(index);
     if (at >= 0) this.list.go(at);
-    else this.list.refresh();
+    else this.list.soon();
   }
 
   row(row) {

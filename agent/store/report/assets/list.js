@@ -2,7 +2,7 @@
 // A list of any length of which only the rows in sight are in the page, with a keyboard's cursor.
 
 const ROW = 24;
-const SPARE = 8;
+const SPARE = 5;
 const MOST_ROWS = 18;
 
 class List {
@@ -29,9 +29,10 @@ class List {
     this.count = count;
     this.cursor = Math.max(0, Math.min(this.cursor, count - 1));
     this.sizer.style.height = count * ROW + "px";
-    this.refresh();
+    this.soon();
   }
 
+  // Draw with the next frame, however often it is asked for until then.
   soon() {
     if (this.waiting) return;
     this.waiting = true;
@@ -66,7 +67,7 @@ class List {
     const top = this.cursor * ROW, height = this.box.clientHeight;
     if (top < this.box.scrollTop) this.box.scrollTop = top;
     else if (top + ROW > this.box.scrollTop + height) this.box.scrollTop = top + ROW - height;
-    this.refresh();
+    this.soon();
   }
 
   pick(index) {

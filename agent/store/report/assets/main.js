@@ -33,7 +33,6 @@ const nameOf = (index) => {
 };
 const records = new Records(data.records, data.block);
 let selected = processes.findIndex((one) => one.relation === "root" || one.relation === "group");
-let below = new Set();
 
 byId("tree").style.height = Math.min(processes.length, MOST_ROWS) * ROW + 2 + "px";
 byId("list").style.height = Math.min(Math.max(events.length, 1), MOST_ROWS) * ROW + 2 + "px";
@@ -46,8 +45,6 @@ timeline.label = (event) => nameOf(event.process) + (event.process >= 0 ? "  " :
 
 function pick(index, keepEvent) {
   selected = index;
-  below = new Set([index]);
-  for (let at = index + 1; at < processes.length; at++) if (below.has(processes[at].parent)) below.add(at);
   tree.reveal(index);
   showProcess(byId("process"), processes[index], processes, { base, pick, hidden: data.hidden });
   if (!keepEvent) timeline.select(timeline.selected, (event) => event.process === index);
@@ -60,6 +57,13 @@ function pickEvent(index) {
   timeline.select(index, (other) => other.process === event.process);
   list.select(index);
   showRecord(byId("raw"), index, event, records, base);
+}
+
+// A process and its descendants; they come after it.
+function subtree(index) {
+  const found = new Set([index]);
+  for (let at = index + 1; at < processes.length; at++) if (found.has(processes[at].parent)) found.add(at);
+  return found;
 }
 
 let pending = false;
@@ -75,6 +79,7 @@ function changed() {
 function filter() {
   const [from, to] = byId("linked").checked ? timeline.range : [-Infinity, Infinity];
   const words = byId("filter").value.toLowerCase().split(/\s+/).filter(Boolean), scope = byId("scope").value;
+  const below = scope === "below" ? subtree(selected) : null;
   list.filter((event) => event.time >= from && event.time <= to && !timeline.hidden.has(event.lane)
     && (scope === "all" || (scope === "one" ? event.process === selected : below.has(event.process)))
     && words.every((word) => event.text.includes(word)));

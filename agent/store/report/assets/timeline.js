@@ -11,6 +11,7 @@ class Timeline {
     for (const list of this.byLane) list.sort((a, b) => events[a].time - events[b].time);
     this.order = [...events.keys()].sort((a, b) => events[a].time - events[b].time);
     this.hidden = new Set();
+    this.width = this.plot.clientWidth; // asked for once per frame: the browser lays out the page to answer
     this.selected = -1;
     this.chosen = null;
     this.whole = this.extent();
@@ -65,11 +66,11 @@ class Timeline {
   }
 
   timeAt(x, range = this.range) {
-    return range[0] + (x / Math.max(1, this.plot.clientWidth)) * (range[1] - range[0]);
+    return range[0] + (x / Math.max(1, this.width)) * (range[1] - range[0]);
   }
 
   xOf(time, range = this.range) {
-    return ((time - range[0]) / (range[1] - range[0])) * this.plot.clientWidth;
+    return ((time - range[0]) / (range[1] - range[0])) * this.width;
   }
 
   // First position in a lane's list whose time is not before `time`.

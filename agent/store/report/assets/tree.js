@@ -53,7 +53,7 @@ class Tree {
     const hidden = this.at.get(this.selected) === undefined;
     this.update();
     if (!hidden && !this.at.has(this.selected)) this.list.cursor = this.at.get(index);
-    this.list.refresh();
+    this.list.soon();
   }
 
   all(wanted) {
@@ -71,7 +71,7 @@ class Tree {
     if (this.context && !this.context.has(index)) this.search("");
     for (let above = this.processes[index].parent; above >= 0; above = this.processes[above].parent) this.open.add(above);
     this.selected = index;
-    this.update();
+    if (!this.at.has(index)) this.update();
     this.list.go(this.at.get(index));
   }
 
