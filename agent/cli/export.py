@@ -36,6 +36,7 @@ examples:
   tracehound export replay siem --since 2h --until 1h      send that hour once more
   tracehound export run --exporter siem.yaml    in the foreground, over the same log (a sidecar)
   tracehound export run --exporter siem.yaml --once        catch up with the log, then end
+  tracehound export ddl clickhouse | clickhouse-client --multiquery     make the table that it writes into
 """
 
 
@@ -64,7 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     test = commands.add_parser("test", help="send one test record")
     test.add_argument("name", metavar="NAME", help="a configured exporter, or a file")
     ddl = commands.add_parser("ddl", help="print the table that a database needs")
-    ddl.add_argument("database", metavar="NAME", help="for example clickhouse")
+    ddl.add_argument("database", metavar="NAME", help="clickhouse, or clickhouse-old for servers before 22.8")
+    ddl.add_argument("--table", default="tracehound.events", help="database.table (default: %(default)s)")
     for one in (listing, show, check, test, pause, resume, replay):
         add_output_argument(one, "text", "json")
     for one in (listing, show, pause, resume, replay, run_, test):
@@ -200,13 +202,13 @@ def _test(args: argparse.Namespace) -> int:
 
 
 def _ddl(args: argparse.Namespace) -> int:
-    import exporters
+    from exporters.base import OptionError
+    from exporters.tables import ddl
 
-    directory = Path(exporters.__file__).parent / "ddl"
-    known = {path.stem: path for path in sorted(directory.glob("*.sql"))}
-    if args.database not in known:
-        raise UsageError(f"no table for {args.database!r}", f"there are: {', '.join(known) or 'none'}")
-    print(known[args.database].read_text(), end="")
+    try:
+        print(ddl(args.database, args.table), end="")
+    except OptionError as error:
+        raise UsageError(f"{error.key} {error.problem}", error.hint) from None
     return 0
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
+from agent.cli.main import main
 from exporters.base import Document, OptionError
 from exporters.clickhouse_rows import ALL, Column, Rows, choose
 from exporters.tables import ddl, engines, statements
@@ -188,3 +189,13 @@ def test_both_tables_have_the_same_columns_in_the_same_order() -> None:
     found = [re.findall(r"^    (\w+) +[A-Z]", ddl(engine), re.MULTILINE) for engine in engines()]
     assert [name for name in found[0] if name != "INDEX"] == [name for name in found[1] if name != "INDEX"]
     assert set(found[1]) - {"INDEX"} == set(ALL)
+
+
+def test_the_command_prints_the_table_under_the_wanted_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "ddl", "clickhouse", "--table", "security.events"]) == 0
+    assert capsys.readouterr().out == ddl("clickhouse", "security.events")
+
+
+def test_the_command_names_the_engines_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "ddl", "oracle"]) == 2
+    assert "clickhouse, clickhouse-old" in capsys.readouterr().err
