@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.cli.export_show import details, gather, table
+from agent.cli.main import main
+from agent.settings import ExportSettings
+from tests.exporters.eventlog import EventLog
+
+
+def configured(tmp_path: Path) -> ExportSettings:
+    (tmp_path / "d").mkdir(exist_ok=True)
+    (tmp_path / "d/siem.yaml").write_text(f"type: file\npath: {tmp_path}/out.json\nstart: beginning\n")
+    return ExportSettings(dirs=(str(tmp_path / "d"),), state_dir=str(tmp_path / "s"))
+
+
+def test_one_that_never_ran_is_shown_as_not_well(tmp_path: Path) -> None:
+    [one] = gather(configured(tmp_path), tmp_path / "s")
+    assert (one["state"], one["ok"], one["running"]) == ("never ran", False, False)
+    assert "never ran" in table([one], "never")[1]
+
+
+def test_what_a_run_did_is_shown(tmp_path: Path) -> None:
+    settings = configured(tmp_path)
+    EventLog(tmp_path / "log").execs(3)
+    call = [
+        "export",
+        "run",
+        "--exporter",
+        f"{tmp_path}/d/siem.yaml",
+        "--once",
+        "--state-dir",
+        f"{tmp_path}/s",
+    ]
+    text = f"from agent.cli.main import main; raise SystemExit(main({[*call, '--log-dir', str(tmp_path / 'log')]}))"
+    assert subprocess.run([sys.executable, "-c", text], timeout=30).returncode == 0
+    [one] = gather(settings, tmp_path / "s")
+    assert (one["sent"], one["state"], one["lag_events"]) == (4, "stopped", 0)
+    assert any(line.split() == ["sent", "4"] for line in details(one))
+
+
+def test_without_exporters_the_way_to_one_is_shown() -> None:
+    assert "docs/exporters.md" in table([], "never")[0]
+
+
+def test_the_list_is_json_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    configured(tmp_path)
+    call = ["export", "list", "-o", "json", "--set", f"exporters.dirs={tmp_path}/d"]
+    assert main([*call, "--state-dir", f"{tmp_path}/s"]) == 1
+    assert json.loads(capsys.readouterr().out)[0]["name"] == "siem"
+    assert main(["export", "show", "siem", *call[4:], "--state-dir", f"{tmp_path}/s"]) == 1
+    assert main(["export", "show", "nobody", *call[4:], "--state-dir", f"{tmp_path}/s"]) == 2
