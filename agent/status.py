@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FILE = "status.json"
 _BLOCK_BYTES = 4096
+_COUNTED = (".jsonl", ".parquet", ".sqlite")
 COSTLY_S = 10
 """How long figures that are costly to take are shown, in seconds."""
 
@@ -159,7 +160,9 @@ def _memory() -> tuple[int, int]:
 
 
 def _directory_bytes(directory: Path) -> int:
-    try:
-        return sum(entry.stat().st_size for entry in os.scandir(directory) if entry.name.endswith(".jsonl"))
-    except OSError:
-        return 0
+    """Segments, manifest, and what is compacted."""
+    total = 0
+    for place in (directory, directory / "store"):
+        with contextlib.suppress(OSError):
+            total += sum(entry.stat().st_size for entry in os.scandir(place) if entry.name.endswith(_COUNTED))
+    return total

@@ -115,7 +115,9 @@ def test_the_state_is_json(tmp_path: Path) -> None:
 def test_the_logs_size_is_that_of_its_segments(tmp_path: Path) -> None:
     (tmp_path / "1-1.jsonl").write_bytes(b"x" * 100)
     (tmp_path / "other").write_bytes(b"x" * 5)
-    assert build_state(a_daemon(tmp_path))["log"]["bytes"] == 100
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "a.parquet").write_bytes(b"p" * 11)
+    assert build_state(a_daemon(tmp_path))["log"]["bytes"] == 111
 
 
 def test_an_agent_without_trouble_is_well(tmp_path: Path) -> None:

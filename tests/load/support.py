@@ -44,7 +44,7 @@ def wait_until(
 
 def read_log(directory: Path) -> list[Record]:
     """All records of a log, in their order; every line must be one."""
-    lines = [line for path in sorted(directory.glob("*.jsonl")) for line in path.read_bytes().splitlines()]
+    lines = [line for path in sorted(directory.glob("[0-9]*.jsonl")) for line in path.read_bytes().splitlines()]
     return [orjson.loads(line) for line in lines]
 
 
@@ -134,7 +134,7 @@ class Agent:
         """The log up to the last whole line."""
         return [
             orjson.loads(line)
-            for path in sorted(self.log.glob("*.jsonl"))
+            for path in sorted(self.log.glob("[0-9]*.jsonl"))
             for line in path.read_bytes().splitlines(keepends=True)
             if line.endswith(b"\n")
         ]
@@ -156,7 +156,7 @@ class Agent:
         wait_until(seen, "the agent has caught up")
 
     def _has_exit_of(self, pid: int) -> bool:
-        last = sorted(self.log.glob("*.jsonl"))[-2:]
+        last = sorted(self.log.glob("[0-9]*.jsonl"))[-2:]
         return any(b'"process_exit"' in line and b'"pid":%d,' % pid in line for line in _lines(last))
 
     def tell(self, number: int) -> None:

@@ -159,7 +159,7 @@ def test_a_killed_agent_goes_on_where_the_log_ends(start_agent: StartAgent, load
     storm = load.start(COUNT)
     wait_until(lambda: agent.status()["events"].get("process_exit", 0) > 200, "the storm is on")
     agent.kill()
-    last = sorted(agent.log.glob("*.jsonl"))[-1]
+    last = sorted(agent.log.glob("[0-9]*.jsonl"))[-1]
     with last.open("ab") as file:
         file.write(b'{"process_exec":{"process":{"exec_id":"torn')
     agent.start()

@@ -30,7 +30,7 @@ def test_a_lone_event_wakes_the_agent(start_agent: StartAgent, load: Load) -> No
     """With a timer each event would wait for half a tick in the mean."""
     agent = start_agent()
     agent.catch_up()
-    (segment,) = agent.log.glob("*.jsonl")
+    (segment,) = agent.log.glob("[0-9]*.jsonl")
     waited_s = []
     with segment.open("rb") as log:
         for _ in range(COUNT):

@@ -147,7 +147,7 @@ def test_json_is_the_lines_of_the_log(start: StartAgent, tmp_path: Path) -> None
     assert agent.end(signal.SIGTERM) == 0
     lines = agent.shown.splitlines()
     records = [json.loads(line) for line in lines]
-    (segment,) = (tmp_path / "root/var/lib/tracehound/log").glob("*.jsonl")
+    (segment,) = (tmp_path / "root/var/lib/tracehound/log").glob("[0-9]*.jsonl")
     assert set(lines) <= set(segment.read_text().splitlines())
     marked = [record for record in records if "marked-for-json" in str(record)]
     assert {next(iter(record)) for record in marked} == {"process_exec", "process_exit"}
@@ -269,7 +269,7 @@ def test_an_agent_whose_output_nobody_reads_goes_on_and_ends(tmp_path: Path) -> 
             subprocess.run(["/bin/true", long], check=True)
         run_marked("marked-behind-the-flood")
         end = time.monotonic() + PATIENCE_S
-        while b"marked-behind-the-flood" not in b"".join(path.read_bytes() for path in log.glob("*.jsonl")):
+        while b"marked-behind-the-flood" not in b"".join(path.read_bytes() for path in log.glob("[0-9]*.jsonl")):
             assert time.monotonic() < end, "the log stands still"
             time.sleep(0.05)
         agent.send_signal(signal.SIGTERM)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import errno
+import hashlib
 import os
 import shutil
 import time
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from agent.errors import AlreadyRunning, LogUnavailable
 from agent.log.disk import DiskState
+from agent.log.manifest import read_manifest
 from agent.log.reader import LogReader
 from agent.log.segments import list_segments
 from agent.log.writer import LogWriter
@@ -185,6 +187,34 @@ def test_a_clock_that_was_set_forward_removes_nothing(make_writer: MakeWriter, c
     writer = make_writer(retention_seconds=3600)
     clock.step(10 * 365 * 86400)
     assert writer.tick() == []
+
+
+def test_heartbeats_can_hold_the_head_of_the_chain(make_writer: MakeWriter, log_dir: Path) -> None:
+    writer = make_writer(segment_bytes=5000)
+    assert writer.chain_head().keys() == {"open"}
+    writer.append(BATCH)
+    writer.append(BATCH)
+    head, (first, second) = writer.chain_head(), list_segments(log_dir)
+    digests = [hashlib.sha256((log_dir / str(name)).read_bytes()).hexdigest() for name in (first, second)]
+    size = (log_dir / str(second)).stat().st_size
+    assert head == {
+        "manifest": read_manifest(log_dir).head,
+        "segment": str(first),
+        "sha256": digests[0],
+        "open": {"segment": str(second), "bytes": size, "sha256": digests[1]},
+    }
+    assert own(log_dir, "segment")[1]["previous_sha256"] == digests[0]
+
+
+def test_numbers_of_the_manifest_are_not_given_out_again(make_writer: MakeWriter, log_dir: Path) -> None:
+    writer = make_writer(segment_bytes=5000)
+    writer.append(BATCH)
+    writer.close("done")
+    last = writer.last_sequence
+    for name in list_segments(log_dir):
+        (log_dir / str(name)).unlink()
+    make_writer()
+    assert sequences_of(log_dir)[0] == last + 1
 
 
 # Trouble with the disk
@@ -394,6 +424,35 @@ def test_a_failing_sync_is_told_until_one_works(
     clock.pass_(1)
     writer.tick()
     assert writer.health().state is DiskState.OK
+
+
+def test_a_slow_disk_delays_and_loses_nothing(
+    make_writer: MakeWriter, clock: Clock, log_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, real = make_writer(segment_bytes=20_000, queue_bytes=4096), os.fdatasync
+
+    def slow(fd: int) -> None:
+        clock.pass_(7)
+        real(fd)
+
+    monkeypatch.setattr(os, "fdatasync", slow)
+    for _ in range(6):
+        assert writer.append(BATCH) == 100
+        writer.tick()
+    assert writer.health().state is DiskState.OK and writer.health().dropped == 0
+    assert sequences_of(log_dir) == list(range(1, writer.last_sequence + 1))
+    assert "loss" not in kinds_of(log_dir)
+
+
+def test_a_segment_is_on_disk_before_the_next_one_names_it(
+    make_writer: MakeWriter, log_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, order, sync, rename = make_writer(segment_bytes=5000), list[str](), os.fdatasync, Path.rename
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (order.append("sync"), sync(fd))[1])
+    monkeypatch.setattr(Path, "rename", lambda *paths: (order.append("name"), rename(*paths))[1])
+    writer.append(BATCH)
+    writer.append(BATCH)
+    assert order == ["sync", "name", "sync"]  # the segment, the next one, the manifest
 
 
 @pytest.mark.parametrize(("seconds", "syncs"), [(-1, 0), (0, 5), (1.0, 2)])
