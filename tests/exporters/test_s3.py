@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -138,6 +139,24 @@ def test_compacted_segments_and_manifest_arrive_byte_for_byte(
     assert server.content(wanted[2]) == b"PAR1" + str(names[1]).encode()
     assert server.content(wanted[0]) == b'{"previous":""}\n{"more":1}\n'
     assert taken[-1].cursor == str(Cursor(str(names[2]), 0, names[2].first_sequence - 1))
+
+
+def test_what_lies_in_the_bucket_answers_sql(server: Server, log: Path, opened: Open, tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb", reason="tracehound[store] is not installed")
+    subprocess.run([sys.executable, "-m", "agent.store.compact", str(log)], check=True, capture_output=True)
+    for file in (log / "store").glob("*.parquet.new"):
+        file.rename(file.with_suffix(""))
+    take_all(opened())
+    for key in server.keys(".parquet"):
+        (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / key).write_bytes(server.content(key))
+    files = str(tmp_path / "tracehound" / "node=*" / "date=*" / "*.parquet")
+    with duckdb.connect() as db:
+        found = db.execute("SELECT sequence FROM read_parquet(?) WHERE node = 'node/1' ORDER BY 1", [files])
+        numbers = [row[0] for row in found.fetchall()]
+    closed = list_segments(log)[-1].first_sequence
+    assert numbers == list(range(1, numbers[-1] + 1))
+    assert 1 < len(numbers) < closed
 
 
 def test_nothing_is_sent_twice_not_even_after_a_restart(log: Path, opened: Open, relay: Relay) -> None:
