@@ -2,8 +2,8 @@
 """The agent: start, event loop, stop.
 
 One thread waits for the ring, the control socket and signals; policies are loaded in a second one, while the
-first goes on reading the ring (agent.aside). Nothing in the loop waits for a reader of the
-log, and no error of one part is swallowed: what cannot be mended ends the process with a clear status.
+first goes on reading the ring (agent.aside). Nothing in the loop waits for a reader of the log, and no error
+of one part is swallowed: what cannot be mended ends the process with a clear status.
 """
 
 from __future__ import annotations
