@@ -157,7 +157,7 @@ class Gatherer:
 
     def _is_over(self) -> bool:
         place, until = self.place.cursor, self._until
-        return until is not None and place.segment[:13] >= until.segment[:13] and place[:2] >= until[:2]
+        return until is not None and place[:2] >= until[:2]
 
     def _fill(self, chunk: Chunk) -> bool:
         """Lines of the chunk into the batch; False when it is full before the chunk's end."""
@@ -196,8 +196,11 @@ class Gatherer:
         return not full
 
     def _end_in(self, chunk: Chunk) -> float:
+        """The offset at which reading ends; a chunk of a later segment is not read at all."""
         until = self._until
-        return until.offset if until is not None and until.segment == chunk.segment else float("inf")
+        if until is None or chunk.segment < until.segment:
+            return float("inf")
+        return until.offset if chunk.segment == until.segment else 0
 
     def _move(self, cursor: Cursor, boot_id: str | None = None) -> None:
         self.place = Place(cursor, self.place.boot_id if boot_id is None else boot_id)

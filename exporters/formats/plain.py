@@ -18,5 +18,5 @@ def make() -> Format:
     return _encode
 
 
-def _encode(record: dict[str, Any], _origin: Origin) -> bytes:
+def _encode(record: dict[str, Any], origin: Origin) -> bytes:
     return orjson.dumps(record)

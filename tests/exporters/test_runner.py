@@ -195,6 +195,12 @@ def test_a_destination_that_is_away_for_a_while_loses_nothing(tmp_path: Path, ev
     assert first + receiver.sequences() == list(range(1, event_log.sequence + 1))
 
 
+def kill_it(_receiver: Receiver, _body: bytes, _headers: dict[str, str]) -> tuple[int, dict[str, str]]:
+    """Takes the batch, and the runner never hears of it."""
+    os.kill(started[-1].pid, signal.SIGKILL)
+    return 200, {}
+
+
 def test_fifty_kills_lose_nothing(tmp_path: Path, event_log: EventLog, receiver: Receiver) -> None:
     """Killed while it sends, between an answer and the saved place, and while it starts."""
     for round_ in range(50):
@@ -203,11 +209,7 @@ def test_fifty_kills_lose_nothing(tmp_path: Path, event_log: EventLog, receiver:
             event_log.rotate()
         accepted, wanted = len(receiver.accepted), round_ % 4
 
-        def kill(_receiver: Receiver, _body: bytes, _headers: dict[str, str]) -> tuple[int, dict[str, str]]:
-            os.kill(runner.pid, signal.SIGKILL)
-            return 200, {}
-
-        receiver.answers = [(200, {})] * wanted + [kill]
+        receiver.answers = [(200, {})] * wanted + [kill_it]
         runner = start(tmp_path, event_log, **http(receiver, batch={"events": 11, "seconds": 0.01}))
         runner.wait(30)
         assert runner.returncode == -signal.SIGKILL and len(receiver.accepted) > accepted

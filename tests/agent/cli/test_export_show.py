@@ -36,7 +36,8 @@ def test_what_a_run_did_is_shown(tmp_path: Path) -> None:
         "--state-dir",
         f"{tmp_path}/s",
     ]
-    text = f"from agent.cli.main import main; raise SystemExit(main({[*call, '--log-dir', str(tmp_path / 'log')]}))"
+    call += ["--log-dir", str(tmp_path / "log")]
+    text = f"from agent.cli.main import main; raise SystemExit(main({call}))"
     assert subprocess.run([sys.executable, "-c", text], timeout=30).returncode == 0
     [one] = gather(settings, tmp_path / "s")
     assert (one["sent"], one["state"], one["lag_events"]) == (4, "stopped", 0)
