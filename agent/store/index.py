@@ -11,6 +11,7 @@ import base64
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -183,7 +184,7 @@ class IndexWriter:
         """Facts of one process are put together first, so that most rows are written once."""
         rows: dict[str, list[Any]] = {}
         known: set[str] = set()
-        for life in lives:
+        for life in filter(itemgetter(0), lives):
             row = rows.get(life.exec_id)
             if row is None:
                 number = self._find(boot, life.exec_id)

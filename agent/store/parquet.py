@@ -50,6 +50,7 @@ def write(
             column_encoding=dict.fromkeys(_DELTA, "DELTA_BINARY_PACKED"),
             dictionary_pagesize_limit=_LARGEST_DICTIONARY,
             store_schema=False,
+            write_page_checksum=True,
         )
         try:
             for table in tables:
@@ -67,12 +68,27 @@ def write(
 def opened(path: Path) -> Iterator[pq.ParquetFile]:
     """A file to read row groups from; texts come as dictionaries. Raises OSError, and ValueError when it is
     damaged."""
-    try:
-        file = pq.ParquetFile(path, read_dictionary=_WORDS, memory_map=False, pre_buffer=False)
-    except pa.ArrowException as error:
-        raise ValueError(f"{path}: {error}") from error
+    with damage_told(path):
+        file = pq.ParquetFile(path, read_dictionary=_WORDS, pre_buffer=False, page_checksum_verification=True)
     with file:
         yield file
+
+
+def _open(path: Path, words: list[str]) -> pq.ParquetFile:
+    return pq.ParquetFile(path, read_dictionary=words, pre_buffer=False, page_checksum_verification=True)
+
+
+@contextmanager
+def damage_told(path: Path) -> Iterator[None]:
+    """What pyarrow says of a damaged file becomes ValueError; errors of the disk stay OSError."""
+    try:
+        yield
+    except pa.ArrowException as error:
+        raise ValueError(f"{path}: {error}") from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise ValueError(f"{path}: {error}") from error
 
 
 def sha256_of(path: Path) -> str:

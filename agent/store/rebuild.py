@@ -87,21 +87,19 @@ def _whole(payload: str | None) -> bytes:
 def lines(path: Path) -> Iterator[bytes]:
     """All lines of a Parquet file in order, each with its newline. Raises OSError and ValueError
     (damaged)."""
-    import pyarrow as pa
-
-    from agent.store.parquet import opened
+    from agent.store.parquet import damage_told, opened
 
     with opened(path) as file:
         metadata = metadata_of(file)
         rebuilder, ended = Rebuilder(metadata.get("middle", "")), metadata.get("ended", "1") == "1"
         left = file.metadata.num_rows
-        try:
-            for group in range(file.num_row_groups):
-                for row in _rows(file.read_row_group(group, columns=list(REBUILD))):
-                    left -= 1
-                    yield rebuilder.line(row) + (b"\n" if left or ended else b"")
-        except pa.ArrowException as error:
-            raise ValueError(f"{path}: {error}") from error
+        names = [name for name in REBUILD if name in file.schema_arrow.names]
+        for group in range(file.num_row_groups):
+            with damage_told(path):
+                table = file.read_row_group(group, columns=names)
+            for row in _rows(table):
+                left -= 1
+                yield rebuilder.line(row) + (b"\n" if left or ended else b"")
 
 
 def metadata_of(file: pq.ParquetFile) -> dict[str, str]:
@@ -143,27 +141,26 @@ def lines_where(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from agent.store.parquet import opened
+    from agent.store.parquet import damage_told, opened
 
     with opened(path) as file:
         if column not in file.schema_arrow.names:
             return
         rebuilder = Rebuilder(metadata_of(file).get("middle", ""))
         wanted = pa.array(list(values), pa.string())
-        try:
-            for group in range(file.num_row_groups):
-                if _is_outside(file, group, from_ns, to_ns):
-                    continue
+        names = [name for name in REBUILD if name in file.schema_arrow.names]
+        for group in range(file.num_row_groups):
+            if _is_outside(file, group, from_ns, to_ns):
+                continue
+            with damage_told(path):
                 found = file.read_row_group(group, columns=[column]).column(0).combine_chunks()
                 mask = _is_in(found, wanted)
-                if pc.any(mask).as_py():
-                    names = [name for name in REBUILD if name in file.schema_arrow.names]
-                    table = file.read_row_group(group, columns=names).filter(mask)
-                    for row in _rows(table):
-                        if from_ns <= row[0] <= to_ns:
-                            yield rebuilder.line(row)
-        except pa.ArrowException as error:
-            raise ValueError(f"{path}: {error}") from error
+                if not pc.any(mask).as_py():
+                    continue
+                table = file.read_row_group(group, columns=names).filter(mask)
+            for row in _rows(table):
+                if from_ns <= row[0] <= to_ns:
+                    yield rebuilder.line(row)
 
 
 def _is_in(column: pa.Array, wanted: pa.Array) -> pa.Array:

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+import time
+from pathlib import Path
+
+from agent.log.compaction import place
+from agent.log.manifest import Compaction
+from agent.settings import StoreSettings
+from agent.store.layout import compacted_segments
+from agent.store.runner import Compactor
+from tests.agent.cli.conftest import LogMaker
+
+
+def ticked(compactor: Compactor, most_s: float = 60) -> None:
+    end = time.monotonic() + most_s
+    compactor.tick()
+    while compactor._child is not None and time.monotonic() < end:
+        time.sleep(0.02)
+        compactor.tick()
+
+
+def test_what_it_reports_is_published(lines: LogMaker) -> None:
+    told: list[Compaction] = []
+
+    def publish(compaction: Compaction) -> None:
+        place(lines.directory, compaction.segment)
+        told.append(compaction)
+
+    said: list[str] = []
+    compactor = Compactor(lines.directory, StoreSettings(), publish, said.append)
+    ticked(compactor)
+    compactor.close()
+    assert (len(told), compactor.published, said) == (1, 1, [])
+    assert len(compacted_segments(lines.directory)) == 1
+
+
+def test_switched_off_it_starts_nothing(lines: LogMaker) -> None:
+    compactor = Compactor(lines.directory, StoreSettings(enabled=False), print, print)
+    compactor.tick()
+    assert compactor._child is None
+
+
+def test_a_compactor_that_fails_is_told_once(lines: LogMaker, tmp_path: Path) -> None:
+    said: list[str] = []
+    compactor = Compactor(lines.directory, StoreSettings(memory_bytes=1 << 20), print, said.append)
+    ticked(compactor)
+    assert said
+    assert compactor.published == 0
+
+
+def test_a_run_can_be_ended(lines: LogMaker) -> None:
+    compactor = Compactor(lines.directory, StoreSettings(), print, print)
+    compactor.tick()
+    compactor.close()
+    assert compactor._child is None

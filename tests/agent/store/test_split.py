@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+import orjson
+import pytest
+
+from agent.store.split import join, middle_of, process_form, process_json, split
+from tests.agent.store.support import golden_lines
+
+LINES = golden_lines()
+EVENTS = [line for line in LINES if line.startswith('{"process_')]
+
+
+@pytest.mark.parametrize("line", EVENTS)
+def test_a_line_of_the_encoder_is_taken_apart_and_put_together_again(line: str) -> None:
+    parts = split(line, middle_of(line))
+    assert parts is not None
+    assert join(parts, middle_of(line)) == line
+
+
+@pytest.mark.parametrize("line", EVENTS)
+def test_a_process_is_told_by_its_columns_and_a_short_form(line: str) -> None:
+    parts = split(line, middle_of(line))
+    assert parts is not None
+    process = orjson.loads(parts[1])
+    form = process_form(parts[1], process)
+    assert process_json(form, process) == parts[1]
+    assert len(form) < 120
+
+
+@pytest.mark.parametrize(
+    "line", ["", "{}", '{"tracehound":{"sequence":1}}', "x" * 100, '{"process_exec":{"process":{"exec_id":"']
+)
+def test_what_our_encoder_did_not_write_stays_whole(line: str) -> None:
+    assert split(line, '},"node_name":"n","time":"') is None
+
+
+def test_arguments_that_look_like_json_do_not_mislead() -> None:
+    line = EVENTS[0]
+    nasty = line.replace("/bin/sh", '\\"in_init_tree\\":false}},\\"node_name\\":')
+    parts = split(nasty, middle_of(nasty))
+    assert parts is not None
+    assert join(parts, middle_of(nasty)) == nasty
