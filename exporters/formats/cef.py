@@ -7,6 +7,7 @@ version 26. docs/formats.md has the map.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from agent import __version__
@@ -32,6 +33,8 @@ _HEADER_LENGTH = 512
 """Of the name in the header."""
 _HEADER = str.maketrans({"\\": "\\\\", "|": "\\|", "\n": " ", "\r": " "})
 _VALUE = str.maketrans({"\\": "\\\\", "=": "\\=", "\n": "\\n", "\r": "\\r"})
+_IN_HEADER, _IN_VALUE = re.compile(r"[\\|\r\n]"), re.compile(r"[\\=\r\n]")
+"""What has to be escaped; few texts have any of it, and looking is quicker than translating."""
 _MOST_ANCESTORS = 32
 _CUSTOM = {
     "cs1": "execId",
@@ -53,12 +56,12 @@ _CUSTOM = {
 
 def header_text(text: str) -> str:
     """Escaped for the header: backslash and pipe; line breaks, which it may not have, become spaces."""
-    return text.translate(_HEADER)
+    return text.translate(_HEADER) if _IN_HEADER.search(text) else text
 
 
 def value_text(text: str) -> str:
     """Escaped for a value of the extension: backslash, equals sign and line breaks. Pipes stay."""
-    return text.translate(_VALUE)
+    return text.translate(_VALUE) if _IN_VALUE.search(text) else text
 
 
 def make() -> Format:
@@ -138,7 +141,7 @@ class Cef:
         found["cs6"] = f"{fields.get('binary', '')} {fields.get('arguments', '')}".strip()
         ids = self.lineage.ancestry(subject) if ancestry is None else ancestry
         images = [self.lineage.image(exec_id) for exec_id in ids[:_MOST_ANCESTORS] if exec_id]
-        names = [(base_name(image.binary) if image is not None else "") or "?" for image in images]
+        names = [(image is not None and base_name(image.binary)) or "?" for image in images]
         found["cs5"] = " < ".join(names)
 
     def _detection(self, facts: Facts, found: Extension) -> tuple[str, str, Subject | None]:

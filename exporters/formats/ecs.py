@@ -197,8 +197,11 @@ def _timestamp(record: Fields, facts: Facts) -> str:
 def _made(subject: Subject) -> tuple[bytes, bytes]:
     """The process without its parent, and what stands beside it in a document; made once."""
     if subject.made is None:
-        beside = {"user": _user(subject), **_container(subject.fields)}
-        subject.made = dumps(_process(subject)), b"," + dumps(beside)[1:-1]
+        user = dumps(_user(subject))
+        beside = b',"user":' + user
+        if "pod" in subject.fields or "docker" in subject.fields:
+            beside += b"," + dumps(_container(subject.fields))[1:-1]
+        subject.made = dumps(_process(subject, Fragment(user))), beside
     made: tuple[bytes, bytes] = subject.made
     return made
 
@@ -219,9 +222,9 @@ def _user(subject: Subject) -> Fields:
     return user
 
 
-def _process(subject: Subject) -> Fields:
+def _process(subject: Subject, user: Fragment) -> Fields:
     fields = subject.fields
-    found: Fields = {"user": _user(subject)}
+    found: Fields = {"user": user}
     for name, key in (("entity_id", "exec_id"), ("pid", "pid"), ("working_directory", "cwd")):
         if key in fields:
             found[name] = fields[key]
@@ -275,9 +278,9 @@ def _details(facts: Facts) -> Fields:
     if own.get("tty"):
         found["interactive"] = True
     if masks := facts.below("cap", dict):
-        texts = {key: masks[key] for key in ("effective", "permitted") if is_text(masks.get(key))}
-        sets = {key: _capabilities(mask) for key, mask in texts.items()}
-        found["thread"] = {"capabilities": {key: names for key, names in sets.items() if names is not None}}
+        effective, permitted = masks.get("effective", "0"), masks.get("permitted", "0")
+        if is_text(effective) and is_text(permitted) and (thread := _capabilities(effective, permitted)):
+            found["thread"] = thread
     if ids := credentials(facts):
         found["real_user"], found["saved_user"] = {"id": str(ids[0])}, {"id": str(ids[4])}
         found["real_group"], found["saved_group"] = {"id": str(ids[1])}, {"id": str(ids[5])}
@@ -285,13 +288,18 @@ def _details(facts: Facts) -> Fields:
 
 
 @lru_cache(maxsize=1024)
-def _capabilities(mask: str) -> Fragment | None:
-    """Names as ECS wants them (`CAP_BPF`), encoded; None when the mask is none."""
+def _capabilities(effective: str, permitted: str) -> Fragment | None:
+    """The object `thread` with names as ECS wants them (`CAP_BPF`), encoded; None when a mask is none."""
     try:
-        names = capability_names(mask)
+        sets = {"effective": capability_names(effective), "permitted": capability_names(permitted)}
     except ValueError:
         return None
-    return Fragment(dumps([name if name.startswith("CAP_") else f"CAP_{name}" for name in names]))
+    known = {
+        key: [name if name.startswith("CAP_") else f"CAP_{name}" for name in names]
+        for key, names in sets.items()
+        if names
+    }
+    return Fragment(dumps({"capabilities": known})) if known else None
 
 
 def _end(facts: Facts) -> Fields:
