@@ -227,11 +227,13 @@ def pack_tables(chosen: Sequence[Chosen], contents: Contents, filters: Filters) 
 
 
 def keeps_texts(use: HookUse) -> bool:
-    """Whether a call in two parts is given strings in user memory: at its return they may be others."""
+    """Whether a call in two parts is given strings or socket addresses in user memory: at its return they may
+    be others."""
     return use.part in ("entry", "return") and any(
-        value.type is ValueType.STRING
+        value.type in (ValueType.STRING, ValueType.SOCKADDR, ValueType.SOCKADDR_UN)
         and value.source is Source.ARGUMENT
         and value.flags & ValueFlag.USER
+        and not value.flags & ValueFlag.AT_RETURN
         and not value.steps
         for value in use.values
     )

@@ -237,7 +237,8 @@ inline_always int read_value_text(struct hook_scratch *scratch, u32 slot, u32 in
 	case VALUE_SOCKADDR_UN:
 		if (!USES(BIT(VALUE_SOCKADDR_UN)))
 			return FAULT;
-		return read_unix_text(scratch, object, is_user(index));
+		kept = kept_value(slot, index);
+		return read_unix_text(scratch, kept ? kept : object, !kept && is_user(index));
 	case VALUE_DATA_LOC:
 		object = record_string(object, index);
 		break;
@@ -248,7 +249,7 @@ inline_always int read_value_text(struct hook_scratch *scratch, u32 slot, u32 in
 		object = AT(object, struct module, name);
 		break;
 	case VALUE_STRING:
-		kept = kept_text(slot, index);
+		kept = kept_value(slot, index);
 		if (kept)
 			return read_string_text(slot, kept, false);
 		break;
@@ -390,7 +391,7 @@ __attribute__((noinline)) int read_ends(u32 slot, u32 index)
 {
 	struct hook_scratch *scratch = scratch_of(slot);
 	struct sent_skb *ends;
-	u64 object;
+	u64 object, kept;
 	u32 type;
 
 	if (!USES(ENDS_TYPES) || !scratch || index >= HOOK_VALUES)
@@ -405,9 +406,10 @@ __attribute__((noinline)) int read_ends(u32 slot, u32 index)
 		read_sock_ends(ends, object);
 	else if (USES(BIT(VALUE_SKB)) && type == VALUE_SKB)
 		read_packet_ends(ends, object);
-	else if (type == VALUE_SOCKADDR)
-		read_address_ends(ends, object, is_user(index));
-	else
+	else if (type == VALUE_SOCKADDR) {
+		kept = kept_value(slot, index);
+		read_address_ends(ends, kept ? kept : object, !kept && is_user(index));
+	} else
 		return FAULT;
 	return 0;
 }

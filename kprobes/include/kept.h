@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Strings that a call is given in user memory, kept from its entry to its return: what is judged and told then is what
- * the kernel was given, whatever a thread has written over it meanwhile. Strings that are arguments themselves; what
- * has no room beside the others is read at the return. */
+/* Strings and socket addresses that a call is given in user memory, kept from its entry to its return: what is judged
+ * and told then is what the kernel was given, whatever a thread has written over it meanwhile. Those that are arguments
+ * themselves; what has no room beside the others is read at the return. */
 #pragma once
 
 #include "text.h"
@@ -13,29 +13,48 @@ inline_always u64 plain(u64 pointer)
 	return pointer;
 }
 
-inline_always bool is_kept_text(u32 index)
-{
-	const volatile struct value_shape *value = &shape.value[index & (HOOK_VALUES - 1)];
+#define KEPT_ADDRESSES (1u << VALUE_SOCKADDR | 1u << VALUE_SOCKADDR_UN)
+#define ADDRESS_BYTES 110 /* struct sockaddr_un, linux/un.h */
 
-	return value->type == VALUE_STRING && value->source == SOURCE_ARGUMENT && value->flags & VALUE_USER &&
-	       !value->steps;
+/* The mask stays where the compiler knows the bound already: the verifier of v5.10 has to see it. */
+inline_always const volatile struct value_shape *shape_at(u32 index)
+{
+	u64 bounded = index;
+
+	barrier_value(bounded);
+	return &shape.value[bounded & (HOOK_VALUES - 1)];
+}
+
+inline_always bool is_address(u32 index)
+{
+	u32 type = shape_at(index)->type;
+
+	return ~shape.unused_types & KEPT_ADDRESSES && (type == VALUE_SOCKADDR || type == VALUE_SOCKADDR_UN);
+}
+
+inline_always bool is_kept(u32 index)
+{
+	const volatile struct value_shape *value = shape_at(index);
+
+	return (value->type == VALUE_STRING || is_address(index)) && value->source == SOURCE_ARGUMENT &&
+	       value->flags & VALUE_USER && !(value->flags & VALUE_AT_RETURN) && !value->steps;
 }
 
 inline_always u64 argument_of(u32 index)
 {
-	u64 argument = shape.value[index & (HOOK_VALUES - 1)].index;
+	u64 argument = shape_at(index)->index;
 
 	barrier_value(argument);
 	return argument & (HOOK_VALUES - 1);
 }
 
-/* Where the text of value `index` was put when the call began; 0: nowhere, it is read now. */
-inline_always u64 kept_text(u32 slot, u32 index)
+/* Where value `index` was put when the call began; 0: nowhere, it is read now. */
+inline_always u64 kept_value(u32 slot, u32 index)
 {
 	struct kept *kept;
 	u64 at;
 
-	if (!(shape.flags & HOOK_KEEPS_TEXTS && shape.flags & HOOK_AT_RETURN) || !is_kept_text(index))
+	if (!(shape.flags & HOOK_KEEPS_TEXTS && shape.flags & HOOK_AT_RETURN) || !is_kept(index))
 		return 0;
 	kept = bpf_map_lookup_elem(&kept_scratch, &slot);
 	if (!kept)
@@ -47,7 +66,35 @@ inline_always u64 kept_text(u32 slot, u32 index)
 
 int value_text(u32 slot, u32 index);
 
-/* Puts the text of value `index` behind those that are there. */
+/* As much of an address as can be read: a short one may end where memory does. What is not read is zero. */
+inline_always long copy_address(u8 *to, u64 from)
+{
+	return bpf_probe_read_user(to, ADDRESS_BYTES, (void *)from) &&
+	       bpf_probe_read_user(to, 28, (void *)from) && /* struct sockaddr_in6 */
+	       bpf_probe_read_user(to, 16, (void *)from) && bpf_probe_read_user(to, 2, (void *)from);
+}
+
+/* Puts the address that value `index` points to behind what is there. */
+__attribute__((noinline)) int put_kept_address(u32 slot, u32 index)
+{
+	struct hook_scratch *scratch = scratch_of(slot);
+	struct kept *kept = bpf_map_lookup_elem(&kept_scratch, &slot);
+	u64 at, value;
+
+	if (!scratch || !kept)
+		return 0;
+	at = kept->used;
+	value = index;
+	barrier_value(at);
+	barrier_value(value);
+	if (at >= TEXT_BYTES || copy_address(&kept->text[at], scratch->object[value & (HOOK_VALUES - 1)]))
+		return 0;
+	kept->at[argument_of(index)] = at + 1;
+	kept->used = at + ADDRESS_BYTES;
+	return 1;
+}
+
+/* Puts value `index` behind those that are there. */
 __attribute__((noinline)) int put_kept(u32 slot, u32 index)
 {
 	struct hook_scratch *scratch = scratch_of(slot);
@@ -55,8 +102,10 @@ __attribute__((noinline)) int put_kept(u32 slot, u32 index)
 	u64 at, length;
 	int found;
 
-	if (!scratch || !kept || !is_kept_text(index) || kept->at[argument_of(index)])
+	if (!scratch || !kept || !is_kept(index) || kept->at[argument_of(index)])
 		return 0;
+	if (is_address(index))
+		return put_kept_address(slot, index);
 	found = value_text(slot, index);
 	at = kept->used;
 	length = found;

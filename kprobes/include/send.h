@@ -419,19 +419,22 @@ __attribute__((noinline)) int put_address(u32 slot, u32 index)
 __attribute__((noinline)) int put_unix(u32 slot, u32 index)
 {
 	struct hook_scratch *scratch = scratch_of(slot);
-	u64 address;
+	u64 address, kept;
+	bool user;
 	u8 *out;
 
 	if (!USES(BIT(VALUE_SOCKADDR_UN)) || !scratch || index >= HOOK_VALUES)
 		return 0;
-	address = object_of(scratch, index);
+	kept = kept_value(slot, index);
+	address = kept ? kept : object_of(scratch, index);
+	user = !kept && is_user(index);
 	out = content_of(scratch);
-	if (!out || copy_bytes(out, 2, address, is_user(index)))
+	if (!out || copy_bytes(out, 2, address, user))
 		return unreadable(scratch, index);
 	__builtin_memset(out + 2, 0, 110);
 	/* a shorter address may end where memory does */
-	if (*(u16 *)out == FAMILY_UNIX && copy_bytes(out + 2, 108, address + 2, is_user(index)))
-		copy_string(out + 2, 108, address + 2, is_user(index));
+	if (*(u16 *)out == FAMILY_UNIX && copy_bytes(out + 2, 108, address + 2, user))
+		copy_string(out + 2, 108, address + 2, user);
 	return 110;
 }
 

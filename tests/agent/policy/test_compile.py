@@ -97,9 +97,12 @@ def test_who_notifies_sends_the_signal_where_that_is_asked_for() -> None:
     assert [bool(each & ActionFlag.SIGNAL) for each in flags] == [False, True]
 
 
-def test_strings_in_user_memory_are_kept_for_the_return() -> None:
-    text = Value(Source.ARGUMENT, ValueType.STRING, 1, flags=ValueFlag.USER)
-    parts = [replace(use(values=(value,)), part=part) for value in (text, INT) for part in ("entry", "whole")]
+@pytest.mark.parametrize("kind", [ValueType.STRING, ValueType.SOCKADDR, ValueType.SOCKADDR_UN])
+def test_texts_and_addresses_in_user_memory_are_kept_for_the_return(kind: ValueType) -> None:
+    given = Value(Source.ARGUMENT, kind, 1, flags=ValueFlag.USER)
+    made_by_the_call = given._replace(flags=ValueFlag.USER | ValueFlag.AT_RETURN)
+    values = [(given, "entry"), (given, "whole"), (made_by_the_call, "entry"), (INT, "entry")]
+    parts = [replace(use(values=(value,)), part=part) for value, part in values]
     flags = [SHAPE_HEAD.unpack_from(compiled(Placed(each, 4, (0,), 1, 9)).shape)[1] for each in parts]
     assert [bool(each & HookFlag.KEEPS_TEXTS) for each in flags] == [True, False, False, False]
 

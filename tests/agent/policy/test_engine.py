@@ -87,6 +87,51 @@ def test_what_is_held_back_from_the_agent_is_counted(engine: Engine) -> None:
     assert hook.selectors[0].counts == {"matched": 1, "protected": 1}
 
 
+ADDRESSES = """\
+apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: {name: given}
+spec:
+  kprobes:
+  - call: sys_getsockname
+    syscall: true
+    return: true
+    returnArg: {index: 0, type: int}
+    args: [{index: 1, type: sockaddr}]
+    selectors: [{matchArgs: [{index: 1, operator: SAddr, values: ["192.0.2.7"]}]}]
+  - call: sys_getpeername
+    syscall: true
+    return: true
+    returnArg: {index: 0, type: int}
+    args: [{index: 1, type: sockaddr_un}]
+    selectors: [{matchArgs: [{index: 1, operator: Equal, values: ["@given"]}]}]
+"""
+OVERWRITING = """
+import ctypes, os, socket
+def overwritten(call, holder, given):
+    place, size = ctypes.create_string_buffer(given, 110), ctypes.c_uint32(110)
+    assert call(holder.fileno(), place, ctypes.byref(size)) == 0
+    assert place.raw[:len(given)] != given
+libc, net = ctypes.CDLL(None), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server, client = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
+server.bind(bytes(1) + b"another %d" % os.getpid())
+server.listen()
+client.connect(server.getsockname())
+overwritten(libc.getsockname, net, bytes([2, 0, 18, 103, 192, 0, 2, 7]))
+overwritten(libc.getpeername, client, bytes([1, 0, 0]) + b"given")
+"""
+
+
+def test_an_address_is_judged_at_the_return_as_it_was_given(engine: Engine) -> None:
+    engine.policies.add(ADDRESSES)
+    script = f"{sys.executable} -c '{OVERWRITING}' && true"  # not a child of the agent, which is this process
+    subprocess.run(["/bin/sh", "-c", script], check=True)
+    (status,) = engine.policies_now()
+    posted = [(hook.function, one.counts.get("posted", 0)) for hook in status.hooks for one in hook.selectors]
+    told = {name for name, count in posted if count == 1}
+    assert {name.partition("sys_")[2] for name in told} == {"getsockname", "getpeername"}, posted
+
+
 def test_planning_that_fails_names_the_policy(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.policy.engine.plan_policy", lambda policy, view: {}[policy.name])
     with pytest.raises(TracehoundError, match="asks: cannot be planned: KeyError"):
