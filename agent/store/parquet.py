@@ -69,7 +69,11 @@ def opened(path: Path) -> Iterator[pq.ParquetFile]:
     """A file to read row groups from; texts come as dictionaries. Raises OSError, and ValueError when it is
     damaged."""
     with damage_told(path):
-        file = pq.ParquetFile(path, read_dictionary=_WORDS, pre_buffer=False, page_checksum_verification=True)
+        try:
+            file = _open(path, _WORDS)
+        except KeyError:  # of an older schema
+            there = set(pq.read_schema(path).names)
+            file = _open(path, [name for name in _WORDS if name in there])
     with file:
         yield file
 
