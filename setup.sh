@@ -9,7 +9,7 @@ set -eu
 
 cd "$(dirname "$0")"
 case "${1:-}" in
-'') kind=run extra='' ;;
+'') kind=run extra='[store]' ;;
 test) kind=dev extra='[dev]' ;;
 *) echo "usage: ./setup.sh [test]" >&2; exit 2 ;;
 esac
