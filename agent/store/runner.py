@@ -21,6 +21,10 @@ from agent.store.layout import pending
 
 PAUSE_S = 10.0
 """Between two looks for segments to compact, in seconds."""
+TOGETHER = 4
+"""Segments that are worth a start, which costs as much as 20,000 events."""
+PATIENCE_S = 60.0
+"""How long fewer segments wait, in seconds."""
 RETRY_S = 300.0
 """After a compactor that failed, in seconds."""
 _READ_BYTES = 65536
@@ -73,7 +77,9 @@ class Compactor:
 
     def _start(self) -> None:
         try:
-            if not pending(self._log_dir, self.settings.after_seconds, time.time()):
+            wait = self.settings.after_seconds
+            waiting = len(pending(self._log_dir, wait, time.time()))
+            if waiting < TOGETHER and not pending(self._log_dir, wait + PATIENCE_S, time.time()):
                 return
             self._child = subprocess.Popen(
                 [
