@@ -110,8 +110,8 @@ def _grow_file(log_dir: Path, name: SegmentName, shift: int, key: int, numbers: 
     encoding = dict.fromkeys(("time", "sequence"), "DELTA_BINARY_PACKED")
     words = [one for one in table.column_names if one not in encoding and one != "ancestry"]
     pq.write_table(
-        table.replace_schema_metadata(file.metadata.metadata), target, compression="zstd", compression_level=3,
-        use_dictionary=[*words, "ancestry.list.element"], column_encoding=encoding,
+        table.replace_schema_metadata(file.metadata.metadata), target,
+        compression="zstd", compression_level=3, use_dictionary=[*words, "ancestry.list.element"], column_encoding=encoding,
         dictionary_pagesize_limit=1 << 28, row_group_size=1 << 20, store_schema=False,
     )  # fmt: skip
 
