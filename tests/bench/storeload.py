@@ -111,7 +111,8 @@ def _grow_file(log_dir: Path, name: SegmentName, shift: int, key: int, numbers: 
     words = [one for one in table.column_names if one not in encoding and one != "ancestry"]
     pq.write_table(
         table.replace_schema_metadata(file.metadata.metadata), target,
-        compression="zstd", compression_level=3, use_dictionary=[*words, "ancestry.list.element"], column_encoding=encoding,
+        compression="zstd", compression_level=3, column_encoding=encoding,
+        use_dictionary=[*words, "ancestry.list.element"],
         dictionary_pagesize_limit=1 << 28, row_group_size=1 << 20, store_schema=False,
     )  # fmt: skip
 
