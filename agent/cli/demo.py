@@ -136,8 +136,11 @@ def _play(daemon: Daemon, scratch: Path, voice: Voice) -> str:
 
 
 def _show_tree(args: argparse.Namespace, log_dir: Path) -> None:
-    question = {"pid": os.getpid(), "exec_id": None, "at": None, "since": None, "log_dir": str(log_dir)}
-    tree.run(argparse.Namespace(**question, format=args.format, color=args.color))
+    parser = argparse.ArgumentParser()
+    tree.add_arguments(parser)
+    question = parser.parse_args(["--pid", str(os.getpid()), "--log-dir", str(log_dir)])
+    question.format, question.color = args.format, args.color
+    tree.run(question)
 
 
 def _directions(log_dir: Path, scratch: Path) -> str:
