@@ -12,7 +12,8 @@ from agent.cli.progress import Progress
 from agent.errors import UsageError
 from agent.log.inventory import inventory
 from agent.log.reader import LogReader
-from agent.log.verify import Verdict, verify
+from agent.log.verdict import Verdict
+from agent.log.verify import verify
 from agent.store.answers import Timeline
 from agent.store.queries import Store, find, timeline
 from agent.store.report.joining import joined

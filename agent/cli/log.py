@@ -20,7 +20,8 @@ from agent.errors import LogUnavailable
 from agent.log.inventory import Item, inventory
 from agent.log.reader import LogReader
 from agent.log.times import MILLISECOND_NS, format_time
-from agent.log.verify import Rebuild, Verdict, verify
+from agent.log.verdict import Rebuild, Verdict
+from agent.log.verify import verify
 
 if TYPE_CHECKING:
     from agent.log.examine import Fault
@@ -51,9 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     lister = commands.add_parser("list", help="segments, compacted ones included")
     lister.add_argument("--all", action="store_true", help="also those that retention removed")
     verifier = commands.add_parser("verify", help="prove that the log is as it was written")
-    verifier.add_argument(
-        "--head", metavar="SHA256", type=_hash, help="a head that a SIEM has kept"
-    )
+    verifier.add_argument("--head", metavar="SHA256", type=_hash, help="a head that a SIEM has kept")
     verifier.add_argument("--since", metavar=METAVAR, type=parse_when, help=TIME_HELP)
     verifier.add_argument(
         "--deep", action="store_true", help="rebuild the lines of compacted segments (needs the store extra)"

@@ -8,7 +8,7 @@ import pytest
 from agent.cli.incident import Incident, Wanted, gather, proof, proof_of
 from agent.errors import LogUnavailable, UsageError
 from agent.log.examine import Fault
-from agent.log.verify import Verdict
+from agent.log.verdict import Verdict
 from tests.agent.cli.conftest import START_NS, LogMaker
 
 SECOND = 1_000_000_000

@@ -9,7 +9,8 @@ from agent.errors import LogUnavailable
 from agent.log.compaction import parquet_name
 from agent.log.manifest import MANIFEST_NAME, read_manifest
 from agent.log.segments import list_segments
-from agent.log.verify import Verdict, verify
+from agent.log.verdict import Verdict
+from agent.log.verify import verify
 
 from .conftest import Clock, MakeWriter
 from .test_upkeep import compact, fill
