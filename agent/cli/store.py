@@ -88,11 +88,12 @@ def _compact(log_dir: Path) -> tuple[dict[str, Any], list[str]]:
     """Raises AlreadyRunning when an agent holds the directory."""
     from agent.log.compaction import publish_alone
     from agent.log.lock import DirectoryLock
-    from agent.store.compact import accounts
+    from agent.store.compact import accounts, forget_told
 
     lock = DirectoryLock(log_dir)
     lock.take()
     lock.close()
+    forget_told(log_dir)
     count, problems = 0, list[str]()
     for account in accounts(log_dir, pending(log_dir, 0, time.time())):
         try:

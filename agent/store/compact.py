@@ -27,6 +27,7 @@ import orjson
 
 from agent.log.manifest import Compaction
 from agent.log.segments import SegmentName
+from agent.store.expiry import forget_expired
 from agent.store.index import IndexWriter
 from agent.store.layout import UNPUBLISHED, index_path, parquet_path, pending, store_dir
 
@@ -106,6 +107,14 @@ def accounts(log_dir: Path, names: list[SegmentName]) -> Iterator[Compaction]:
             index.close()
 
 
+def forget_told(log_dir: Path) -> None:
+    """The index forgets what retention removed; what goes wrong is told on standard error."""
+    try:
+        forget_expired(log_dir)
+    except (OSError, sqlite3.Error) as error:
+        print(f"the index still has what expired: {error}", file=sys.stderr)
+
+
 def open_index(path: Path) -> IndexWriter:
     """The index; one that cannot be read is set aside (`.damaged`) and begun anew: `reindex` fills it."""
     try:
@@ -141,6 +150,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("log_dir", type=Path)
     parser.add_argument("--older-than", type=float, default=0.0, metavar="SECONDS", help="closed so long ago")
     parser.add_argument("--memory", type=int, default=MEMORY_BYTES, metavar="BYTES", help="0: no limit")
+    parser.add_argument("--forget", action="store_true", help="only take out of the index what expired")
     parser.add_argument("--most", type=int, default=0, metavar="N", help="segments in this run; 0: all")
     return parser
 
@@ -159,6 +169,9 @@ def main(argv: list[str] | None = None) -> int:
         print("another compactor is at work", file=sys.stderr)
         return 1
     try:
+        forget_told(args.log_dir)
+        if args.forget:
+            return 0
         names = pending(args.log_dir, args.older_than, time.time())
         for account in accounts(args.log_dir, names[: args.most or None]):
             print(orjson.dumps(account._asdict()).decode(), flush=True)

@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from agent.log.segments import SegmentName
+from agent.store.forget import forget
 from agent.store.lives import Life
 
-VERSION = 1
+VERSION = 2
 """PRAGMA user_version; another one is built anew."""
 _CACHE_KIB = 16384
 _KNOWN_MOST = 200_000
@@ -33,7 +35,7 @@ CREATE TABLE processes(
   id INTEGER PRIMARY KEY, boot INTEGER, key INTEGER, exec_id TEXT, parent INTEGER, pid INTEGER, uid INTEGER,
   binary INTEGER, args INTEGER, cwd INTEGER, user INTEGER, container INTEGER, namespace INTEGER, pod INTEGER,
   start_ns INTEGER, end_ns INTEGER, status INTEGER, signal TEXT, flags INTEGER, first_sequence INTEGER,
-  last_sequence INTEGER, segment INTEGER);
+  last_sequence INTEGER, seen INTEGER);
 CREATE INDEX processes_key ON processes(key);
 CREATE INDEX processes_parent ON processes(parent);
 CREATE INDEX processes_pid ON processes(pid);
@@ -127,18 +129,13 @@ class IndexWriter:
             raise
 
     def remove(self, segments: Iterable[str]) -> None:
-        """Forgets segments that expired, and the processes that ended before the rest began."""
-        self._db.execute("BEGIN IMMEDIATE")
-        for name in segments:
-            self._db.execute(
-                "DELETE FROM notes WHERE segment=(SELECT id FROM segments WHERE name=?)", (name,)
-            )
-            self._db.execute("DELETE FROM segments WHERE name=?", (name,))
-        self._db.execute(
-            "DELETE FROM processes WHERE end_ns > 0"
-            " AND end_ns < (SELECT coalesce(min(first_ns), 0) FROM segments)"
-        )
-        self._db.execute("COMMIT")
+        """Forgets segments that expired, and of their processes all that no other segment speaks of. Of a
+        parent that another one names only that stays: who it was is gone."""
+        try:
+            forget(self._db, segments)
+        finally:
+            self._words.clear()
+            self._known.clear()
 
     def segments(self) -> list[str]:
         """Names of all segments that were added."""
@@ -178,9 +175,9 @@ class IndexWriter:
                 for at, sequence, kind, what in notes
             ),
         )
-        self._put_lives(boot, segment, lives)
+        self._put_lives(boot, _began(facts.name), lives)
 
-    def _put_lives(self, boot: int, segment: int, lives: Iterable[Life]) -> None:
+    def _put_lives(self, boot: int, seen: int, lives: Iterable[Life]) -> None:
         """Facts of one process are put together first, so that most rows are written once."""
         rows: dict[str, list[Any]] = {}
         known: set[str] = set()
@@ -190,19 +187,19 @@ class IndexWriter:
                 number = self._find(boot, life.exec_id)
                 if number is not None:
                     known.add(life.exec_id)
-                row = rows[life.exec_id] = self._stub(boot, segment, life.exec_id, number)
+                row = rows[life.exec_id] = self._stub(boot, seen, life.exec_id, number)
             _merge(row, life)
         fresh: list[list[Any]] = []
         changed: list[list[Any]] = []
         for exec_id, row in list(rows.items()):
-            row[_PARENT] = self._parent(boot, segment, rows, row[_PARENT], fresh)
+            row[_PARENT] = self._parent(boot, seen, rows, row[_PARENT], fresh)
             for place in _WORD_PLACES:
                 row[place] = self._word(row[place])
             (changed if exec_id in known else fresh).append(row)
         self._db.executemany(f"INSERT INTO processes VALUES({','.join('?' * _WIDTH)})", fresh)
         self._db.executemany(_UPDATE, [_update_values(row) for row in changed])
 
-    def _stub(self, boot: int, segment: int, exec_id: str, number: int | None) -> list[Any]:
+    def _stub(self, boot: int, seen: int, exec_id: str, number: int | None) -> list[Any]:
         key, canonical = key_of(exec_id, self._node)
         if number is None:
             number, self._next = self._next, self._next + 1
@@ -210,13 +207,13 @@ class IndexWriter:
         row: list[Any] = [None] * _WIDTH
         row[:4] = number, boot, key, None if canonical else exec_id
         row[_PID] = int(base64.b64decode(exec_id).rsplit(b":", 1)[1]) if canonical else None
-        row[_FLAGS], row[_SEGMENT] = 0, segment
+        row[_FLAGS], row[_SEEN] = 0, seen
         return row
 
     def _parent(
         self,
         boot: int,
-        segment: int,
+        seen: int,
         rows: Mapping[str, list[Any]],
         exec_id: str | None,
         fresh: list[list[Any]],
@@ -228,7 +225,7 @@ class IndexWriter:
             return number
         found = self._find(boot, exec_id)
         if found is None:
-            row = self._stub(boot, segment, exec_id, None)
+            row = self._stub(boot, seen, exec_id, None)
             fresh.append(row)
             found = row[0]
         return found
@@ -268,25 +265,31 @@ class IndexWriter:
 _COLUMNS = (
     "id", "boot", "key", "exec_id", "parent", "pid", "uid", "binary", "args", "cwd", "user", "container",
     "namespace", "pod", "start_ns", "end_ns", "status", "signal", "flags", "first_sequence", "last_sequence",
-    "segment",
+    "seen",
 )  # fmt: skip
 _WIDTH = len(_COLUMNS)
 _PLACE = {name: place for place, name in enumerate(_COLUMNS)}
-_PARENT, _PID, _FLAGS, _SEGMENT = (_PLACE[name] for name in ("parent", "pid", "flags", "segment"))
+_PARENT, _PID, _FLAGS, _SEEN = (_PLACE[name] for name in ("parent", "pid", "flags", "seen"))
 _WORD_PLACES = [_PLACE["args" if name == "arguments" else name] for name in _WORDS]
 _UID = _PLACE["uid"]
 _START, _END = _PLACE["start_ns"], _PLACE["end_ns"]
 _FIRST, _LAST = _PLACE["first_sequence"], _PLACE["last_sequence"]
-_FILLED = [name for name in _COLUMNS[4:] if name not in ("flags", "segment", "last_sequence")]
+_FILLED = [name for name in _COLUMNS[4:] if name not in ("flags", "seen", "last_sequence")]
 _UPDATE = (
     "UPDATE processes SET "
     + ", ".join(f"{name}=coalesce({name}, ?)" for name in _FILLED)
-    + ", flags=flags|?, last_sequence=coalesce(?, last_sequence) WHERE id=?"
+    + ", flags=flags|?, seen=max(seen, ?), last_sequence=coalesce(?, last_sequence) WHERE id=?"
 )
 
 
+def _began(segment: str) -> int:
+    """When it was begun, wall-clock milliseconds; its first 13 digits."""
+    name = SegmentName.parse(segment)
+    return name.created_ms if name is not None else 0
+
+
 def _update_values(row: list[Any]) -> tuple[Any, ...]:
-    return (*(row[_PLACE[name]] for name in _FILLED), row[_FLAGS], row[_LAST], row[0])
+    return (*(row[_PLACE[name]] for name in _FILLED), row[_FLAGS], row[_SEEN], row[_LAST], row[0])
 
 
 def _merge(row: list[Any], life: Life) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from agent.store.expiry import lasting
 from agent.store.index import IndexWriter
 from agent.store.layout import UNPUBLISHED, compacted_segments, index_path, parquet_path
 from agent.store.reading import SegmentReading
@@ -20,7 +21,7 @@ def reindex(log_dir: Path, progress: Callable[[int, int], None] | None = None) -
     path = index_path(log_dir)
     new = path.with_name(path.name + UNPUBLISHED)
     _remove(new)
-    names, problems = compacted_segments(log_dir), []
+    names, problems = lasting(log_dir, compacted_segments(log_dir)), []
     index = IndexWriter(new)
     for number, name in enumerate(names):
         if progress is not None:
@@ -37,6 +38,7 @@ def reindex(log_dir: Path, progress: Callable[[int, int], None] | None = None) -
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     new.replace(path)
+    path.with_name(path.name + ".damaged").unlink(missing_ok=True)
     return count, problems
 
 

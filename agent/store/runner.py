@@ -16,8 +16,9 @@ from pathlib import Path
 
 from agent.errors import TracehoundError
 from agent.log.manifest import Compaction
+from agent.log.segments import SegmentName
 from agent.settings import StoreSettings
-from agent.store.layout import pending
+from agent.store.layout import compacted_segments, index_path, pending
 
 PAUSE_S = 10.0
 """Between two looks for segments to compact, in seconds."""
@@ -52,6 +53,8 @@ class Compactor:
         self._held = b""
         self._next = 0.0
         self._said: set[str] = set()
+        self._compacted: set[SegmentName] | None = None
+        self._forget_at: float | None = None  # when the index has to forget something at the latest
 
     def tick(self) -> None:
         """Publishes what was finished, and starts the next run when it is time. Raises nothing."""
@@ -60,7 +63,7 @@ class Compactor:
             if self._child.poll() is not None:
                 self._read()
                 self._ended(self._child.returncode)
-        elif self.settings.enabled and self._monotonic() >= self._next:
+        elif self._monotonic() >= self._next:
             self._next = self._monotonic() + PAUSE_S
             self._start()
 
@@ -77,13 +80,12 @@ class Compactor:
 
     def _start(self) -> None:
         try:
-            wait = self.settings.after_seconds
-            waiting = len(pending(self._log_dir, wait, time.time()))
-            if waiting < TOGETHER and not pending(self._log_dir, wait + PATIENCE_S, time.time()):
+            what = self._due()
+            if what is None:
                 return
             self._child = subprocess.Popen(
                 [
-                    sys.executable, "-m", "agent.store.compact", str(self._log_dir),
+                    sys.executable, "-m", "agent.store.compact", str(self._log_dir), *what,
                     "--older-than", str(self.settings.after_seconds),
                     "--memory", str(self.settings.memory_bytes),
                 ],
@@ -93,9 +95,31 @@ class Compactor:
             self._say(f"the compactor could not be started: {error}")
             self._next = self._monotonic() + RETRY_S
             return
+        self._forget_at = None
         for pipe in (self._child.stdout, self._child.stderr):
             if pipe is not None:
                 os.set_blocking(pipe.fileno(), False)
+
+    def _due(self) -> list[str] | None:
+        """Flags of the run that is due: compaction, which forgets as well, or that alone. Raises OSError."""
+        self._note_expired()
+        wait = self.settings.after_seconds
+        if self.settings.enabled and (
+            len(pending(self._log_dir, wait, time.time())) >= TOGETHER
+            or pending(self._log_dir, wait + PATIENCE_S, time.time())
+        ):
+            return []
+        late = self._forget_at is not None and self._monotonic() >= self._forget_at
+        return ["--forget"] if late else None
+
+    def _note_expired(self) -> None:
+        """A Parquet file that was there and is not any more; what went before the start is not known."""
+        before, self._compacted = self._compacted, set(compacted_segments(self._log_dir))
+        if before is None:
+            if index_path(self._log_dir).exists():
+                self._forget_at = self._monotonic()
+        elif before - self._compacted and self._forget_at is None:
+            self._forget_at = self._monotonic() + PATIENCE_S
 
     def _read(self) -> None:
         child = self._child
@@ -125,6 +149,7 @@ class Compactor:
         for text in said.decode(errors="replace").splitlines()[-3:]:
             self._say(f"compaction: {text}")
         if status or said:
+            self._forget_at = self._monotonic()
             self._next = self._monotonic() + RETRY_S
             if not said:
                 self._say(f"compaction: the process ended with status {status}")

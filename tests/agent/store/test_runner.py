@@ -2,10 +2,13 @@
 import time
 from pathlib import Path
 
+import pytest
+
 from agent.log.compaction import place
 from agent.log.manifest import Compaction
 from agent.settings import StoreSettings
 from agent.store.layout import compacted_segments
+from agent.store.lineage import consistent
 from agent.store.runner import Compactor
 from tests.agent.cli.conftest import LogMaker
 
@@ -52,3 +55,25 @@ def test_a_run_can_be_ended(lines: LogMaker) -> None:
     compactor.tick()
     compactor.close()
     assert compactor._child is None
+
+
+def forgets(log: LogMaker, settings: StoreSettings, before: bool) -> list[str]:
+    """What is in the index after the only Parquet file went, before or after the agent's start."""
+    (path,) = (log.directory / "store").glob("*.parquet")
+    now, said = [0.0], list[str]()
+    compactor = Compactor(log.directory, settings, print, said.append, lambda: now[0])
+    if before:
+        path.unlink()
+    ticked(compactor)
+    path.unlink(missing_ok=True)
+    for now[0] in (20.0, 100.0):
+        ticked(compactor)
+    compactor.close()
+    assert said == []
+    return consistent(log.directory, lambda lineage: [one.name for one in lineage.segments()])
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_index_forgets_what_was_removed(stored: LogMaker, before: bool, enabled: bool) -> None:
+    assert forgets(stored, StoreSettings(enabled=enabled), before) == []
