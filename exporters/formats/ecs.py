@@ -12,7 +12,7 @@ from typing import Any
 from orjson import Fragment, dumps
 
 from agent import __version__
-from agent.log.capabilities import capability_names
+from agent.log.capabilities import capability_masks, capability_names
 from agent.log.times import format_time
 from exporters.base import MADE
 from exporters.formats import Format, Origin
@@ -277,7 +277,8 @@ def _details(facts: Facts) -> Fields:
             found[name] = {"pid": number}
     if own.get("tty"):
         found["interactive"] = True
-    if masks := facts.below("cap", dict):
+    told = own.get("cap")
+    if masks := capability_masks(told if is_text(told) else facts.below("cap", dict)):
         effective, permitted = masks.get("effective", "0"), masks.get("permitted", "0")
         if is_text(effective) and is_text(permitted) and (thread := _capabilities(effective, permitted)):
             found["thread"] = thread

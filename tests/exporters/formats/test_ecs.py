@@ -69,3 +69,10 @@ def test_the_thread_that_called_is_told() -> None:
     record = call("tcp_connect", sock())
     record["process_kprobe"]["process"] = record["process_kprobe"]["process"] | {"tid": 61}
     assert document(record)["process"]["thread"] == {"id": 61}
+
+
+def test_one_mask_is_what_is_permitted_and_effective() -> None:
+    record = exec_event()
+    record["tracehound"]["cap"] = "3"
+    held = document(record)["process"]["thread"]["capabilities"]
+    assert held["permitted"] == held["effective"] == ["CAP_CHOWN", "CAP_DAC_OVERRIDE"]
