@@ -13,7 +13,7 @@ from typing import Any
 from agent.log.entry import Cursor, Entry, parse, sequence_in
 from agent.log.opened import OpenedSegment
 from agent.log.reader import LogReader
-from agent.log.segments import SegmentName, list_segments
+from agent.log.segments import SegmentName
 from agent.log.tail import Chunk
 
 CHUNK_BYTES = 1 << 18
@@ -41,15 +41,16 @@ class Source:
 
     def chunks(self) -> Iterator[Chunk | Entry]:
         """What there is now; call it again for what has come since. Raises OSError."""
-        if self._begins:
-            self._begins = False
-            yield from self._from_the_beginning()
         for item in self._tail.chunks():
             if isinstance(item, Entry):
                 yield from self._bridge(item)
-            else:
-                self._passed(item)
-                yield item
+                continue
+            if self._begins:
+                yield from self._before(SegmentName.parse(item.segment))
+            self._passed(item)
+            yield item
+        if self._begins:
+            yield from self._compacted_alone()
 
     def close(self) -> None:
         """Closes the open segment."""
@@ -60,11 +61,20 @@ class Source:
         sequence = sequence_in(chunk.lines[-1]) or self._place.sequence
         self._place, self._boot_id = Cursor(chunk.segment, end, sequence), chunk.boot_id
 
-    def _from_the_beginning(self) -> Iterator[Chunk | Entry]:
-        live = list_segments(self._directory)
+    def _before(self, first: SegmentName | None) -> Iterator[Chunk | Entry]:
+        """The compacted segments before the first live one, which is open by now: what is compacted while
+        these are read comes after it, and the tail tells of it."""
+        self._begins = False
         for name in self._compacted():
-            if not live or name < live[0]:
+            if first is None or name < first:
                 yield from self._rebuilt(name)
+
+    def _compacted_alone(self) -> Iterator[Chunk | Entry]:
+        """No line is live: the tail goes on from what is compacted."""
+        if self._compacted():
+            yield from self._before(None)
+            self._tail.close()
+            self._tail = self._reader.tail(self._place if self._place.segment else None)
 
     def _bridge(self, notice: Entry) -> Iterator[Chunk | Entry]:
         """Compacted segments in place of a notice, and a notice of what is missing even so."""

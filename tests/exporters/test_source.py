@@ -71,6 +71,33 @@ def test_compacted_segments_are_read_back_from_the_middle_on(event_log: EventLog
     assert read(Source(event_log.directory, Cursor("", 0, 0), pytest.fail)) == list(range(1, 11))
 
 
+def test_what_is_compacted_while_the_beginning_is_read_comes_all_the_same(event_log: EventLog) -> None:
+    paths = [event_log.path]
+    for _ in range(3):
+        event_log.execs(2)
+        paths.append(event_log.rotate())
+    compact(paths[0])
+    items = Source(event_log.directory, Cursor("", 0, 0), pytest.fail).chunks()
+    chunks = [next(items)]
+    compact(paths[1])
+    compact(paths[2])
+    chunks += items
+    lines = [line for chunk in chunks if isinstance(chunk, Chunk) for line in chunk.lines]
+    assert list(map(sequence_in, lines)) == list(range(1, 11))
+
+
+def test_a_log_of_compacted_segments_alone_is_read_and_gone_on_from(event_log: EventLog) -> None:
+    first = event_log.path
+    event_log.execs(2)
+    second = event_log.rotate()
+    compact(first)
+    compact(second)
+    source = Source(event_log.directory, Cursor("", 0, 0), pytest.fail)
+    assert read(source) == [1, 2, 3, 4]
+    event_log.rotate()
+    assert read(source) == [5]
+
+
 def test_a_gap_between_compacted_segments_is_told(event_log: EventLog) -> None:
     paths = [event_log.path]
     for _ in range(3):
