@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         "--output",
+        dest="page",  # `output` would be taken for the setting of that name
         required=True,
         metavar="FILE",
         help="the file to write, mode 0600; - is standard output",
@@ -104,21 +105,21 @@ def _count(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Write the report and return 0. Raises UsageError before the log is read where FILE cannot be."""
-    refuse_place(args.output, args.force)
+    refuse_place(args.page, args.force)
     _check_period(args)
     directory = log_dir_from(args)
     chain = None if args.no_verify else proof(directory, args.since)
     found = gather(directory, _wanted(args), args.limit, chain)
     timeline = without_arguments(found.timeline) if args.hide_arguments else found.timeline
     page = render(timeline, _facts(args, found)).encode()
-    if args.output == "-":
+    if args.page == "-":
         sys.stdout.flush()
         sys.stdout.buffer.write(page)
         return 0
-    write_privately(Path(args.output), page, args.force)
+    write_privately(Path(args.page), page, args.force)
     count = sum(1 for _, process, _ in timeline.tree.walk() if process.exec_id)
     events = len(timeline.happenings)
-    print(f"{clean(args.output)}: {count:,} processes, {events:,} events, {len(page) / 1024:,.0f} KiB")
+    print(f"{clean(args.page)}: {count:,} processes, {events:,} events, {len(page) / 1024:,.0f} KiB")
     return 0
 
 

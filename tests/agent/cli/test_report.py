@@ -37,6 +37,14 @@ def test_a_report_is_written_for_its_owner_alone(
     assert [one.name for one in tmp_path.iterdir() if one.is_file()] == ["incident.html"]
 
 
+def test_the_configured_log_is_reported_on(
+    call: Call, log: LogMaker, exec_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRACEHOUND_LOG__DIR", str(log.directory))
+    status, _, err = call("report", "--root", tmp_path, "--pid", 50, "-o", tmp_path / "incident.html")
+    assert (status, err) == (0, "")
+
+
 def test_a_report_goes_to_standard_output(call: Call, log: LogMaker, exec_id: str) -> None:
     status, out, err = report(call, log, "--exec-id", exec_id, "-o", "-")
     assert (status, err) == (0, "")
