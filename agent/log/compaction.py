@@ -31,6 +31,12 @@ def parquet_name(segment: str) -> str:
     return f"{STORE_NAME}/{segment.removesuffix('.jsonl')}.parquet"
 
 
+def compacted_names(directory: Path) -> list[SegmentName]:
+    """Segments of which a Parquet file has its final name, oldest first, whatever the manifest says."""
+    files = (directory / STORE_NAME).glob("*.parquet")
+    return sorted(name for file in files if (name := SegmentName.parse(f"{file.stem}.jsonl")) is not None)
+
+
 def compacted_fact(compaction: Compaction) -> Compacted:
     """What the manifest says of it."""
     return Compacted(

@@ -34,6 +34,8 @@ class Forms:
         """What each hash is of, in words."""
         self._directory, self._manifest, self._verdict = directory, manifest, verdict
         self._rebuild, self._progress = rebuild, progress
+        self._kept = ""
+        """The oldest segment that was closed and did not expire: retention removes none after it."""
 
     def check(
         self, name: SegmentName, before: Link, following: SegmentName | None, wanted: Collection[SegmentName]
@@ -47,15 +49,24 @@ class Forms:
         is_wanted = name in wanted
         if str(name) in self._manifest.expired:
             self._expired(name, link)
-        elif str(name) in self._manifest.compacted:
+            return link
+        if closed is not None and not self._kept and self._is_there(name):
+            self._kept = str(name)
+        if str(name) in self._manifest.compacted:
             self._compacted(name, link, is_wanted)
         elif not self._lines(name, link, before, closed, following, is_wanted):
             self._gone(name, link, is_wanted)
         return link
 
+    def _is_there(self, name: SegmentName) -> bool:
+        return any((self._directory / one).exists() for one in (str(name), parquet_name(str(name))))
+
     def _expired(self, name: SegmentName, link: Link) -> None:
         tombstone = self._manifest.expired[str(name)]
         self._verdict.count("expired")
+        if self._kept:
+            problem = f"the tombstone of {name} is not retention's: {self._kept} is older and was kept"
+            self._verdict.fault(MANIFEST_NAME, 0, name.first_sequence, problem)
         if link.sha256 and tombstone.sha256 != link.sha256:
             self._verdict.fault(
                 MANIFEST_NAME, 0, 0, f"the tombstone of {name} has another hash than the segment"
@@ -85,6 +96,20 @@ class Forms:
             self._verdict.fault(fact.parquet, 0, 0, "was changed after it was compacted")
         elif self._rebuild is not None:
             self._check_rows(path, name, fact.sha256)
+        self._check_lines_beside(name, fact.sha256)
+
+    def _check_lines_beside(self, name: SegmentName, sha256: str) -> None:
+        """Lines that wait for an exporter beside their Parquet file: it would send them as they are."""
+        try:
+            seen = look(self._directory, name, self._progress)
+            self._verdict.bytes += seen.bytes
+            if seen.sha256 != sha256 or seen.torn_bytes:
+                closed = self._manifest.closed.get(str(name))
+                expected = Expected(sha256, closed.lines if closed else None)
+                self._verdict.faults += locate(self._directory, name, expected).faults
+        except FileNotFoundError:
+            return
+        self.heads += [(name, one) for one in seen.heads]
 
     def _check_rows(self, path: Path, name: SegmentName, sha256: str) -> None:
         assert self._rebuild is not None

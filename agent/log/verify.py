@@ -11,6 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from agent.errors import LogUnavailable
+from agent.log.compaction import compacted_names, parquet_name
 from agent.log.examine import Fault, Progress
 from agent.log.forms import Forms
 from agent.log.manifest import MANIFEST_NAME, Manifest, read_manifest
@@ -60,6 +61,7 @@ def _verify(
         verdict.faults += [fault] if fault else []
         before = link
     _check_heads(directory, manifest, forms, verdict)
+    _check_strays(directory, set(live), verdict)
     if head:
         _find(head, manifest, forms, verdict)
     return verdict
@@ -72,6 +74,9 @@ def _about(manifest: Manifest) -> Verdict:
     if manifest.first_bad:
         bad = manifest.first_bad
         verdict.faults.append(Fault(MANIFEST_NAME, bad.number, 0, bad.problem))
+    if manifest.torn_bytes:
+        torn = f"{manifest.torn_bytes} bytes after the last line"
+        verdict.notes.append(f"{MANIFEST_NAME}: {torn}: it is being written, or the agent was killed")
     return verdict
 
 
@@ -88,6 +93,16 @@ def _check_heads(directory: Path, manifest: Manifest, forms: Forms, verdict: Ver
             problem = f"a line is gone or changed that heartbeat {seen.sequence} in {name} has seen"
             verdict.fault(MANIFEST_NAME, 0, 0, problem)
             return
+
+
+def _check_strays(directory: Path, live: set[SegmentName], verdict: Verdict) -> None:
+    """Parquet files that the manifest knows nothing of: queries read them. One whose lines are there may have
+    got its name just now, or just before a crash."""
+    found = compacted_names(directory)
+    known = read_manifest(directory)
+    for name in found:
+        if name not in live and str(name) not in known.compacted:
+            verdict.fault(parquet_name(str(name)), 0, 0, "is not of this log: the manifest has no line of it")
 
 
 def _find(head: str, manifest: Manifest, forms: Forms, verdict: Verdict) -> None:

@@ -7,7 +7,9 @@ import pytest
 
 from agent.errors import LogUnavailable
 from agent.log.compaction import parquet_name
-from agent.log.manifest import MANIFEST_NAME, read_manifest
+from agent.log.ledger import Ledger
+from agent.log.manifest import MANIFEST_NAME, Expired, read_manifest
+from agent.log.retention import Follower
 from agent.log.segments import list_segments
 from agent.log.verdict import Verdict
 from agent.log.verify import verify
@@ -201,6 +203,44 @@ def test_a_changed_parquet_file_shows(mixed: Path) -> None:
 def test_a_removed_parquet_file_is_gone(mixed: Path) -> None:
     next((mixed / "store").glob("*.parquet")).unlink()
     assert "is gone" in verify(mixed).faults[0].problem
+
+
+def test_changed_lines_beside_their_parquet_file_show(make_writer: MakeWriter, log_dir: Path) -> None:
+    waiting = Follower("siem", True, None)
+    writer = make_writer(segment_bytes=20_000, followers=lambda: [waiting])
+    fill(writer, 3)
+    first = name(log_dir, 0)
+    writer.publish_compacted(compact(log_dir, first))
+    writer.close("done")
+    assert verify(log_dir).faults == []
+    change(log_dir / first, b"program-7", b"program-8")
+    assert first_fault(verify(log_dir))[0] == first
+
+
+def test_a_parquet_file_that_nobody_published_is_named(mixed: Path) -> None:
+    stray = parquet_name("1700000000000-000000000001.jsonl")
+    (mixed / stray).write_bytes(b"planted")
+    assert first_fault(verify(mixed)) == (stray, 0, 0)
+
+
+def test_a_tombstone_behind_a_kept_segment_is_not_the_agents(log: Path) -> None:
+    ledger, gone = Ledger(log), list(read_manifest(log).closed.values())[1]
+    ledger.open()
+    told = Expired(gone.segment, "size", gone.sha256, gone.first_sequence, gone.last_sequence, gone.bytes)
+    ledger.note_expired([told], 0)
+    (log / gone.segment).unlink()
+    verdict = verify(log)
+    assert first_fault(verdict) == (MANIFEST_NAME, 0, gone.first_sequence)
+    assert f"the tombstone of {gone.segment}" in verdict.faults[0].problem
+
+
+def test_bytes_after_the_last_line_of_the_manifest_are_told(log: Path) -> None:
+    with (log / MANIFEST_NAME).open("ab") as file:
+        file.write(b'{"previous"')
+    verdict = verify(log)
+    assert verdict.faults == [] and verdict.notes[0].startswith(
+        "manifest.jsonl: 11 bytes after the last line"
+    )
 
 
 def test_rows_are_compared_with_the_lines_that_were_written(make_writer: MakeWriter, log_dir: Path) -> None:
