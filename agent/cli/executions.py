@@ -56,8 +56,7 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "json":
         print(json.dumps(as_json(found)))
     else:
-        for line in as_text(found, palette(wants_color(args.color))):
-            print(line)
+        print("\n".join(as_text(found, palette(wants_color(args.color)))))
     return 0 if found.processes else 1
 
 

@@ -106,12 +106,25 @@ def _own_row(record: Record, own: Record, boot_id: str) -> Row:
     kind = next((key for key in own if key != "sequence"), "")
     content = own.get(kind)
     if kind == "fork" and isinstance(content, dict):
-        row = flatten({kind: content, **{k: v for k, v in record.items() if k != "tracehound"}}, boot_id)
+        row = flatten({kind: content, **_beside(record)}, boot_id)
         return (row[0], own.get("sequence"), *row[2:])
-    found = content if kind == "detection" and isinstance(content, dict) else _NOTHING
+    if kind == "detection" and isinstance(content, dict):
+        return _detection_row(record, own, content, boot_id)
     head = (_time_of(record), own.get("sequence"), boot_id, kind, record.get("node_name"))
-    middle = (None,) * (len(COLUMNS) - len(head) - 2)
-    return (*head, *middle, found.get("level"), found.get("rule"))
+    return (*head, *(None,) * (len(COLUMNS) - len(head)))
+
+
+def _detection_row(record: Record, own: Record, content: Record, boot_id: str) -> Row:
+    """A detection is about a process, as an event is; what else it tells is level and rule."""
+    process = content.get("process")
+    about = {"process": process if isinstance(process, dict) else _NOTHING}
+    row = flatten({"detection": about, **_beside(record)}, boot_id)
+    return (row[0], own.get("sequence"), *row[2:-2], content.get("level"), content.get("rule"))
+
+
+def _beside(record: Record) -> dict[str, Any]:
+    """What stands beside `tracehound`: node and time."""
+    return {key: value for key, value in record.items() if key != "tracehound"}
 
 
 def _time_of(record: Record) -> int:

@@ -21,7 +21,7 @@ from agent.log.segments import SegmentName
 from agent.store.forget import forget
 from agent.store.lives import Life
 
-VERSION = 2
+VERSION = 3
 """PRAGMA user_version; another one is built anew."""
 _CACHE_KIB = 16384
 _KNOWN_MOST = 200_000
@@ -39,7 +39,7 @@ CREATE TABLE processes(
 CREATE INDEX processes_key ON processes(key);
 CREATE INDEX processes_parent ON processes(parent);
 CREATE INDEX processes_pid ON processes(pid);
-CREATE INDEX processes_binary ON processes(binary);
+CREATE INDEX processes_run ON processes(binary, start_ns, flags);
 CREATE INDEX processes_container ON processes(container) WHERE container IS NOT NULL;
 CREATE INDEX processes_pod ON processes(pod) WHERE pod IS NOT NULL;
 CREATE TABLE notes(time_ns INTEGER, sequence INTEGER, segment INTEGER, kind TEXT, content TEXT);

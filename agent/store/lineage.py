@@ -139,6 +139,26 @@ class Lineage:
         ids = [number for text in texts for number in self._word_ids("text=?", text)]
         return [row for number in ids for row in self._rows(f"p.{_word_column(column)}=?", (number,))]
 
+    def ran(self, texts: Sequence[str], since_ns: int, until_ns: int, most: int) -> tuple[list[Row], int]:
+        """The oldest executions of programs that stand in the log and began in a period, and how many there
+        are in all."""
+        ids = [number for text in texts for number in self._word_ids("text=?", text)]
+        found: list[tuple[int, int]] = []
+        count = 0
+        for at in range(0, len(ids), _CHUNK):
+            part = ids[at : at + _CHUNK]
+            where = (
+                f"FROM processes WHERE binary IN ({','.join('?' * len(part))})"
+                f" AND start_ns BETWEEN ? AND ? AND flags & {RECORDED}"
+            )
+            values = (*part, since_ns, until_ns)
+            count += self._db.execute(f"SELECT count(*) {where}", values).fetchone()[0]
+            found += self._db.execute(
+                f"SELECT start_ns, id {where} ORDER BY start_ns LIMIT ?", (*values, most)
+            ).fetchall()
+        rows = {row.id: row for row in self._many("p.id", [number for _, number in sorted(found)[:most]])}
+        return [rows[number] for _, number in sorted(found)[:most]], count
+
     def words(self, condition: str, value: str) -> list[str]:
         """Texts that match, `condition` being `text LIKE ? ESCAPE '!'` or `text GLOB ?`."""
         if condition not in ("text=?", "text GLOB ?", "text LIKE ? ESCAPE '!'"):

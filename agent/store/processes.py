@@ -61,6 +61,37 @@ class Processes:
         wanted = frozenset(texts)
         return self._with_live(rows, lambda process: getattr(process, column) in wanted)
 
+    def ran(self, texts: list[str], since_ns: int, until_ns: int, most: int) -> tuple[list[Known], int]:
+        """The oldest executions that began in a period, and how many were left out."""
+        wanted = frozenset(texts)
+
+        def counts(process: Process | None) -> bool:
+            if process is None or not process.recorded or process.binary not in wanted:
+                return False
+            return since_ns <= process.start_ns <= until_ns
+
+        rows, count = [], 0
+        if self.lineage is not None:
+            rows, count = self.lineage.ran(texts, since_ns, until_ns, most)
+        found = [self._take(row) for row in rows]
+        for exec_id, process in self.live.processes.items():
+            if process.binary not in wanted:
+                continue
+            row = self.lineage.by_exec_id(exec_id) if self.lineage is not None else None
+            known = self.get(exec_id)
+            if known is not None and not (row and counts(row.process)) and counts(known.process):
+                found.append(known)
+                count += 1
+        found.sort(key=lambda one: one.process.start_ns)
+        return found[:most], count - len(found[:most])
+
+    def load_parents(self, children: Iterable[Known]) -> None:
+        """Read the parents of many in one go."""
+        missing = {one.parent_row for one in children if one.parent_row is not None} - self._by_row.keys()
+        if self.lineage is not None and missing:
+            for row in self.lineage.by_ids(sorted(missing)):
+                self._take(row)
+
     def _with_live(self, rows: list[Row], test: Callable[[Process], bool]) -> list[Known]:
         found = {row.id: self._take(row) for row in rows}
         known = {one.process.exec_id for one in found.values()}

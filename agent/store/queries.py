@@ -166,15 +166,13 @@ def executions(
     """Who ran a program: an absolute path, a pattern with `*?[`, or the last part of a path."""
 
     def look(processes: Processes, coverage: Coverage) -> Executions:
-        found = [
-            known.process
-            for known in processes.where("binary", _binaries(processes, binary))
-            if known.process.recorded and since_ns <= known.process.start_ns <= until_ns
-        ]
-        for process in found[:most]:
-            _name_parent(processes, process)
-        left_out = max(0, len(found) - most)
-        return Executions(found[:most], coverage.within(since_ns, until_ns), left_out)
+        found, left_out = processes.ran(_binaries(processes, binary), since_ns, until_ns, most)
+        processes.load_parents(found)
+        for known in found:
+            above = processes.parent(known)
+            if above is not None:
+                known.process.parent_exec_id = above.process.exec_id
+        return Executions([known.process for known in found], coverage.within(since_ns, until_ns), left_out)
 
     return store.ask(look)
 
@@ -353,13 +351,6 @@ def _binaries(processes: Processes, binary: str) -> list[str]:
 def _literal(text: str) -> str:
     """A text for GLOB that stands for itself."""
     return "".join(f"[{char}]" if char in "*?[" else char for char in text)
-
-
-def _name_parent(processes: Processes, process: Process) -> None:
-    known = processes.get(process.exec_id)
-    above = processes.parent(known) if known is not None else None
-    if above is not None:
-        process.parent_exec_id = above.process.exec_id
 
 
 def _happenings(records: Iterator[dict[str, Any]], most: int) -> tuple[list[Happening], int]:

@@ -16,6 +16,7 @@ from agent.store.live import Progress, chunks_of
 
 _PLACE = {name: place for place, name in enumerate(COLUMNS)}
 _EXEC_ID = re.compile(rb'"exec_id":"([^"\\]*)"')
+_OWN = b'{"tracehound"'
 
 
 class Wanted(NamedTuple):
@@ -76,8 +77,12 @@ def _tested(chunk: Collection[bytes], wanted: Wanted) -> Iterator[bytes]:
     if wanted.column == "exec_id":
         ids = {value.encode() for value in wanted.values}
         for line in chunk:
-            match = _EXEC_ID.search(line)
-            if match is not None and match[1] in ids:
+            if line.startswith(_OWN):  # a detection may name others before its process
+                found = not ids.isdisjoint(_EXEC_ID.findall(line))
+            else:
+                match = _EXEC_ID.search(line)
+                found = match is not None and match[1] in ids
+            if found:
                 yield line
         return
     needles = [value.encode() for value in wanted.values]

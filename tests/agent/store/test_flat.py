@@ -44,6 +44,21 @@ def test_an_exit_has_signal_and_status_and_no_ancestry() -> None:
     assert "ancestry" not in found
 
 
+def test_a_detection_is_about_its_process() -> None:
+    content = {"id": "1", "rule": "r", "level": "high", "event": 7, "process": PROCESS}
+    found = row({"tracehound": {"sequence": 4, "detection": content}, "node_name": "n"})
+    assert (found["type"], found["sequence"], found["exec_id"], found["pid"]) == ("detection", 4, "e2", 2)
+    assert (found["rule"], found["level"], found["exe"]) == ("r", "high", "/bin/sh")
+
+
+@pytest.mark.parametrize(
+    "content", [{"rule": "r"}, {"rule": "r", "process": None}, {"rule": "r", "process": 1}]
+)
+def test_a_detection_without_a_process_keeps_its_rule(content: dict[str, Any]) -> None:
+    found = row({"tracehound": {"sequence": 4, "detection": content}})
+    assert (found["type"], found["rule"]) == ("detection", "r")
+
+
 @pytest.mark.parametrize("member", ["file_arg", "path_arg", "linux_binprm_arg", "sockaddrun_arg"])
 def test_the_first_file_is_the_path(member: str) -> None:
     found = row(

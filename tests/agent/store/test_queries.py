@@ -77,6 +77,33 @@ def test_executions_of_a_binary(store: Store, binary: str) -> None:
     assert [process.pid for process in executions(store, binary).processes] == [51]
 
 
+@pytest.mark.parametrize("most", [0, 1, 3, 9])
+def test_executions_beyond_the_limit_are_counted(store: Store, most: int) -> None:
+    found = executions(store, "/*", most=most)
+    assert [process.pid for process in found.processes] == [1, 50, 51, 52][:most]
+    assert found.truncated == 4 - len(found.processes)
+
+
+def test_executions_begin_in_the_period(store: Store) -> None:
+    found = executions(store, "/*", since_ns=START_NS + 2 * 10**9, until_ns=START_NS + 10 * 10**9)
+    assert [(process.pid, process.parent_exec_id) for process in found.processes] == [
+        (51, find(store, pid=50)[0])
+    ]
+
+
+@pytest.mark.parametrize("form", list(FORMS))
+def test_a_timeline_has_the_detections_of_its_processes(tmp_path: Path, form: str) -> None:
+    log = session(tmp_path / "log")
+    shell = log.exec(60, "/bin/sh", at=13)
+    about = {"rule": "shell_in_web_server", "level": "high", "event": {"parent": {"exec_id": "x"}}}
+    log.own("detection", {**about, "process": shell}, at=14)
+    log.segment(at=20)
+    FORMS[form](log)
+    (happening,) = timeline(Store(log.directory), str(shell["exec_id"])).happenings[1:]
+    assert (happening.type, happening.exec_id) == ("detection", shell["exec_id"])
+    assert happening.summary == "high: shell_in_web_server"
+
+
 def test_who_talked_to_an_address(store: Store) -> None:
     found = connections(store, address="203.0.113.7")
     assert [found.processes[one.exec_id].pid for one in found.happenings] == [51]
