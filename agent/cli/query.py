@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -24,8 +25,8 @@ and nothing but the log."""
 EXAMPLES = """\
 examples:
   tracehound query --schema
-  tracehound query "SELECT exe, count(*) FROM execs WHERE time > now() - INTERVAL 1 DAY GROUP BY 1 ORDER BY 2
-  DESC" tracehound query "SELECT time, exe, path FROM files WHERE path LIKE '/etc/shadow%'" -o csv
+  tracehound query "SELECT exe, count(*) FROM execs WHERE time > now()::TIMESTAMP - INTERVAL 1 DAY GROUP BY 1"
+  tracehound query "SELECT time, exe, path FROM files WHERE path LIKE '/etc/shadow%'" -o csv
   tracehound query "FROM losses SELECT time, payload->>'$.tracehound.loss.count' AS lost" -o json
 """
 CELL_SHOWN = 120
@@ -78,6 +79,8 @@ def _cell(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no number for it
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, list):

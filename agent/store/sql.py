@@ -9,8 +9,10 @@ other file, no network, no extension and no setting.
 from __future__ import annotations
 
 import contextlib
+import resource
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 1_000_000
 MEMORY = "512MB"
+SCRATCH = "4GB"
+"""Most that a statement may write below the temporary directory."""
+PROCESS_BYTES = 1536 << 20
+"""Most private memory of the whole process meanwhile: DuckDB's own limit does not count every text."""
 THREADS = 2
 _TRIES = 3
 _HIDDEN = ("process_form", "parent_form", "lineage")
@@ -63,14 +69,15 @@ def sql(store: Store, text: str, *, most: int = MOST_ROWS) -> Table:
     for attempt in range(_TRIES):
         with _database(store, problems) as db:
             try:
-                found = db.execute(text)
-                columns = [column[0] for column in found.description or ()]
-                types = [str(column[1]) for column in found.description or ()]
-                rows = found.fetchmany(most + 1)
+                columns, types, rows = _answer(db, text, most + 1)
             except duckdb.IOException as error:
                 if attempt + 1 < _TRIES:
                     continue  # retention was faster
                 raise TracehoundError(f"the store cannot be read: {error}") from None
+            except (MemoryError, duckdb.OutOfMemoryException):
+                raise UsageError(
+                    f"the statement needs more memory than {MEMORY}", "name fewer columns, or add LIMIT"
+                ) from None
             except duckdb.Error as error:
                 raise UsageError(
                     _first_line(error), "`tracehound query --schema` shows views and columns"
@@ -78,6 +85,36 @@ def sql(store: Store, text: str, *, most: int = MOST_ROWS) -> Table:
             left_out = 1 if len(rows) > most else 0
             return Table(columns, types, rows[:most], _coverage(store, problems), left_out)
     raise AssertionError("unreachable")
+
+
+def _answer(db: duckdb.DuckDBPyConnection, text: str, most: int) -> tuple[list[str], list[str], list[Any]]:
+    """Columns, their types, and rows. In a thread, because Ctrl-C does not reach a statement that runs in
+    this one; it ends at once then."""
+
+    def work() -> tuple[list[str], list[str], list[Any]]:
+        found = db.execute(text)
+        about = found.description or ()
+        return [one[0] for one in about], [str(one[1]) for one in about], found.fetchmany(most)
+
+    with _modest(), ThreadPoolExecutor(1) as pool:
+        future = pool.submit(work)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            db.interrupt()
+            raise
+
+
+@contextlib.contextmanager
+def _modest() -> Iterator[None]:
+    """A limit of memory for as long as somebody's statement runs."""
+    before, most = resource.getrlimit(resource.RLIMIT_DATA)
+    limits = [one for one in (PROCESS_BYTES, before, most) if one != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(limits), most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (before, most))
 
 
 def _coverage(store: Store, problems: Sequence[str]) -> Any:
@@ -113,6 +150,7 @@ def _database(store: Store, problems: list[str]) -> Iterator[duckdb.DuckDBPyConn
                 "memory_limit": MEMORY,
                 "threads": THREADS,
                 "temp_directory": scratch,
+                "max_temp_directory_size": SCRATCH,
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 "python_enable_replacements": False,
@@ -139,6 +177,7 @@ def _shut(db: duckdb.DuckDBPyConnection, files: list[str]) -> None:
     """From here on nothing but the files of the views is within reach."""
     listed = ", ".join("'" + path.replace("'", "''") + "'" for path in files)
     db.execute(f"SET allowed_paths=[{listed}]")
+    db.execute("SET TimeZone='UTC'")  # `time` is, so that now()::TIMESTAMP compares on every machine
     db.execute("SET enable_external_access=false")
     db.execute("SET lock_configuration=true")
 

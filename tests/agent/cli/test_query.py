@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from agent.cli.query import EXAMPLES
 from tests.agent.cli.conftest import Call
 from tests.agent.store.support import session
 
@@ -23,6 +25,18 @@ def test_a_table_a_csv_and_json(call: Call, log_dir: Path) -> None:
     )
     rows = json.loads(call("query", "--log-dir", log_dir, STATEMENT, "-o", "json")[1])["rows"]
     assert rows[0] == {"exe": "/sbin/init", "pid": 1}
+
+
+def test_json_has_no_number_that_is_none(call: Call, log_dir: Path) -> None:
+    out = call("query", "--log-dir", log_dir, "SELECT 1 / 0 AS a, ['nan'::DOUBLE] AS b", "-o", "json")[1]
+    assert json.loads(out, parse_constant=pytest.fail)["rows"] == [{"a": "inf", "b": ["nan"]}]
+
+
+def test_the_examples_of_the_help_answer(call: Call, log_dir: Path) -> None:
+    statements = re.findall(r'tracehound query "(.+?)"', EXAMPLES)
+    assert len(statements) == 3
+    for statement in statements:
+        assert call("query", "--log-dir", log_dir, statement)[0] == 0, statement
 
 
 def test_the_schema_names_views_and_columns(call: Call) -> None:

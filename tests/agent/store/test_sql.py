@@ -1,4 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
+import resource
+import signal
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -69,3 +73,33 @@ def test_a_damaged_file_is_left_out_and_told(stored: LogMaker) -> None:
 def test_rows_beyond_the_limit_are_left_out(store: Store) -> None:
     found = sql(store, "SELECT * FROM events", most=2)
     assert (len(found.rows), found.truncated) == (2, 1)
+
+
+def test_a_text_larger_than_the_memory_is_refused(store: Store) -> None:
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    with pytest.raises(UsageError, match="more memory than 512MB"):
+        sql(store, "SELECT repeat('a', 2000000000)")
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+
+
+def test_ctrl_c_ends_a_statement_without_end(store: Store) -> None:
+    endless = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT count(*) FROM t"
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 1)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            sql(store, endless)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+def test_now_is_in_the_zone_of_the_column(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    time.tzset()
+    try:
+        (told,) = sql(store, "SELECT now()::TIMESTAMP").rows[0]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert abs(told - datetime.now(UTC).replace(tzinfo=None)) < timedelta(hours=1)
