@@ -30,6 +30,7 @@ from agent.log.segments import SegmentName
 from agent.store.expiry import forget_expired
 from agent.store.index import IndexWriter
 from agent.store.layout import UNPUBLISHED, index_path, parquet_path, pending, store_dir
+from agent.store.lean import without_pandas
 
 if TYPE_CHECKING:
     from agent.store.reading import SegmentReading
@@ -159,6 +160,7 @@ def main(argv: list[str] | None = None) -> int:
     """0: done; 1: something is missing or another compactor is at work (told on standard error)."""
     args = arguments().parse_args(argv)
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    without_pandas()
     be_modest(args.memory)
     gc.disable()  # it makes no cycles
     store_dir(args.log_dir).mkdir(mode=0o750, exist_ok=True)

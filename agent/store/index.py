@@ -7,11 +7,10 @@ nothing. Readers are never waited for (write-ahead log). An exec_id is kept as t
 
 from __future__ import annotations
 
-import base64
+import binascii
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Mapping
-from operator import itemgetter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +24,8 @@ VERSION = 3
 """PRAGMA user_version; another one is built anew."""
 _CACHE_KIB = 16384
 _KNOWN_MOST = 200_000
+_CHUNK = 500
+"""Values in one `IN (…)`."""
 _TABLES = """
 CREATE TABLE segments(
   id INTEGER PRIMARY KEY, name TEXT UNIQUE, boot INTEGER, rows INTEGER, first_sequence INTEGER,
@@ -46,7 +47,6 @@ CREATE TABLE notes(time_ns INTEGER, sequence INTEGER, segment INTEGER, kind TEXT
 CREATE INDEX notes_segment ON notes(segment);
 """
 RECORDED, REPLACES = 1, 2
-_WORDS = ("binary", "arguments", "cwd", "user", "container", "namespace", "pod")
 
 
 class SegmentFacts(NamedTuple):
@@ -71,18 +71,26 @@ def key_of(exec_id: str, node: str) -> tuple[int, bool]:
 
     An exec_id is base64 of `node:ktime:pid` (docs/architecture.md); of others it is the beginning of a hash.
     """
+    key, pid = _key_and_pid(exec_id, node)
+    return key, pid is not None
+
+
+def _key_and_pid(exec_id: str, node: str) -> tuple[int, int | None]:
+    """The number, and the pid of an exec_id that can be made of both."""
     try:
-        name, ktime, pid = base64.b64decode(exec_id, validate=True).decode().rsplit(":", 2)
-        if name == node and exec_id_of(node, int(ktime), int(pid)) == exec_id and int(ktime) < 1 << 62:
-            return int(ktime), True
+        name, ktime, pid = binascii.a2b_base64(exec_id, strict_mode=True).decode().rsplit(":", 2)
+        key, number = int(ktime), int(pid)
+        if name == node and key < 1 << 62 and exec_id_of(node, key, number) == exec_id:
+            return key, number
     except ValueError:
         pass
-    return int.from_bytes(hashlib.blake2b(exec_id.encode(errors="replace"), digest_size=7).digest()), False
+    digest = hashlib.blake2b(exec_id.encode(errors="replace"), digest_size=7).digest()
+    return int.from_bytes(digest), None
 
 
 def exec_id_of(node: str, key: int, pid: int) -> str:
     """The exec_id of which `key_of` made the number."""
-    return base64.b64encode(f"{node}:{key}:{pid}".encode()).decode()
+    return binascii.b2a_base64(f"{node}:{key}:{pid}".encode(), newline=False).decode()
 
 
 class IndexWriter:
@@ -96,7 +104,10 @@ class IndexWriter:
         self._db.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         self._prepare()
         self._words: dict[str, int] = {}
-        self._known: dict[tuple[int, str], int] = {}
+        self._numbers: dict[str, int] = {}
+        """Of the processes that the segment at hand names, and that are here."""
+        self._keys: dict[str, tuple[int, int | None]] = {}
+        """Key and pid of all that it names, as `_key_and_pid` tells."""
         self._node = ""
         self._next = self._db.execute("SELECT coalesce(max(id), 0) + 1 FROM processes").fetchone()[0]
 
@@ -125,7 +136,6 @@ class IndexWriter:
         except BaseException:
             self._db.execute("ROLLBACK")
             self._words.clear()
-            self._known.clear()
             raise
 
     def remove(self, segments: Iterable[str]) -> None:
@@ -135,7 +145,6 @@ class IndexWriter:
             forget(self._db, segments)
         finally:
             self._words.clear()
-            self._known.clear()
 
     def segments(self) -> list[str]:
         """Names of all segments that were added."""
@@ -179,87 +188,84 @@ class IndexWriter:
 
     def _put_lives(self, boot: int, seen: int, lives: Iterable[Life]) -> None:
         """Facts of one process are put together first, so that most rows are written once."""
+        told = [life for life in lives if life.exec_id]
+        self._load_numbers(boot, {name for life in told for name in life[:2] if name})
+        self._load_words({text for life in told for text in life[4:11] if text})
         rows: dict[str, list[Any]] = {}
         known: set[str] = set()
-        for life in filter(itemgetter(0), lives):
+        for life in told:
             row = rows.get(life.exec_id)
             if row is None:
-                number = self._find(boot, life.exec_id)
-                if number is not None:
+                if life.exec_id in self._numbers:
                     known.add(life.exec_id)
-                row = rows[life.exec_id] = self._stub(boot, seen, life.exec_id, number)
+                row = rows[life.exec_id] = self._stub(boot, seen, life.exec_id)
             _merge(row, life)
         fresh: list[list[Any]] = []
         changed: list[list[Any]] = []
+        word_of = self._words.get
         for exec_id, row in list(rows.items()):
-            row[_PARENT] = self._parent(boot, seen, rows, row[_PARENT], fresh)
-            for place in _WORD_PLACES:
-                row[place] = self._word(row[place])
+            row[_PARENT] = self._parent(boot, seen, row[_PARENT], fresh)
+            row[_WORDS_FROM:_WORDS_TO] = map(word_of, row[_WORDS_FROM:_WORDS_TO])
             (changed if exec_id in known else fresh).append(row)
         self._db.executemany(f"INSERT INTO processes VALUES({','.join('?' * _WIDTH)})", fresh)
         self._db.executemany(_UPDATE, [_update_values(row) for row in changed])
 
-    def _stub(self, boot: int, seen: int, exec_id: str, number: int | None) -> list[Any]:
-        key, canonical = key_of(exec_id, self._node)
+    def _stub(self, boot: int, seen: int, exec_id: str) -> list[Any]:
+        key, pid = self._keys[exec_id]
+        number = self._numbers.get(exec_id)
         if number is None:
-            number, self._next = self._next, self._next + 1
-            self._remember(boot, exec_id, number)
+            number = self._numbers[exec_id] = self._next
+            self._next += 1
         row: list[Any] = [None] * _WIDTH
-        row[:4] = number, boot, key, None if canonical else exec_id
-        row[_PID] = int(base64.b64decode(exec_id).rsplit(b":", 1)[1]) if canonical else None
-        row[_FLAGS], row[_SEEN] = 0, seen
+        row[:4] = number, boot, key, None if pid is not None else exec_id
+        row[_PID], row[_FLAGS], row[_SEEN] = pid, 0, seen
         return row
 
-    def _parent(
-        self,
-        boot: int,
-        seen: int,
-        rows: Mapping[str, list[Any]],
-        exec_id: str | None,
-        fresh: list[list[Any]],
-    ) -> int | None:
+    def _parent(self, boot: int, seen: int, exec_id: str | None, fresh: list[list[Any]]) -> int | None:
         if not exec_id:
             return None
-        if exec_id in rows:
-            number: int = rows[exec_id][0]
-            return number
-        found = self._find(boot, exec_id)
-        if found is None:
-            row = self._stub(boot, seen, exec_id, None)
-            fresh.append(row)
-            found = row[0]
-        return found
-
-    def _find(self, boot: int, exec_id: str) -> int | None:
-        number = self._known.get((boot, exec_id))
-        if number is not None:
-            return number
-        key, canonical = key_of(exec_id, self._node)
-        for number, known, pid in self._db.execute(
-            "SELECT id, exec_id, pid FROM processes WHERE key=? AND boot=?", (key, boot)
-        ):
-            if (exec_id_of(self._node, key, pid) if canonical and known is None else known) == exec_id:
-                self._remember(boot, exec_id, number)
-                return int(number)
-        return None
-
-    def _remember(self, boot: int, exec_id: str, number: int) -> None:
-        if len(self._known) >= _KNOWN_MOST:
-            self._known.clear()
-        self._known[boot, exec_id] = number
-
-    def _word(self, text: str | None) -> int | None:
-        if not text:
-            return None
-        number = self._words.get(text)
+        number = self._numbers.get(exec_id)
         if number is None:
-            if len(self._words) >= _KNOWN_MOST:
-                self._words.clear()
-            found = self._db.execute("SELECT id FROM words WHERE text=?", (text,)).fetchone()
-            if found is None:
-                found = (self._db.execute("INSERT INTO words(text) VALUES(?)", (text,)).lastrowid or 0,)
-            number = self._words[text] = int(found[0])
+            row = self._stub(boot, seen, exec_id)
+            fresh.append(row)
+            number = int(row[0])
         return number
+
+    def _load_numbers(self, boot: int, exec_ids: set[str]) -> None:
+        """Keys of all processes that a segment names, and the numbers of those that are here."""
+        self._numbers.clear()
+        self._keys = {exec_id: _key_and_pid(exec_id, self._node) for exec_id in exec_ids}
+        named = {
+            (key, exec_id if pid is None else None, pid): exec_id
+            for exec_id, (key, pid) in self._keys.items()
+        }
+        for part in _parts([key for key, _ in self._keys.values()]):
+            for number, key, exec_id, pid in self._db.execute(
+                f"SELECT id, key, exec_id, pid FROM processes WHERE key IN ({','.join('?' * len(part))})"
+                " AND boot=?",
+                (*part, boot),
+            ):
+                name = named.get((key, exec_id, pid if exec_id is None else None))
+                if name is not None:
+                    self._numbers[name] = number
+
+    def _load_words(self, texts: set[str]) -> None:
+        """Numbers of all texts; those that are not here yet are added."""
+        if len(self._words) >= _KNOWN_MOST:
+            self._words.clear()
+        texts -= self._words.keys()
+        for part in _parts(list(texts)):
+            marks = ",".join("?" * len(part))
+            self._words.update(self._db.execute(f"SELECT text, id FROM words WHERE text IN ({marks})", part))
+        begin = self._db.execute("SELECT coalesce(max(id), 0) + 1 FROM words").fetchone()[0]
+        added = list(enumerate(sorted(texts - self._words.keys()), begin))
+        self._db.executemany("INSERT INTO words(id, text) VALUES(?,?)", added)
+        self._words.update((text, number) for number, text in added)
+
+
+def _parts(values: list[Any]) -> Iterator[list[Any]]:
+    """As many at a time as go into one `IN (…)`."""
+    return (values[at : at + _CHUNK] for at in range(0, len(values), _CHUNK))
 
 
 _COLUMNS = (
@@ -270,7 +276,7 @@ _COLUMNS = (
 _WIDTH = len(_COLUMNS)
 _PLACE = {name: place for place, name in enumerate(_COLUMNS)}
 _PARENT, _PID, _FLAGS, _SEEN = (_PLACE[name] for name in ("parent", "pid", "flags", "seen"))
-_WORD_PLACES = [_PLACE["args" if name == "arguments" else name] for name in _WORDS]
+_WORDS_FROM, _WORDS_TO = _PLACE["binary"], _PLACE["pod"] + 1
 _UID = _PLACE["uid"]
 _START, _END = _PLACE["start_ns"], _PLACE["end_ns"]
 _FIRST, _LAST = _PLACE["first_sequence"], _PLACE["last_sequence"]
@@ -307,7 +313,7 @@ def _merge(row: list[Any], life: Life) -> None:
     row[_PARENT] = life.parent_exec_id or row[_PARENT]
     row[_PID] = life.pid
     row[_UID] = life.uid if life.uid is not None else row[_UID]
-    for place, text in zip(_WORD_PLACES, life[4:11], strict=True):
+    for place, text in enumerate(life[4:11], _WORDS_FROM):
         if text:
             row[place] = text
     row[_START] = life.start_ns or row[_START]

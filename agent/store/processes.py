@@ -70,7 +70,8 @@ class Processes:
                 return False
             return since_ns <= process.start_ns <= until_ns
 
-        rows, count = [], 0
+        rows: list[Row] = []
+        count = 0
         if self.lineage is not None:
             rows, count = self.lineage.ran(texts, since_ns, until_ns, most)
         found = [self._take(row) for row in rows]

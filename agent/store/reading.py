@@ -39,7 +39,7 @@ class SegmentReading:
         self.ended = True
         """Whether the last line has its newline."""
         self._path, self._strict, self._keep, self._whole = path, strict, keep_lives, whole_lines
-        self._middle = ""
+        self._middle = b""
         self._digest = hashlib.sha256()
 
     @property
@@ -54,8 +54,8 @@ class SegmentReading:
             if batch is None:
                 self._begin(lines)
                 batch = self._new_batch()
-            for line in lines:
-                batch.add(line)
+            for at in range(0, len(lines), _LINES):
+                batch.take(lines[at : at + _LINES])
                 if batch.is_full:
                     yield self._finish(batch)
                     batch = self._new_batch()
@@ -69,7 +69,7 @@ class SegmentReading:
         return {
             "segment": self._path.name,
             "boot_id": self.boot_id,
-            "middle": self._middle,
+            "middle": self._middle.decode(),
             "ended": str(int(self.ended)),
             "sha256": self.sha256,
             "first_sequence": str(self.first_sequence),
@@ -86,13 +86,13 @@ class SegmentReading:
     def _new_batch(self) -> Batch:
         return Batch(self._middle, self.boot_id, strict=self._strict)
 
-    def _begin(self, lines: list[str]) -> None:
-        head = parse(lines[0].encode(errors="surrogateescape"))
+    def _begin(self, lines: list[bytes]) -> None:
+        head = parse(lines[0])
         if head is not None:
             segment = head[0]["tracehound"].get("segment") or {}
             self.boot_id, self.previous = segment.get("boot_id", ""), segment.get("previous") or ""
             self.node = head[0].get("node_name", "")
-        self._middle = next((middle for line in lines if (middle := middle_of(line))), "")
+        self._middle = next((middle for line in lines if (middle := _text(middle_of(line)))), b"")
 
     def _finish(self, batch: Batch) -> pa.Table:
         self.rows += len(batch)
@@ -108,34 +108,32 @@ class SegmentReading:
             self.notes += notes_of(batch)
         return batch.table()
 
-    def _blocks(self) -> Iterator[list[str]]:
+    def _blocks(self) -> Iterator[list[bytes]]:
         """Whole lines without their newlines, many at a time."""
         held = b""
         for block in self._bytes():
             self._digest.update(block)
-            cut = block.rfind(b"\n")
-            if cut < 0:
-                held += block
-                continue
-            whole, held = held + block[:cut], block[cut + 1 :]
-            yield whole.decode(errors="surrogateescape").split("\n")
+            lines = block.split(b"\n")
+            lines[0] = held + lines[0]
+            held = lines.pop()
+            if lines:
+                yield lines
         if held and not self._whole:
             self.ended = False
-            yield held.decode(errors="surrogateescape").split("\n")
+            yield held.split(b"\n")
 
     def _bytes(self) -> Iterator[bytes]:
         """The segment's bytes; of a Parquet file those that it was made of."""
         if self._path.suffix == SUFFIX:
-            from agent.store.rebuild import lines
+            from agent.store.rebuild import blocks
 
-            some: list[bytes] = []
-            for line in lines(self._path):
-                some.append(line)
-                if len(some) == _LINES:
-                    yield b"".join(some)
-                    some.clear()
-            yield b"".join(some)
+            yield from blocks(self._path)
             return
         with self._path.open("rb", buffering=0) as file:
             while block := file.read(BLOCK_BYTES):
                 yield block
+
+
+def _text(middle: bytes) -> bytes:
+    """A middle that can stand in a file's metadata; else nothing."""
+    return middle if middle.decode(errors="ignore").encode() == middle else b""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +23,28 @@ if TYPE_CHECKING:
 
 _PARTS = (",", CUT)
 """How payloads of lines that were taken apart begin; others are the line."""
+_HEAD = ("exec_id", "process_form", "parent_form")
+"""What process and parent are known by."""
+_OWN = ("type", "time", "sequence", "payload", "ancestry", "lineage")
+_PROCESS = (
+    ("parent_exec_id", "parent_exec_id"), ("pid", "pid"), ("uid", "uid"), ("auid", "auid"),
+    ("binary", "exe"), ("arguments", "args"), ("cwd", "cwd"), ("docker", "container"),
+)  # fmt: skip
+"""Tetragon's names of a process's fields, and their columns."""
+_TOGETHER = 64
+"""Lines of a block."""
+_UNKNOWN: Any = object()
+
+Row = tuple[Any, ...]
 
 
 def line(row: Mapping[str, Any], middle: str) -> bytes:
     """The line of a row, without its newline. `time` is wall-clock nanoseconds, `middle` stands in the file's
     metadata (`tracehound.middle`). Raises ValueError when the row is not as the compactor writes it."""
-    return Rebuilder(middle).line(tuple(row.get(name) for name in REBUILD))
+    columns = {name: [row.get(name)] for name in REBUILD}
+    columns["time"] = [format_time(row["time"] or 0)]
+    columns["ancestry"] = [None if (ids := row.get("ancestry")) is None else '","'.join(ids)]
+    return _encoded(next(Rebuilder(middle).texts(columns)))
 
 
 class Rebuilder:
@@ -35,58 +52,84 @@ class Rebuilder:
 
     def __init__(self, middle: str) -> None:
         self._middle = middle
-        self._processes: dict[tuple[Any, ...], str] = {}
-        self._payloads: dict[str, tuple[str, str, bool]] = {}
+        self._heads: dict[Row, str] = {}
+        """What stands between type and own fields, by exec_id and forms."""
+        self._payloads: dict[str, tuple[str, str, bool] | None] = {}
 
-    def line(self, row: Sequence[Any]) -> bytes:
-        """The line of a row, given as the values of `schema.REBUILD`. Raises ValueError."""
-        (
-            time_ns, sequence, type_, exec_id, parent_id, ancestry, pid, uid, auid,
-            exe, args, cwd, _, container, payload, process_form, parent_form, lineage,
-        ) = row  # fmt: skip
-        known = self._payloads.get(payload)
-        if known is None:
-            if payload is None or not payload.startswith(_PARTS):
-                return _whole(payload)
-            known = self._new_payload(payload)
-        key = (exec_id, process_form)
-        process = self._processes.get(key)
-        if process is None:
-            values = {
-                "exec_id": exec_id, "parent_exec_id": parent_id, "pid": pid, "uid": uid, "auid": auid,
-                "binary": exe, "arguments": args, "cwd": cwd, "docker": container,
-            }  # fmt: skip
-            process = self._processes[key] = process_json(process_form, values)
-        own, tail, has_lineage = known
-        if ancestry is not None and type_ == "process_exec":
-            lineage = '"' + '","'.join(ancestry) + '"' if ancestry else ""
-        stamp = format_time(time_ns)
-        parent = "" if parent_form is None else f',"parent":{{"exec_id":"{parent_id}"{parent_form}'
-        above = f',"ancestry":[{lineage}]' if has_lineage else ""
-        if TIME in own:
-            own = own.replace(TIME, stamp)
-        return (
-            f'{{"{type_}":{{"process":{process}{parent}{own}{self._middle}{stamp}{SEQUENCE}{sequence}{above}{tail}'
-        ).encode()
-
-    def _new_payload(self, payload: str) -> tuple[str, str, bool]:
-        own, _, tail = payload.partition(CUT)
-        known = (own, tail.removeprefix(LINEAGE), tail.startswith(LINEAGE))
-        self._payloads[payload] = known
-        return known
+    def texts(self, columns: Mapping[str, Sequence[Any]]) -> Iterator[str]:
+        """The lines of rows without newlines, bytes that are no text as surrogates; `columns` are those of
+        `schema.REBUILD`, `time` as it stands in the log, `ancestry` joined by `","`. Raises ValueError."""
+        heads, payloads, middle = self._heads, self._payloads, self._middle
+        keys = zip(*(columns[name] for name in _HEAD), strict=True)
+        rows = zip(keys, *(columns[name] for name in _OWN), strict=True)
+        for at, (key, type_, stamp, sequence, payload, ancestry, lineage) in enumerate(rows):
+            known = payloads.get(payload, _UNKNOWN)
+            if known is _UNKNOWN:
+                known = payloads[payload] = _payload_parts(payload)
+            if known is None:
+                yield _whole(payload)
+                continue
+            own, tail, has_lineage = known
+            head = heads.get(key)
+            if head is None:
+                head = heads[key] = _head(key, columns, at)
+            if not has_lineage:
+                above = ""
+            elif ancestry is None or type_ != "process_exec":
+                above = f',"ancestry":[{lineage or ""}]'
+            else:
+                above = f',"ancestry":["{ancestry}"]' if ancestry else ',"ancestry":[]'
+            if TIME in own:
+                own = own.replace(TIME, stamp)
+            yield f'{{"{type_}{head}{own}{middle}{stamp}{SEQUENCE}{sequence}{above}{tail}'
 
 
-def _whole(payload: str | None) -> bytes:
+def _payload_parts(payload: str | None) -> tuple[str, str, bool] | None:
+    """Own fields, what follows the number, whether an ancestry stands there; None: the line is whole."""
+    if payload is None or not payload.startswith(_PARTS):
+        return None
+    own, _, tail = payload.partition(CUT)
+    return own, tail.removeprefix(LINEAGE), tail.startswith(LINEAGE)
+
+
+def _head(key: Row, columns: Mapping[str, Sequence[Any]], at: int) -> str:
+    exec_id, process_form, parent_form = key
+    values = {name: columns[column][at] for name, column in _PROCESS}
+    process = process_json(process_form, {"exec_id": exec_id, **values})
+    parent_id = values["parent_exec_id"]
+    parent = "" if parent_form is None else f',"parent":{{"exec_id":"{parent_id}"{parent_form}'
+    return f'":{{"process":{process}{parent}'
+
+
+def _whole(payload: str | None) -> str:
     if payload is None:
         raise ValueError("the row has no payload")
     if payload.startswith(ENCODED):
-        return base64.b64decode(payload[1:])
-    return payload.encode()
+        return base64.b64decode(payload[1:]).decode(errors="surrogateescape")
+    return payload
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")
 
 
 def lines(path: Path) -> Iterator[bytes]:
     """All lines of a Parquet file in order, each with its newline. Raises OSError and ValueError
     (damaged)."""
+    for texts, end in _texts(path):
+        for text in texts[:-1]:
+            yield _encoded(f"{text}\n")
+        yield _encoded(texts[-1] + end)
+
+
+def blocks(path: Path) -> Iterator[bytes]:
+    """The bytes of all lines, many at a time. Raises as `lines` does."""
+    for texts, end in _texts(path):
+        yield _encoded("\n".join(texts) + end)
+
+
+def _texts(path: Path) -> Iterator[tuple[list[str], str]]:
+    """Lines, many at a time, and what follows the last of them."""
     from agent.store.parquet import damage_told, opened
 
     with opened(path) as file:
@@ -97,9 +140,10 @@ def lines(path: Path) -> Iterator[bytes]:
         for group in range(file.num_row_groups):
             with damage_told(path):
                 table = file.read_row_group(group, columns=names)
-            for row in _rows(table):
-                left -= 1
-                yield rebuilder.line(row) + (b"\n" if left or ended else b"")
+            found = rebuilder.texts(_columns(table))
+            while texts := list(islice(found, _TOGETHER)):
+                left -= len(texts)
+                yield texts, "\n" if left or ended else ""
 
 
 def metadata_of(file: pq.ParquetFile) -> dict[str, str]:
@@ -111,18 +155,37 @@ def metadata_of(file: pq.ParquetFile) -> dict[str, str]:
     }
 
 
-def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
+def _columns(table: pa.Table) -> dict[str, Sequence[Any]]:
+    """The values as `Rebuilder.texts` takes them."""
+    import pyarrow.compute as pc
+
     there, nothing = set(table.column_names), [None] * len(table)
-    columns = [_values(table.column(name).combine_chunks()) if name in there else nothing for name in REBUILD]
-    return zip(*columns, strict=True)
+    found: dict[str, Sequence[Any]] = {}
+    for name in REBUILD:
+        if name not in there:
+            found[name] = nothing
+            continue
+        column = table.column(name).combine_chunks()
+        if name == "ancestry":
+            column = pc.binary_join(column, '","')
+        found[name] = _stamps(column) if name == "time" else _values(column)
+    return found
+
+
+def _stamps(column: pa.Array) -> Sequence[Any]:
+    """Times as they stand in the log."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = pc.utf8_replace_slice(column.cast(pa.string()), 10, 11, "T")
+    found: list[Any] = pc.binary_join_element_wise(texts, "Z", "").to_pylist()
+    return found
 
 
 def _values(column: pa.Array) -> Sequence[Any]:
     """The values as Python's; of dictionaries each word is made once."""
     import pyarrow as pa
 
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.int64())
     if not pa.types.is_dictionary(column.type):
         found: list[Any] = column.to_pylist()
         return found
@@ -158,9 +221,8 @@ def lines_where(
                 if not pc.any(mask).as_py():
                     continue
                 table = file.read_row_group(group, columns=names).filter(mask)
-            for row in _rows(table):
-                if from_ns <= row[0] <= to_ns:
-                    yield rebuilder.line(row)
+                table = table.filter(_within(table.column("time"), from_ns, to_ns))
+            yield from map(_encoded, rebuilder.texts(_columns(table)))
 
 
 def _is_in(column: pa.Array, wanted: pa.Array) -> pa.Array:
@@ -174,6 +236,14 @@ def _is_in(column: pa.Array, wanted: pa.Array) -> pa.Array:
     if not pc.any(words).as_py():
         return pa.repeat(False, len(column))
     return pc.fill_null(words.take(column.indices), False)
+
+
+def _within(times: pa.ChunkedArray, from_ns: int, to_ns: int) -> pa.ChunkedArray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    numbers = times.cast(pa.int64())
+    return pc.and_(pc.greater_equal(numbers, from_ns), pc.less_equal(numbers, to_ns))
 
 
 def _is_outside(file: pq.ParquetFile, group: int, from_ns: int, to_ns: int) -> bool:

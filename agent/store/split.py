@@ -7,6 +7,9 @@ An image's process object stands in each of its events and in those of its child
 
 from __future__ import annotations
 
+import re
+from typing import NamedTuple
+
 from orjson import dumps
 
 from agent.store.flat import Record
@@ -16,75 +19,113 @@ TIME, LINEAGE, CUT, ENCODED = "\x01", "\x02", "\x03", "\x04"
 fields and those below `tracehound`; ENCODED begins the base64 of a line that is no text. JSON has no such
 characters (RFC 8259, section 7: control characters are escaped)."""
 SEQUENCE = '","tracehound":{"sequence":'
-_PROCESS = '":{"process":{"exec_id":"'
-_OBJECT_AT = len('":{"process":')
-_PARENT = ',"parent":{"exec_id":"'
-_PARENT_AT = len(',"parent":')
-_LAST_KEY = '"in_init_tree":'
-_ANCESTRY = ',"ancestry":['
-_ANCESTRY_AT = len(_ANCESTRY)
-_STAMP = 30
-"""Characters of `2026-01-01T00:00:00.000000001Z`."""
-_TO_NUMBER = _STAMP + len(SEQUENCE)
+SEQUENCE_BYTES = SEQUENCE.encode()
+STAMP = 30
+"""Bytes of `2026-01-01T00:00:00.000000001Z`."""
+TO_NUMBER = STAMP + len(SEQUENCE)
+ANCESTRY = b',"ancestry":['
+PROCESS_KEY = b'":{"process":{"exec_id":"'
+OBJECT_AT = len('":{"process":')
+PARENT_KEY = b',"parent":{"exec_id":"'
+PARENT_AT = len(',"parent":')
+_LAST_KEY = b'"in_init_tree":'
+_TIME_KEY = b',"time":"'
 
-Parts = tuple[str, str, str | None, str, str, str | None, str, str]
+_TEXT, _NUMBER = r'[^"\\\x00-\x1f]*', "0|[1-9][0-9]{0,18}"
+IMAGE = re.compile(
+    rf'{{"exec_id":"({_TEXT})","pid":({_NUMBER}),"uid":({_NUMBER})(?:,"cwd":"({_TEXT})")?'
+    rf'(?:,"binary":"({_TEXT})")?(?:,"arguments":"({_TEXT})")?'
+    rf'((?:,"flags":"{_TEXT}")?(?:,"start_time":"({_TEXT})")?),"auid":({_NUMBER})(?:,"docker":"({_TEXT})")?'
+    rf',"parent_exec_id":"({_TEXT})","tid":((?:{_NUMBER}),"in_init_tree":(?:true|false)}})'
+)
+"""A process as the encoder writes it, nothing in it escaped: most are. exec_id, pid, uid, cwd, binary,
+arguments, flags and start, start, auid, docker, parent_exec_id, thread and tree; these last and flags and
+start are its form."""
+
+
+class Head(NamedTuple):
+    """A line's beginning."""
+
+    type: bytes
+    process: bytes
+    """JSON."""
+    parent: bytes | None
+    """JSON; None without one."""
+    end: int
+    """Where the event's own fields begin."""
+
+
+Parts = tuple[bytes, bytes, bytes | None, bytes, bytes, bytes | None, bytes, bytes]
 """Type; JSON of process and parent (None: without one); time; number; what stands in `ancestry` (None: no
 such key); the event's other fields; what follows the number and the ancestry."""
 
 
-def middle_of(line: str) -> str:
+def middle_of(line: bytes) -> bytes:
     """What stands between an event's fields and its time: the same in all lines of an agent's run."""
-    end = line.rfind(',"time":"', 0, line.find(SEQUENCE))
-    start = line.rfind('},"node_name":"', 0, end)
-    return line[start : end + len(',"time":"')] if start >= 0 else ""
+    end = line.rfind(_TIME_KEY, 0, line.find(SEQUENCE_BYTES))
+    start = line.rfind(b'},"node_name":"', 0, end)
+    return line[start : end + len(_TIME_KEY)] if start >= 0 else b""
 
 
-def split(line: str, middle: str) -> Parts | None:
-    """The parts of an event; None for what is not written as our encoder does. Looks at no more than it must:
-    that `join` gives the line back has to be checked."""
-    at = line.find(_PROCESS, 3, 64)
+def head_of(line: bytes) -> Head | None:
+    """Type and processes of an event; None for what is not written as our encoder does. Looks at no more than
+    it must: that the parts give the line back has to be checked."""
+    at = line.find(PROCESS_KEY, 3, 64)
     if at < 0:
         return None
-    end = line.find("}", line.find(_LAST_KEY, at)) + 1
-    process, parent = line[at + _OBJECT_AT : end], None
-    if line.startswith(_PARENT, end):
-        begin = end + _PARENT_AT
-        end = line.find("}", line.find(_LAST_KEY, begin)) + 1
-        parent = line[begin:end]
-    rest = line.find(middle, end)
-    stamp_at = rest + len(middle)
-    number_at = stamp_at + _TO_NUMBER
-    if rest < 0 or not line.startswith(SEQUENCE, stamp_at + _STAMP):
+    begin = at + OBJECT_AT
+    end = object_end(line, begin)
+    process = line[begin:end]
+    if not line.startswith(PARENT_KEY, end):
+        return Head(line[2:at], process, None, end)
+    begin = end + PARENT_AT
+    end = object_end(line, begin)
+    return Head(line[2:at], process, line[begin:end], end)
+
+
+def object_end(line: bytes, at: int) -> int:
+    """Where the process ends that begins at `at`."""
+    return line.find(b"}", line.find(_LAST_KEY, at)) + 1
+
+
+def number_end(line: bytes, at: int) -> int:
+    """Where the number that begins at `at` ends: what follows is another field, or nothing."""
+    end = line.find(b",", at)
+    return end if end >= 0 else line.find(b"}", at)
+
+
+def ancestry_in(tail: bytes) -> tuple[bytes | None, bytes]:
+    """What stands in the `ancestry` that follows the number (None without one), and what follows that."""
+    if not tail.startswith(ANCESTRY):
+        return None, tail
+    close = tail.find(b"]")
+    return tail[len(ANCESTRY) : close], tail[close + 1 :]
+
+
+def split(line: bytes, middle: bytes) -> Parts | None:
+    """The parts of an event; None for what is not written as our encoder does. That `join` gives the line
+    back has to be checked."""
+    head = head_of(line)
+    if head is None:
         return None
-    stamp = line[stamp_at : stamp_at + _STAMP]
-    own = line[end:rest]
-    ancestry_at = line.find(_ANCESTRY, number_at, number_at + 32)
-    if ancestry_at >= 0:
-        close = line.find("]", ancestry_at)
-        lineage = line[ancestry_at + _ANCESTRY_AT : close]
-        return (
-            line[2:at],
-            process,
-            parent,
-            stamp,
-            line[number_at:ancestry_at],
-            lineage,
-            own,
-            line[close + 1 :],
-        )
-    digits = number_at
-    while line[digits : digits + 1].isdigit():
-        digits += 1
-    return line[2:at], process, parent, stamp, line[number_at:digits], None, own, line[digits:]
+    rest = line.find(middle, head.end)
+    stamp_at = rest + len(middle)
+    if rest < 0 or not line.startswith(SEQUENCE_BYTES, stamp_at + STAMP):
+        return None
+    stamp = line[stamp_at : stamp_at + STAMP]
+    end = number_end(line, stamp_at + TO_NUMBER)
+    lineage, tail = ancestry_in(line[end:])
+    number = line[stamp_at + TO_NUMBER : end]
+    return head.type, head.process, head.parent, stamp, number, lineage, line[head.end : rest], tail
 
 
-def join(parts: Parts, middle: str) -> str:
+def join(parts: Parts, middle: bytes) -> bytes:
     """The line that `split` took apart."""
     type_, process, parent, stamp, number, lineage, own, tail = parts
-    above = "" if parent is None else f',"parent":{parent}'
-    ancestry = "" if lineage is None else f"{_ANCESTRY}{lineage}]"
-    head = f'{{"{type_}":{{"process":{process}{above}{own}{middle}{stamp}'
-    return f"{head}{SEQUENCE}{number}{ancestry}{tail}"
+    above = b"" if parent is None else b',"parent":' + parent
+    ancestry = b"" if lineage is None else ANCESTRY + lineage + b"]"
+    head = b'{"' + type_ + b'":{"process":' + process + above + own + middle + stamp
+    return head + SEQUENCE_BYTES + number + ancestry + tail
 
 
 def process_form(text: str, process: Record) -> str:

@@ -13,7 +13,7 @@ from agent.store.schema import EVENT, PROCESS
 
 Note = tuple[int, int, str, Mapping[str, Any]]
 """time_ns, sequence, kind, content."""
-_AT = {name: place for place, name in enumerate(PROCESS)}
+_PID = PROCESS.index("pid")
 _USER, _SIGNAL, _STATUS = (EVENT.index(name) for name in ("user", "signal", "status"))
 
 
@@ -24,7 +24,7 @@ def lives_of(batch: Batch) -> Iterator[Life]:
     for parent in batch.parent_objects:
         if parent.get("exec_id") and parent["exec_id"] not in told:
             yield life_of(parent, {})
-    began = {process for type_, _, process, _, _ in batch.lives if type_ == "process_exec"}
+    began = {process for is_exec, _, process, _, _ in batch.lives if is_exec}
     for number, (row, start) in enumerate(zip(batch.processes.rows, batch.starts, strict=True)):
         if row[-1] and number not in began:  # without a form it was not taken apart, and follows below
             yield _life(row, start)
@@ -41,23 +41,30 @@ def notes_of(batch: Batch) -> Iterator[Note]:
 
 
 def _lives(batch: Batch) -> Iterator[Life]:
-    for type_, at, process, parent, event in batch.lives:
-        row, told = batch.processes.rows[process], batch.events.rows[event]
-        time_ns, sequence = batch.times[at], batch.sequences[at]
-        if type_ == "process_exit":
-            status, signal = told[_STATUS] or 0, told[_SIGNAL] or ""
-            yield Life(row[0], end_ns=time_ns, status=status, signal=signal, sequence=sequence)
-            continue
-        above = batch.parent_objects[parent] if parent >= 0 else {}
-        replaces = bool(above) and above.get("pid") == row[_AT["pid"]]
-        yield _life(row, batch.starts[process])._replace(
-            recorded=True, user=told[_USER] or "", replaces=replaces, sequence=sequence
-        )
+    times, sequences, above = batch.times, batch.sequences, batch.parent_objects
+    rows, starts, events = batch.processes.rows, batch.starts, batch.events.rows
+    for is_exec, at, process, parent, event in batch.lives:
+        row, told = rows[process], events[event]
+        if is_exec:
+            replaces = parent >= 0 and above[parent].get("pid") == row[_PID]
+            yield _life(row, starts[process], told[_USER] or "", True, replaces, sequences[at])
+        else:
+            yield Life(
+                row[0], end_ns=times[at], status=told[_STATUS] or 0, signal=told[_SIGNAL] or "",
+                sequence=sequences[at],
+            )  # fmt: skip
 
 
-def _life(row: tuple[Any, ...], start: str | None) -> Life:
+def _life(
+    row: tuple[Any, ...],
+    start: str | None,
+    user: str = "",
+    recorded: bool = False,
+    replaces: bool = False,
+    sequence: int = 0,
+) -> Life:
     exec_id, parent_id, pid, uid, _, exe, args, cwd, container, _, namespace, pod = row[:12]
     return Life(
-        exec_id, parent_id, pid or 0, uid, exe or "", args or "", cwd or "", "", container or "",
-        namespace or "", pod or "", nanoseconds(start or ""),
+        exec_id, parent_id, pid or 0, uid, exe or "", args or "", cwd or "", user, container or "",
+        namespace or "", pod or "", nanoseconds(start or ""), 0, 0, "", recorded, replaces, sequence,
     )  # fmt: skip

@@ -9,10 +9,9 @@ from tests.agent.store.support import golden_lines
 
 
 def test_a_row_group_tells_what_its_records_tell() -> None:
-    lines = [line for line in golden_lines() if line.isascii()]
+    lines = [line.encode() for line in golden_lines() if line.isascii()]
     batch = Batch(middle_of(lines[0]), "boot")
-    for line in lines:
-        batch.add(line)
+    batch.take(lines)
     single = [life for line in lines for life in lives_in(orjson.loads(line))]
     told = list(lives_of(batch))
     assert {life.exec_id for life in told} == {life.exec_id for life in single}
@@ -20,8 +19,8 @@ def test_a_row_group_tells_what_its_records_tell() -> None:
 
 
 def test_notes_carry_time_and_number() -> None:
-    batch = Batch("", "boot")
-    batch.add(
-        '{"tracehound":{"sequence":9,"stop":{"reason":"x"}},"node_name":"n","time":"2026-01-01T00:00:00Z"}'
+    batch = Batch(b"", "boot")
+    batch.take(
+        [b'{"tracehound":{"sequence":9,"stop":{"reason":"x"}},"node_name":"n","time":"2026-01-01T00:00:00Z"}']
     )
     assert list(notes_of(batch)) == [(1767225600 * 10**9, 9, "stop", {"reason": "x"})]
