@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -51,6 +52,25 @@ def refuse(parser: Parser, extras: list[str]) -> NoReturn:
     raise UsageError(
         f"unknown argument {extras[0]!r}{advice}", f"`{parser.prog} --help` shows all options and examples"
     )
+
+
+def pid(text: str) -> int:
+    """A process id. Raises argparse.ArgumentTypeError."""
+    if not (text.isascii() and text.isdecimal() and 0 < int(text[:20]) < 1 << 31):
+        raise argparse.ArgumentTypeError(f"{text!r} is no process id")
+    return int(text)
+
+
+def above_zero(text: str) -> int:
+    """A number above 0. Raises argparse.ArgumentTypeError."""
+    if not (text.isascii() and text.isdecimal() and 0 < int(text[:20]) < 1 << 62):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return int(text)
+
+
+def as_logged(text: str) -> str:
+    """A word as the log has it: bytes that are not UTF-8 stand there as U+FFFD."""
+    return os.fsencode(text).decode(errors="replace")
 
 
 def add_place_arguments(parser: argparse.ArgumentParser) -> None:

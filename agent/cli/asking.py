@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agent.cli.arguments import log_dir_from
+from agent.cli.arguments import as_logged, log_dir_from, pid
 from agent.cli.clock import Clock
 from agent.cli.color import Palette
 from agent.cli.render_own import loss_text
@@ -30,15 +30,18 @@ def add_target_arguments(parser: argparse.ArgumentParser) -> None:
     """Whose tree: one of them has to be given."""
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument(
-        "--pid", type=int, metavar="N", help="pid on the host; the newest process that had it"
+        "--pid", type=pid, metavar="N", help="pid on the host; the newest process that had it"
     )
-    target.add_argument("--exec-id", metavar="ID", help="exactly this process and image")
-    target.add_argument("--pod", metavar="NS/NAME", help="the first processes of a pod")
+    target.add_argument("--exec-id", type=as_logged, metavar="ID", help="exactly this process and image")
+    target.add_argument("--pod", type=as_logged, metavar="NS/NAME", help="the first processes of a pod")
     target.add_argument(
-        "--container", metavar="ID", help="the first processes of a container (8 characters are enough)"
+        "--container",
+        type=as_logged,
+        metavar="ID",
+        help="the first processes of a container (8 characters are enough)",
     )
-    target.add_argument("--file", metavar="PATH", help="whoever ran or touched this file")
-    target.add_argument("--address", metavar="IP", help="whoever talked to this peer")
+    target.add_argument("--file", type=as_logged, metavar="PATH", help="whoever ran or touched this file")
+    target.add_argument("--address", type=as_logged, metavar="IP", help="whoever talked to this peer")
     parser.add_argument("--at", type=parse_when, metavar=METAVAR, help=f"with --pid: alive then; {WHEN_HELP}")
 
 

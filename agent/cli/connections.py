@@ -7,7 +7,7 @@ import argparse
 import ipaddress
 import json
 
-from agent.cli.arguments import add_color_argument, add_output_argument, add_place_arguments
+from agent.cli.arguments import above_zero, add_color_argument, add_output_argument, add_place_arguments
 from agent.cli.asking import add_period_arguments, period_of, store_of
 from agent.cli.color import palette, wants_color
 from agent.cli.timeline import as_json, as_text
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--address", required=True, metavar="IP", help="the peer's")
     add_period_arguments(parser)
     parser.add_argument(
-        "--limit", type=int, default=10_000, metavar="N", help="at most N events (default 10000)"
+        "--limit", type=above_zero, default=10_000, metavar="N", help="at most N events (default 10000)"
     )
     add_output_argument(parser, "text", "json")
     add_color_argument(parser)

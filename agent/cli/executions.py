@@ -8,7 +8,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from agent.cli.arguments import add_color_argument, add_output_argument, add_place_arguments
+from agent.cli.arguments import (
+    above_zero,
+    add_color_argument,
+    add_output_argument,
+    add_place_arguments,
+    as_logged,
+)
 from agent.cli.asking import (
     add_period_arguments,
     notes_below,
@@ -38,11 +44,15 @@ ARGUMENTS_SHOWN = 200
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """All options."""
     parser.add_argument(
-        "--binary", required=True, metavar="PATH", help="whole path, last part of it, or a pattern with *?["
+        "--binary",
+        required=True,
+        type=as_logged,
+        metavar="PATH",
+        help="whole path, last part of it, or a pattern with *?[",
     )
     add_period_arguments(parser)
     parser.add_argument(
-        "--limit", type=int, default=10_000, metavar="N", help="at most N of them (default 10000)"
+        "--limit", type=above_zero, default=10_000, metavar="N", help="at most N of them (default 10000)"
     )
     add_output_argument(parser, "text", "json")
     add_color_argument(parser)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from agent.cli.arguments import add_output_argument, add_place_arguments
+from agent.cli.arguments import above_zero, add_output_argument, add_place_arguments
 from agent.cli.asking import store_of, sure_json, warnings_of
 from agent.cli.clock import Clock
 from agent.cli.text import clean
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("statement", nargs="?", metavar="SQL", help="one SELECT")
     parser.add_argument("--schema", action="store_true", help="show views and columns")
     parser.add_argument(
-        "--limit", type=int, default=100_000, metavar="N", help="at most N rows (default 100000)"
+        "--limit", type=above_zero, default=100_000, metavar="N", help="at most N rows (default 100000)"
     )
     add_output_argument(parser, "table", "json", "csv")
     add_place_arguments(parser)
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         return _show_schema(args.format)
     if not args.statement:
         raise UsageError("no statement", "tracehound query 'SELECT …'; --schema shows the views")
-    table = sql(store_of(args), args.statement, most=max(args.limit, 0))
+    table = sql(store_of(args), args.statement, most=args.limit)
     if args.format == "json":
         rows = [dict(zip(table.columns, map(_plain, row), strict=True)) for row in table.rows]
         print(json.dumps(sure_json(table.completeness) | {"truncated": bool(table.truncated), "rows": rows}))

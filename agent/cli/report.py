@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from agent import __version__
-from agent.cli.arguments import add_place_arguments, log_dir_from
+from agent.cli.arguments import above_zero, add_place_arguments, as_logged, log_dir_from, pid
 from agent.cli.incident import Incident, Wanted, gather, proof
 from agent.cli.text import clean
 from agent.cli.when import HELP as WHEN_HELP
@@ -69,7 +69,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--hide-arguments", action="store_true", help=f"leave out {HIDDEN_WORDS}, beyond what the log redacts"
     )
     parser.add_argument(
-        "--limit", type=_count, default=MOST, metavar="N", help=f"at most so many events (default: {MOST})"
+        "--limit",
+        type=above_zero,
+        default=MOST,
+        metavar="N",
+        help=f"at most so many events (default: {MOST})",
     )
     parser.add_argument(
         "--no-verify",
@@ -82,12 +86,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_selectors(parser: argparse.ArgumentParser) -> None:
     """What the report is about; exactly one."""
     group = parser.add_mutually_exclusive_group(required=True)
-    group.add_argument("--exec-id", metavar="ID", help="exactly this process and image")
-    group.add_argument("--pid", type=int, metavar="N", help="pid on the host; the newest process that had it")
+    group.add_argument("--exec-id", type=as_logged, metavar="ID", help="exactly this process and image")
+    group.add_argument("--pid", type=pid, metavar="N", help="pid on the host; the newest process that had it")
     group.add_argument("--pod", type=_pod, metavar="NS/NAME", help="all processes of a pod")
-    group.add_argument("--container", metavar="ID", help="all of a container; 8 characters do")
-    group.add_argument("--file", metavar="PATH", help="all that ran or touched this file")
-    group.add_argument("--address", metavar="IP", help="all that talked to this address")
+    group.add_argument(
+        "--container", type=as_logged, metavar="ID", help="all of a container; 8 characters do"
+    )
+    group.add_argument("--file", type=as_logged, metavar="PATH", help="all that ran or touched this file")
+    group.add_argument("--address", type=as_logged, metavar="IP", help="all that talked to this address")
 
 
 def _pod(text: str) -> str:
@@ -95,12 +101,6 @@ def _pod(text: str) -> str:
     if not (namespace and slash and name):
         raise argparse.ArgumentTypeError(f"{text!r} is no pod; write NAMESPACE/NAME")
     return text
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
-    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agent.cli.arguments import add_color_argument, add_output_argument, add_place_arguments
+from agent.cli.arguments import above_zero, add_color_argument, add_output_argument, add_place_arguments
 from agent.cli.asking import (
     add_period_arguments,
     add_target_arguments,
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_target_arguments(parser)
     add_period_arguments(parser)
     parser.add_argument(
-        "--limit", type=int, default=10_000, metavar="N", help="at most N events (default 10000)"
+        "--limit", type=above_zero, default=10_000, metavar="N", help="at most N events (default 10000)"
     )
     add_output_argument(parser, "text", "json")
     add_color_argument(parser)

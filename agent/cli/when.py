@@ -11,6 +11,8 @@ import time
 from agent.configuration.units import parse_duration
 
 SECOND_NS = 1_000_000_000
+LATEST_NS = 1 << 62
+"""In the year 2116: what is later counts as this, what is before 1970 as that."""
 METAVAR = "TIME"
 HELP = "a duration ago (10m, 2h30m), a time of today (14:30) or RFC 3339 (2026-01-01T00:00:00Z)"
 
@@ -33,7 +35,8 @@ def parse_when(text: str, now_ns: int | None = None) -> int:
         return parse_when(f"{today}T{text:0>5}" if len(text) <= 5 else f"{today}T{text:0>8}", now_ns)
     full = _FULL.fullmatch(text)
     try:
-        return _full(full) if full else now_ns - round(parse_duration(text) * SECOND_NS)
+        wall_ns = _full(full) if full else now_ns - round(parse_duration(text) * SECOND_NS)
+        return min(max(0, wall_ns), LATEST_NS)
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"{text!r} is not a time; write {HELP}") from None
 

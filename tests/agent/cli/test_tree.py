@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.agent.cli.conftest import Call, LogMaker, stamp
+from tests.agent.store import support
+from tests.agent.store.support import compact_all
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -116,3 +118,21 @@ def test_what_cannot_be_answered_is_said_clearly(
     status, out, err = call("tree", "--log-dir", session.directory, *argv)
     assert (status, out) == (2, "")
     assert message in err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("--pid", "99999999999999999999"),
+        ("--pid", "-1"),
+        ("--pid", "0"),
+        ("--pid", "50", "--at", "9999-12-31"),
+        ("--file", "/tmp/\udcff"),
+        ("--exec-id", "\udcff"),
+        ("--container", "\udcff0123456789"),
+    ],
+)
+def test_absurd_targets_are_refused_in_words(call: Call, tmp_path: Path, argv: tuple[str, ...]) -> None:
+    compact_all(support.session(tmp_path / "log").directory)
+    status, out, err = call("tree", "--log-dir", tmp_path / "log", *argv)
+    assert (status, out) == (2, "") and "hint: " in err
