@@ -15,6 +15,18 @@ from typing import Any
 import pytest
 
 TESTS = Path(__file__).resolve().parent
+SHARE = "VMTEST_SHARE"
+"""Environment variable `2/4`: of what is not asked of every kernel, this run takes the second quarter."""
+EVERYWHERE = (
+    "agent/kernel/",
+    "e2e/test_arguments.py",
+    "e2e/test_exit.py",
+    "e2e/test_identity.py",
+    "e2e/test_lineage.py",
+    "load/test_storm.py",
+)
+"""What a run over several kernels asks of each: programs and maps themselves, and the base sensor's events.
+`make vmtest` asks everything of all."""
 IN_CI = os.environ.get("CI") == "true"
 
 
@@ -32,10 +44,37 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if benches and "bench" not in config.option.markexpr:
         config.hook.pytest_deselected(items=benches)
         items[:] = [item for item in items if item not in benches]
+    others = [item for item in items if not is_in_share(item, items)] if os.environ.get(SHARE) else []
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
     if os.geteuid() != 0:
         for item in items:
             if item.get_closest_marker("root") or item.get_closest_marker("kernel"):
                 item.add_marker(pytest.mark.skip(reason="needs root"))
+
+
+def group_of(item: pytest.Item) -> str:
+    """What stays together in one share: a module, of cases written as data those of one file."""
+    spec = getattr(item, "callspec", None)
+    case = spec.params.get("case") if spec else None
+    return f"{item.path.relative_to(TESTS)}:{getattr(case, 'file', '')}"
+
+
+def is_in_share(item: pytest.Item, items: list[pytest.Item]) -> bool:
+    """Whether this run asks it. Shares go by the groups of all cases that are there, so all runs agree."""
+    groups = item.session.stash.get(GROUPS, None)
+    if groups is None:
+        named = {group_of(one) for one in items if one.get_closest_marker("kernel")}
+        spread = sorted(name for name in named if not name.startswith(EVERYWHERE))
+        groups = item.session.stash[GROUPS] = {name: at for at, name in enumerate(spread)}
+    number, _, count = os.environ[SHARE].partition("/")
+    at = groups.get(group_of(item))
+    return at is None or at % int(count) == int(number) - 1
+
+
+GROUPS = pytest.StashKey[dict[str, int]]()
+"""Numbers of the groups that are spread over kernels."""
 
 
 def read_rules(path: Path) -> list[dict[str, str]]:

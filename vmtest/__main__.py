@@ -60,6 +60,9 @@ def parser() -> argparse.ArgumentParser:
     testing.add_argument(
         "--jobs", type=int, default=min(2, os.cpu_count() or 1), metavar="N", help="guests at a time"
     )
+    testing.add_argument(
+        "--spread", action="store_true", help="ask what is alike on all kernels of one of them each"
+    )
     testing.add_argument("--pytest", default="", metavar="ARGS", help="what to run instead, as one word")
     testing.add_argument(
         "--count-in",
@@ -161,7 +164,8 @@ def do_test(options: argparse.Namespace) -> int:
     """Run the tests marked ``kernel`` under the kernels named, or all."""
     chosen = [ready(label) for label in options.labels or kernels.LABELS]
     others = {place: Path(path) for place, path in options.count_in}
-    return suite.run_all(chosen, machine_options(options), options.pytest, others, max(1, options.jobs))
+    jobs = max(1, options.jobs)
+    return suite.run_all(chosen, machine_options(options), options.pytest, others, jobs, options.spread)
 
 
 def do_shell(options: argparse.Namespace) -> int:

@@ -173,8 +173,21 @@ def run_again(kernel: Kernel, options: machine.Options, first: Run) -> Run:
     return Run(first.place, counts, took, "", second.failed, mended)
 
 
+def shares(chosen: Sequence[Kernel], options: machine.Options, spread: bool) -> list[machine.Options]:
+    """Options of each kernel; when cases are spread, each has its share (tests/conftest.py)."""
+    if not spread:
+        return [options] * len(chosen)
+    told = [{"VMTEST_SHARE": f"{number}/{len(chosen)}"} for number in range(1, len(chosen) + 1)]
+    return [replace(options, environment={**options.environment, **one}) for one in told]
+
+
 def run_all(
-    chosen: Sequence[Kernel], options: machine.Options, more: str, others: Mapping[str, Path], jobs: int = 1
+    chosen: Sequence[Kernel],
+    options: machine.Options,
+    more: str,
+    others: Mapping[str, Path],
+    jobs: int = 1,
+    spread: bool = False,
 ) -> int:
     """Run the tests under each kernel, `jobs` at a time; print a table and the sum.
 
@@ -185,7 +198,8 @@ def run_all(
     selection = more or shlex.join(files_with_kernel_tests())
     with ThreadPoolExecutor(jobs) as guests:
         try:
-            first = list(guests.map(lambda kernel: run_one(kernel, options, selection), chosen))
+            own = shares(chosen, options, spread)
+            first = list(guests.map(lambda kernel, its: run_one(kernel, its, selection), chosen, own))
         except BaseException:
             machine.LEAVING.set()
             raise
