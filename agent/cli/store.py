@@ -88,19 +88,21 @@ def _compact(log_dir: Path) -> tuple[dict[str, Any], list[str]]:
     """Raises AlreadyRunning when an agent holds the directory."""
     from agent.log.compaction import publish_alone
     from agent.log.lock import DirectoryLock
+    from agent.store.alone import alone
     from agent.store.compact import accounts, forget_told
 
     lock = DirectoryLock(log_dir)
     lock.take()
     lock.close()
-    forget_told(log_dir)
     count, problems = 0, list[str]()
-    for account in accounts(log_dir, pending(log_dir, 0, time.time())):
-        try:
-            publish_alone(log_dir, account)
-            count += 1
-        except TracehoundError as error:
-            problems.append(error.message)
+    with alone(log_dir):
+        forget_told(log_dir)
+        for account in accounts(log_dir, pending(log_dir, 0, time.time())):
+            try:
+                publish_alone(log_dir, account)
+                count += 1
+            except TracehoundError as error:
+                problems.append(error.message)
     return {"compacted": count}, problems
 
 

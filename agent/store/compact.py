@@ -10,7 +10,6 @@ Killed at any point it leaves a `.new` file, which the next run writes anew.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import gc
 import hashlib
 import os
@@ -25,8 +24,10 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from agent.errors import AlreadyRunning
 from agent.log.manifest import Compaction
 from agent.log.segments import SegmentName
+from agent.store.alone import alone
 from agent.store.expiry import forget_expired
 from agent.store.index import IndexWriter
 from agent.store.layout import UNPUBLISHED, index_path, parquet_path, pending, store_dir
@@ -35,7 +36,6 @@ from agent.store.lean import without_pandas
 if TYPE_CHECKING:
     from agent.store.reading import SegmentReading
 
-LOCK = "compact.lock"
 MEMORY_BYTES = 400 << 20
 _MISSING = "tracehound: the store needs pyarrow: install tracehound[store]"
 
@@ -69,14 +69,14 @@ def compact(log_dir: Path, name: SegmentName, index: IndexWriter) -> Compaction:
 def _write(source: Path, target: Path, *, strict: bool) -> SegmentReading:
     from agent.store import parquet
     from agent.store.reading import SegmentReading
-    from agent.store.rebuild import lines
+    from agent.store.rebuild import blocks
 
     reading = SegmentReading(source, strict=strict)
     parquet.write(target, reading.tables(), reading.metadata)
     _give_like(source, target)
     digest = hashlib.sha256()
-    for line in lines(target):
-        digest.update(line)
+    for block in blocks(target):
+        digest.update(block)
     if digest.hexdigest() != reading.sha256:
         raise NotRebuilt(f"{source.name}: the lines read back differ")
     return reading
@@ -119,12 +119,23 @@ def forget_told(log_dir: Path) -> None:
 def open_index(path: Path) -> IndexWriter:
     """The index; one that cannot be read is set aside (`.damaged`) and begun anew: `reindex` fills it."""
     try:
-        return IndexWriter(path)
+        index = IndexWriter(path)
     except sqlite3.DatabaseError:
         for suffix in ("-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         path.replace(path.with_name(path.name + ".damaged"))
-        return IndexWriter(path)
+        index = IndexWriter(path)
+    give_index(path)
+    return index
+
+
+def give_index(path: Path) -> None:
+    """Who may read the log directory may read its index; nobody else may. Raises nothing."""
+    status = path.parent.parent.stat()
+    with suppress(OSError):
+        os.chown(path, status.st_uid, status.st_gid)
+    with suppress(OSError):
+        path.chmod(0o640)
 
 
 def _give_like_directory(log_dir: Path) -> None:
@@ -163,24 +174,25 @@ def main(argv: list[str] | None = None) -> int:
     without_pandas()
     be_modest(args.memory)
     gc.disable()  # it makes no cycles
-    store_dir(args.log_dir).mkdir(mode=0o750, exist_ok=True)
-    lock = os.open(store_dir(args.log_dir) / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print("another compactor is at work", file=sys.stderr)
+        with alone(args.log_dir):
+            _work(args)
+    except AlreadyRunning as error:
+        print(error.message, file=sys.stderr)
         return 1
-    try:
-        forget_told(args.log_dir)
-        if args.forget:
-            return 0
-        names = pending(args.log_dir, args.older_than, time.time())
-        for account in accounts(args.log_dir, names[: args.most or None]):
-            print(orjson.dumps(account._asdict()).decode(), flush=True)
     except ImportError:
         print(_MISSING, file=sys.stderr)
         return 1
     return 0
+
+
+def _work(args: argparse.Namespace) -> None:
+    forget_told(args.log_dir)
+    if args.forget:
+        return
+    names = pending(args.log_dir, args.older_than, time.time())
+    for account in accounts(args.log_dir, names[: args.most or None]):
+        print(orjson.dumps(account._asdict()).decode(), flush=True)
 
 
 if __name__ == "__main__":

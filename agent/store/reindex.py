@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from agent.store.alone import alone
+from agent.store.compact import give_index
 from agent.store.expiry import lasting
 from agent.store.index import IndexWriter
 from agent.store.layout import UNPUBLISHED, compacted_segments, index_path, parquet_path
@@ -16,8 +18,14 @@ from agent.store.reading import SegmentReading
 def reindex(log_dir: Path, progress: Callable[[int, int], None] | None = None) -> tuple[int, list[str]]:
     """Returns how many segments are in the new index, and a sentence for each that could not be read.
 
-    The old index answers until the new one takes its place. Raises OSError.
+    The old index answers until the new one takes its place. Raises AlreadyRunning while a compactor is at
+    work, and OSError.
     """
+    with alone(log_dir):
+        return _reindex(log_dir, progress)
+
+
+def _reindex(log_dir: Path, progress: Callable[[int, int], None] | None) -> tuple[int, list[str]]:
     path = index_path(log_dir)
     new = path.with_name(path.name + UNPUBLISHED)
     _remove(new)
@@ -34,7 +42,7 @@ def reindex(log_dir: Path, progress: Callable[[int, int], None] | None = None) -
             problems.append(f"{name}: {error}")
     count = len(index.segments())
     index.close()
-    new.chmod(0o640)
+    give_index(new)
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     new.replace(path)

@@ -53,6 +53,7 @@ class Compactor:
         self._held = b""
         self._next = 0.0
         self._said: set[str] = set()
+        self._refused = False  # a file of this run: the next one would only make it again
         self._compacted: set[SegmentName] | None = None
         self._forget_at: float | None = None  # when the index has to forget something at the latest
 
@@ -136,6 +137,7 @@ class Compactor:
             self._publish(Compaction.parse(line))
             self.published += 1
         except (ValueError, OSError, TracehoundError) as error:
+            self._refused = True
             self._say(f"a compacted segment was not taken over: {error}")
 
     def _ended(self, status: int) -> None:
@@ -148,10 +150,11 @@ class Compactor:
             child.stdout.close()
         for text in said.decode(errors="replace").splitlines()[-3:]:
             self._say(f"compaction: {text}")
-        if status or said:
+        refused, self._refused = self._refused, False
+        if status or said or refused:
             self._forget_at = self._monotonic()
             self._next = self._monotonic() + RETRY_S
-            if not said:
+            if status and not said:
                 self._say(f"compaction: the process ended with status {status}")
 
     def _say(self, text: str) -> None:

@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 
 from agent.log.lock import DirectoryLock
+from agent.store.alone import alone
 from tests.agent.cli.conftest import Call
 from tests.agent.store.support import compact_all, session
 
@@ -30,3 +31,10 @@ def test_compaction_is_refused_while_an_agent_runs(call: Call, tmp_path: Path) -
     lock.take()
     assert call("store", "compact", "--log-dir", tmp_path)[0] == 6
     lock.close()
+
+
+def test_segments_are_not_compacted_by_two(call: Call, tmp_path: Path) -> None:
+    session(tmp_path)
+    with alone(tmp_path):
+        status, _, err = call("store", "compact", "--log-dir", tmp_path)
+    assert status == 6 and "try again" in err

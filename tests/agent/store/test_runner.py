@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.log.compaction import place
+from agent.log.compaction import CompactionRefused, place
 from agent.log.manifest import Compaction
 from agent.settings import StoreSettings
 from agent.store.layout import compacted_segments
 from agent.store.lineage import consistent
-from agent.store.runner import Compactor
+from agent.store.runner import RETRY_S, Compactor
 from tests.agent.cli.conftest import LogMaker
 
 
@@ -48,6 +48,22 @@ def test_a_compactor_that_fails_is_told_once(lines: LogMaker, tmp_path: Path) ->
     ticked(compactor)
     assert said
     assert compactor.published == 0
+
+
+def test_a_segment_that_is_refused_is_not_tried_at_once_again(lines: LogMaker) -> None:
+    def refuse(compaction: Compaction) -> None:
+        raise CompactionRefused("other lines")
+
+    now, said = [1000.0], list[str]()
+    compactor = Compactor(lines.directory, StoreSettings(), refuse, said.append, lambda: now[0])
+    ticked(compactor)
+    now[0] += RETRY_S - 1
+    compactor.tick()
+    assert compactor._child is None and said == ["a compacted segment was not taken over: other lines"]
+    now[0] += 2
+    compactor.tick()
+    assert compactor._child is not None
+    compactor.close()
 
 
 def test_a_run_can_be_ended(lines: LogMaker) -> None:
