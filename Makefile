@@ -11,7 +11,7 @@ KERNEL ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build run demo test test-host lint vmtest vmshell bench bench-vm clean setup-test
+.PHONY: help build run demo test test-host lint vmtest vmshell bench bench-vm poweroff clean setup-test
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench: setup-test  ## benchmarks of the parts, by pytest-benchmark
 
 bench-vm: setup-test  ## what the agent costs, in instructions
 	@$(PYTHON) -m vmtest.bench $(ARGS)
+
+poweroff: setup-test  ## ten power cuts of a VM that writes the log; ARGS="--cuts 3"
+	@$(PYTHON) -m vmtest.poweroff $(ARGS)
 
 clean:  ## remove what was built; the kernels of .cache/vmtest stay
 	@if [ -f kprobes/Makefile ]; then $(MAKE) -C kprobes --no-print-directory clean; fi

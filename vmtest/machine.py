@@ -47,6 +47,8 @@ class Options:
     """For boot and command together; None waits for ever."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables for the command, beyond what passes through by itself."""
+    qemu: tuple[str, ...] = ()
+    """Further options of QEMU's, for devices that only one test has."""
 
 
 class Outcome(NamedTuple):
@@ -91,6 +93,7 @@ def vng_command(kernel: Kernel, options: Options, exchange: Path, kind: str) -> 
         qemu += share(f"rw{index}", directory, readonly=False)
     if options.icount:
         qemu += ["-icount", "shift=0"]
+    qemu += options.qemu
     guest = ["/bin/sh", str(ROOT / "vmtest" / "guest.sh"), str(ROOT), str(kernel.modules), kind]
     argv = [str(find_vng()), "--disable-kvm", "--force-9p", "--user", "root", "--root", "/"]
     argv += ["--run", str(kernel.image), "--memory", options.memory]
