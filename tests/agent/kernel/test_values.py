@@ -518,11 +518,17 @@ def test_the_pid_inside_a_pid_namespace(values: Asking) -> None:
 
 def test_capabilities_in_another_user_namespace_do_not_count_as_the_hosts(values: Asking) -> None:
     def look() -> list[int]:
-        of_host = values.field(Field.CAP_EFFECTIVE, other=1)
+        try:
+            of_host = values.field(Field.CAP_EFFECTIVE, other=1)
+        except PermissionError:
+            return []
         return [values.field(Field.IN_HOST_USER_NS), int(values.field(Field.CAP_EFFECTIVE) > 0), of_host]
 
     assert values.field(Field.IN_HOST_USER_NS) == 1
-    assert in_child(lambda: unshare(0x10000000), look) == [0, 1, 0]  # CLONE_NEWUSER
+    found = in_child(lambda: unshare(0x10000000), look)  # CLONE_NEWUSER
+    if not found:
+        pytest.skip("this kernel runs no program for who lacks CAP_SYS_ADMIN on the host")
+    assert found == [0, 1, 0]
     level, *_, inum = struct.unpack("=4I", values.send(USER_NS).content)
     assert (level, inum) == (0, os.stat("/proc/self/ns/user").st_ino)
 
