@@ -30,7 +30,10 @@ GRACE_S = 5.0
 CONFIG_IS_WRONG = 2
 """Exit status of a child whose file has mistakes: tried again when the file changes."""
 _RESET = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGQUIT)
-_REQUIRED = re.compile(r"^required:\s*(?:true|yes|on)\b", re.MULTILINE | re.IGNORECASE)
+_REQUIRED = re.compile(
+    r"""^(?:[^#\n]*[\s{,"'])?required["']?\s*:\s*["']?(?:true|yes|on)\b""", re.MULTILINE | re.IGNORECASE
+)
+"""In all the ways in which YAML may say it; rather too often, because then only more is kept."""
 
 
 class Stamp(NamedTuple):

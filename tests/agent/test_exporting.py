@@ -86,6 +86,25 @@ def test_one_with_mistakes_waits_for_its_file_to_change(tmp_path: Path, exportin
     tick_until(exporting, lambda: lines(tmp_path / "a.json") == 4, ahead_s=10_000)
 
 
+@pytest.mark.parametrize(
+    ("text", "required"),
+    [
+        ("type: file\nrequired: true\n", True),
+        ("type: file\nrequired : True # keep\n", True),
+        ('"required": yes\n', True),
+        ('{"type": "file", "required": true}', True),
+        ("{type: file, required: on}", True),
+        ("# required: true\n", False),
+        ("required: false\n", False),
+        ("not_required: true\n", False),
+    ],
+)
+def test_required_is_seen_however_yaml_writes_it(tmp_path: Path, text: str, required: bool) -> None:
+    (tmp_path / "exporters.d").mkdir()
+    (tmp_path / "exporters.d" / "siem.yaml").write_text(text)
+    assert Exporting(settings(tmp_path), str(tmp_path), print).required() == {"siem": required}
+
+
 def test_a_reload_starts_ends_and_restarts(tmp_path: Path, exporting: Exporting) -> None:
     for name in ("same", "changed", "gone"):
         configure(tmp_path, name)
