@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From ring bytes to log lines: decode, enrich, describe, encode, append. Reading `Pipeline.batch` is reading
-the product's hot path."""
+the product's hot path: what is common goes the short way (agent.quick), the rest through the stages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from agent.decode.fork import decode_fork
+from agent.decode.header import KIND_EXEC, KIND_EXIT, KIND_FORK
 from agent.decode.record import Decoder
 from agent.enrich.describe import Describer
 from agent.enrich.process import Process, image_key
@@ -17,6 +19,7 @@ from agent.log.clock import WallClock
 from agent.log.encode import Encoder
 from agent.log.records import Line
 from agent.overload import SHED_EXIT_DETAIL
+from agent.quick import QuickLives
 
 if TYPE_CHECKING:
     from agent.policy.encode import HookEncoder
@@ -48,6 +51,7 @@ class Pipeline:
         self._decode = Decoder()
         self._describe = describe
         self._encoder = encoder
+        self._quick = QuickLives(tree, describe, encoder, clock)
         self._lines: list[Line] = []
         self._stages: dict[type[Record], Callable[..., None]] = {
             Exec: self._on_exec,
@@ -65,12 +69,43 @@ class Pipeline:
     def batch(self, records: Sequence[bytes]) -> list[Line]:
         """Lines of a batch, in the order of its records."""
         lines = self._lines = []
-        decode, stages = self._decode, self._stages
+        execs = exits = 0
+        quick, detailed = self._quick, self.shed_step < SHED_EXIT_DETAIL
+        quick.begin()
         for raw in records:
-            event = decode(raw)
+            kind = raw[0] if raw else 0
+            if kind == KIND_EXEC:
+                if line := quick.exec(raw):
+                    lines.append(line)
+                    execs += 1
+                    continue
+            elif kind == KIND_EXIT:
+                if detailed and (line := quick.exit(raw)):
+                    lines.append(line)
+                    exits += 1
+                    continue
+            elif kind == KIND_FORK and quick.fork(raw):
+                continue
+            self._settle()
+            event = self._decode(raw)
             if event is not None:
-                stages[type(event)](event)
+                self._stages[type(event)](event)
+        self._settle()
+        if execs:
+            self.events["process_exec"] += execs
+        if exits:
+            self.events["process_exit"] += exits
         return lines
+
+    def _settle(self) -> None:
+        """Gives the tree the forks that no exec followed yet."""
+        waiting = self._quick.waiting
+        if waiting:
+            for parent, raw in waiting.values():
+                event = decode_fork(raw)
+                if isinstance(event, Fork):  # its size was looked at
+                    self._on_fork(event, parent)
+            waiting.clear()
 
     def _on_exec(self, event: Exec) -> None:
         process = self.tree.exec(event)
@@ -87,8 +122,8 @@ class Pipeline:
         self._lines.append(self._encoder.exit(process, event.code, stamp, detailed=detailed))
         self.events["process_exit"] += 1
 
-    def _on_fork(self, event: Fork) -> None:
-        self.tree.fork(event, self.clock.text(event.head.ktime_ns))
+    def _on_fork(self, event: Fork, parent: Process | None = None) -> None:
+        self.tree.fork(event, self.clock.text(event.head.ktime_ns), parent)
 
     def _on_hook(self, event: HookEvent) -> None:
         """One line for each policy that matched. What was sent before the image's exec record names the image

@@ -61,7 +61,8 @@ class Describer:
 
     def __init__(self, redactor: Redactor | None, environment: Sequence[str] = ()) -> None:
         self.redactor = redactor
-        self._wanted = tuple(environment)
+        self.wanted = tuple(environment)
+        """Names of variables, as patterns."""
         self._texts: dict[bytes, tuple[str, bool]] = {}
         self._words: dict[tuple[int, bool], str] = {}
         self._containers: dict[str, str] = {}
@@ -70,26 +71,26 @@ class Describer:
         """Raises nothing for any bytes."""
         head = event.head
         raw: dict[str, object] = {}
-        cwd = self._text(event.cwd, "cwd", raw)
-        exe = self._text(event.exe, "exe", raw)
-        name = event.filename
-        binary = self._text(name if name[:1] == b"/" else _absolute(event), "binary", raw)
-        argv = self._arguments(event, raw)
+        cwd = self.text(event.cwd, "cwd", raw)
+        exe = self.text(event.exe, "exe", raw)
+        binary = self.text(binary_of(event.filename, event.cwd, event.exe), "binary", raw)
+        argv = self.arguments(event.arguments, raw)
         process.arguments = join_arguments(argv)
         process.uid = event.facts.credentials.euid
         process.auid = event.facts.auid
         process.cwd = cwd
         process.binary = binary
-        process.words = self._flag_words(head.flags, cwd == "/", "arguments" in event.missing)
-        cgroup = self._text(event.cgroup, "cgroup", raw)
-        process.container = self._container(cgroup) or (process.parent.container if process.parent else "")
+        process.words = self.flag_words(head.flags, cwd == "/", "arguments" in event.missing)
+        cgroup = self.text(event.cgroup, "cgroup", raw)
+        process.container = self.container(cgroup) or (process.parent.container if process.parent else "")
         truncated = event.missing
         if head.flags & (EXE_CUT | CWD_CUT | FILENAME_CUT):
             truncated += _cut_parts(head.flags)
-        environment = self._environment(event.environment, raw) if self._wanted else {}
+        environment = self._environment(event.environment, raw) if self.wanted else {}
         return ExecDetail(argv, exe, cgroup, environment, truncated, raw)
 
-    def _text(self, value: bytes, field: str, raw: dict[str, object]) -> str:
+    def text(self, value: bytes, field: str, raw: dict[str, object]) -> str:
+        """The text; `raw` gets what was not UTF-8."""
         known = self._texts.get(value)
         if known is None:
             known = to_text(value)
@@ -101,8 +102,8 @@ class Describer:
             raw[field] = b64encode(value).decode()
         return known[0]
 
-    def _arguments(self, event: Exec, raw: dict[str, object]) -> Sequence[str]:
-        area = event.arguments
+    def arguments(self, area: bytes, raw: dict[str, object]) -> Sequence[str]:
+        """The argument vector without secrets; `raw` gets what was not UTF-8."""
         if not area:
             return []
         text, bad = to_text(area)
@@ -127,7 +128,7 @@ class Describer:
         for entry in area.split(b"\0"):
             text, bad = to_text(entry)
             name, _, value = text.partition("=")
-            if not entry or not any(fnmatchcase(name, pattern) for pattern in self._wanted):
+            if not entry or not any(fnmatchcase(name, pattern) for pattern in self.wanted):
                 continue
             found[name] = value
             entries.pop(name, None)
@@ -143,14 +144,16 @@ class Describer:
             raw["environment"] = kept
         return redacted
 
-    def _flag_words(self, flags: int, at_root: bool, incomplete: bool) -> str:
+    def flag_words(self, flags: int, at_root: bool, incomplete: bool) -> str:
+        """Tetragon's flag words of an exec record's flags."""
         key = (flags & _WORD_FLAGS | (ARGUMENTS_CUT if incomplete else 0), at_root)
         words = self._words.get(key)
         if words is None:
             words = self._words[key] = flag_words(key[0], at_root)
         return words
 
-    def _container(self, cgroup: str) -> str:
+    def container(self, cgroup: str) -> str:
+        """The id of the container that a cgroup's name tells; empty when it tells none."""
         known = self._containers.get(cgroup)
         if known is None:
             if len(self._containers) >= _MEMO_MOST:
@@ -177,9 +180,11 @@ def flag_words(flags: int, at_root: bool, first: str = "execve") -> str:
     return " ".join(words)
 
 
-def _absolute(event: Exec) -> bytes:
-    """A relative name as Tetragon shows it: joined with the working directory and cleaned."""
-    return posixpath.normpath(posixpath.join(event.cwd, event.filename)) if event.filename else event.exe
+def binary_of(filename: bytes, cwd: bytes, exe: bytes) -> bytes:
+    """What was executed. A relative name as Tetragon shows it: joined with the working directory, cleaned."""
+    if filename[:1] == b"/":
+        return filename
+    return posixpath.normpath(posixpath.join(cwd, filename)) if filename else exe
 
 
 def _cut_parts(flags: int) -> tuple[str, ...]:

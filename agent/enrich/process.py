@@ -18,7 +18,13 @@ def image_key(tgid: int, image_ktime: int) -> int:
 
 def make_exec_id(node_name: bytes, tgid: int, image_ktime: int) -> str:
     """Tetragon's exec_id: base64 of `node:ktime:pid`. The kernel's pid 0 has ktime 1, as there."""
-    return b2a_base64(b"%b:%d:%d" % (node_name, image_ktime if tgid else 1, tgid), newline=False).decode()
+    return exec_id_of(node_name + b":", tgid, image_ktime if tgid else 1)
+
+
+def exec_id_of(prefix: bytes, tgid: int, image_ktime: int) -> str:
+    """The same of any process but the kernel; `prefix` ends with the colon behind the node's name."""
+    # two formatted numbers and a newline cut off: each a third of what `%d` and the keyword would take
+    return b2a_base64(prefix + f"{image_ktime}:{tgid}".encode())[:-1].decode()
 
 
 def is_same(image_ktime: int, earlier_ktime: int) -> bool:

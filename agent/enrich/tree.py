@@ -30,7 +30,7 @@ class ProcessTree:
     def __init__(
         self, node_name: str, most: int, when_unknown: Callable[[Process], None] | None = None
     ) -> None:
-        self._node = node_name.encode()
+        self.node = node_name.encode()
         self.most = most
         self._when_unknown = when_unknown
         self.living: dict[int, Process] = {}
@@ -38,16 +38,17 @@ class ProcessTree:
         """Images forgotten because there were more than `most`; what they start later lacks ancestors."""
         self.unknown = 0
         """Images met in a record without their exec or fork having been seen."""
-        self.kernel = Process(0, 1, make_exec_id(self._node, 0, 1), None)
+        self.kernel = Process(0, 1, make_exec_id(self.node, 0, 1), None)
         self.kernel.flags = EXECED
         self.kernel.binary = "<kernel>"
         self.kernel.words = "procFS"
         self.kernel.announced = True
 
-    def fork(self, event: Fork, start_time: str) -> Process:
-        """A new thread group: a copy of its parent's description under its own identity."""
+    def fork(self, event: Fork, start_time: str, parent: Process | None = None) -> Process:
+        """A new thread group: a copy of its parent's description under its own identity. `parent` is given
+        when the fork was a while ago, and may have ended since."""
         head = event.head
-        parent = self.find(head.parent_tgid, head.parent_ktime)
+        parent = parent or self.find(head.parent_tgid, head.parent_ktime)
         source = parent
         process = Process(head.tgid, head.image_ktime, self.exec_id(head), parent)
         if event.creator_tgid:
@@ -143,7 +144,7 @@ class ProcessTree:
 
     def exec_id(self, head: Head) -> str:
         """exec_id of a record's image."""
-        return make_exec_id(self._node, head.tgid, head.image_ktime)
+        return make_exec_id(self.node, head.tgid, head.image_ktime)
 
     def _add(self, process: Process) -> None:
         if process.depth > DEPTH_MOST:
@@ -183,7 +184,7 @@ class ProcessTree:
         return process
 
     def _unseen(self, tgid: int, image_ktime: int, parent: Process | None) -> Process:
-        process = Process(tgid, image_ktime, make_exec_id(self._node, tgid, image_ktime), parent)
+        process = Process(tgid, image_ktime, make_exec_id(self.node, tgid, image_ktime), parent)
         process.words = "unknown"
         process.flags = EXECED
         return process

@@ -9,8 +9,14 @@ from __future__ import annotations
 
 import time
 
+from agent.log.times import format_time
+
 SECOND_NS = 1_000_000_000
+_FRACTION = 9
+"""Digits of nanoseconds below a second."""
 _TRIES = 3
+_SURE_NS = 20_000
+"""One look is enough when nothing came between its two readings."""
 
 
 class WallClock:
@@ -18,13 +24,18 @@ class WallClock:
 
     def __init__(self) -> None:
         self.offset_ns = 0
-        self._second = -1
+        self._second = "?"
+        """Wall-clock seconds since 1970 that `_prefix` says."""
         self._prefix = ""
         self.measure()
 
     def measure(self, least_ns: int = 0) -> int:
         """Takes the offset anew, unless it moved by less than `least_ns`; returns by how many nanoseconds it
         moved (a clock step when large)."""
+        offset, doubt_ns = _look()
+        moved = offset - self.offset_ns
+        if doubt_ns <= _SURE_NS and -doubt_ns <= moved <= doubt_ns:  # nearly always
+            return 0
         offset, doubt_ns = min((_look() for _ in range(_TRIES)), key=lambda look: look[1])
         moved = offset - self.offset_ns
         if abs(moved) <= doubt_ns:  # as far as can be told it stands still, and so do the times of events
@@ -39,11 +50,13 @@ class WallClock:
 
     def text(self, boot_ns: int) -> str:
         """RFC 3339 with nanoseconds and `Z`."""
-        second, fraction = divmod(boot_ns + self.offset_ns, SECOND_NS)
-        if second != self._second:
-            self._second = second
-            self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
-        return f"{self._prefix}{fraction:09d}Z"
+        digits = str(boot_ns + self.offset_ns)  # cut as text: cheaper than to divide and to pad
+        if digits[:-_FRACTION] != self._second:
+            if boot_ns + self.offset_ns < SECOND_NS:
+                return format_time(boot_ns + self.offset_ns)
+            self._second = digits[:-_FRACTION]
+            self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(int(self._second)))
+        return f"{self._prefix}{digits[-_FRACTION:]}Z"
 
 
 def _look() -> tuple[int, int]:

@@ -110,17 +110,11 @@ class Encoder:
 
     def exec(self, process: ProcessLike, event: Exec, detail: Detail, stamp: str) -> Line:
         """A process_exec line."""
-        process.announced = True
-        head = (
-            f'{{"process_exec":{{"process":{process.fragment or self.fragment(process)}'
-            f'{self._parent_field(process)}{self._middle}{stamp}","tracehound":{{"sequence":'
-        )
-        ancestry = f',"ancestry":[{self.ancestry(process)}]' if self._on_exec else ""
         arguments = f',"arguments":{dumps(detail.argv).decode()}' if detail.argv else ""
-        exe = f',"exe":{self._string(detail.exe)}' if detail.exe != process.binary else ""
-        tail = f"{ancestry}{arguments}{exe}{self._facts_json(event.facts)}"
+        exe = f',"exe":{self.string(detail.exe)}' if detail.exe != process.binary else ""
+        tail = f"{arguments}{exe}{self.facts_json(event.facts)}"
         if detail.cgroup and event.facts.cgroup_id:
-            tail += f',"cgroup":{{"id":"{event.facts.cgroup_id}","name":{self._string(detail.cgroup)}}}'
+            tail += f',"cgroup":{{"id":"{event.facts.cgroup_id}","name":{self.string(detail.cgroup)}}}'
         if (
             event.head.flags & _PRIVILEGES
             or event.head.nspid
@@ -131,7 +125,21 @@ class Encoder:
             or detail.raw
         ):
             tail += self._unusual(process, event, detail)
-        return head.encode(), f"{tail}}}}}\n".encode()
+        return self.exec_of(process, stamp, tail)
+
+    def exec_of(self, process: ProcessLike, stamp: str, own: str) -> Line:
+        """A process_exec line; `own` is what stands below `tracehound` behind the ancestry."""
+        process.announced = True
+        parent = process.parent
+        above = f',"parent":{parent.fragment or self.fragment(parent)}' if parent and self._parents else ""
+        head = (
+            f'{{"process_exec":{{"process":{process.fragment or self.fragment(process)}'
+            f'{above}{self._middle}{stamp}","tracehound":{{"sequence":'
+        )
+        if self._on_exec:
+            lineage = parent.lineage or self.ancestry(process) if parent else ""
+            return head.encode(), f',"ancestry":[{lineage}]{own}}}}}\n'.encode()
+        return head.encode(), f"{own}}}}}\n".encode()
 
     def _unusual(self, process: ProcessLike, event: Exec, detail: Detail) -> str:
         """What few execs have."""
@@ -156,17 +164,17 @@ class Encoder:
 
     def exit(self, process: ProcessLike, code: int, stamp: str, *, detailed: bool = True) -> Line:
         """A process_exit line; without detail (overload) it has no parent and no ancestry."""
-        signal, status = code & 0x7F, code >> 8 & 0xFF
-        how = f',"signal":"{signal_name(signal)}"' if signal else ""
-        if status:
-            how += f',"status":{status}'
+        parent = process.parent
+        shown = detailed and parent is not None and self._parents
+        above = f',"parent":{parent.fragment or self.fragment(parent)}' if shown and parent else ""
         head = (
             f'{{"process_exit":{{"process":{process.fragment or self.fragment(process)}'
-            f'{self._parent_field(process) if detailed else ""}{how},"time":"{stamp}"'
+            f'{above}{_outcome(code) if code else ""},"time":"{stamp}"'
             f'{self._middle}{stamp}","tracehound":{{"sequence":'
         )
         if self._on_all and detailed:
-            return head.encode(), f',"ancestry":[{self.ancestry(process)}]}}}}\n'.encode()
+            lineage = parent.lineage or self.ancestry(process) if parent else ""
+            return head.encode(), f',"ancestry":[{lineage}]}}}}\n'.encode()
         return head.encode(), b"}}\n"
 
     def fork(self, process: ProcessLike, stamp: str) -> Line:
@@ -219,12 +227,12 @@ class Encoder:
         return f',"parent":{parent.fragment or self.fragment(parent)}'
 
     def _process_json(self, process: ProcessLike) -> str:
-        cwd = f',"cwd":{self._string(process.cwd)}' if process.cwd else ""
+        cwd = f',"cwd":{self.string(process.cwd)}' if process.cwd else ""
         arguments = f',"arguments":{dumps(process.arguments).decode()}' if process.arguments else ""
         start = f',"start_time":"{process.start_time}"' if process.start_time else ""
-        binary = f',"binary":{self._string(process.binary)}' if process.binary else ""
+        binary = f',"binary":{self.string(process.binary)}' if process.binary else ""
         flags = f',"flags":"{process.words}"' if process.words else ""
-        docker = f',"docker":{self._string(process.container[:31])}' if process.container else ""
+        docker = f',"docker":{self.string(process.container[:31])}' if process.container else ""
         parent = f',"parent_exec_id":"{process.parent_exec_id}"' if process.parent_exec_id else ""
         return (
             f'{{"exec_id":"{process.exec_id}","pid":{process.tgid},"uid":{process.uid}{cwd}'
@@ -233,7 +241,8 @@ class Encoder:
             f',"in_init_tree":{"true" if process.flags & 2 else "false"}}}'
         )
 
-    def _string(self, text: str) -> str:
+    def string(self, text: str) -> str:
+        """A short text as JSON."""
         known = self._strings.get(text)
         if known is None:
             known = dumps(text).decode()
@@ -243,7 +252,8 @@ class Encoder:
                 self._strings[text] = known
         return known
 
-    def _facts_json(self, facts: TaskFacts) -> str:
+    def facts_json(self, facts: TaskFacts) -> str:
+        """What an exec record says of its task, as keys below `tracehound`."""
         known = self._facts.get(id(facts))
         if known is None or known[0] is not facts:
             if len(self._facts) >= _MEMO_MOST:
@@ -294,6 +304,13 @@ def signal_name(number: int) -> str:
     if 34 <= number <= 64:
         return f"SIGRTMIN+{number - 34}" if number > 34 else "SIGRTMIN"
     return f"SIG{number}"
+
+
+def _outcome(code: int) -> str:
+    """How a process ended, from what wait(2) gives."""
+    signal, status = code & 0x7F, code >> 8 & 0xFF
+    how = f',"signal":"{signal_name(signal)}"' if signal else ""
+    return f'{how},"status":{status}' if status else how
 
 
 def _with_thread(fragment: str, tid: int) -> str:

@@ -187,14 +187,13 @@ class LogWriter:
     # The way of a line
 
     def _write(self, file: SegmentFile, lines: Sequence[Line]) -> tuple[int, OSError | None]:
-        sequence = self.last_sequence
-        pieces: list[bytes] = []
-        add = pieces.append
-        for head, tail in lines:
-            sequence += 1
-            add(head)
-            add(b"%d" % sequence)
-            add(tail)
+        first = self.last_sequence + 1
+        numbers = " ".join(map(str, range(first, first + len(lines)))).encode().split()
+        pieces = [
+            piece
+            for (head, tail), number in zip(lines, numbers, strict=True)
+            for piece in (head, number, tail)
+        ]
         before = file.lines
         error = file.append(b"".join(pieces), len(lines))
         written = file.lines - before
