@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from agent.cli.arguments import add_color_argument, add_output_argument, add_place_arguments, log_dir_from
 from agent.cli.color import wants_color
+from agent.cli.compacted import compacted_entries
 from agent.cli.earlier import Earlier
 from agent.cli.filters import Filter, add_filter_arguments
 from agent.cli.output import Output
@@ -85,6 +86,7 @@ class _Session:
         if self._last is None:
             start = self._first_place()
             output = self._output(start)
+            self._show_compacted(output)
             self._stream(start, output)
         else:
             end = self._reader.end()
@@ -124,15 +126,23 @@ class _Session:
         names = Window(since_ns=self._since_ns).wanted(list_segments(self._directory))
         return Cursor(str(names[0]), 0, 0) if names else Cursor("", 0, 0)
 
+    def _show_compacted(self, output: Output) -> None:
+        self._reader.end()  # raises when the directory cannot be read
+        for entry in compacted_entries(self._directory, self._since_ns, self._until_ns, self._types()):
+            self._show(entry, output)
+
+    def _show(self, entry: Entry, output: Output) -> None:
+        if self._wants(entry.record):
+            output.show(entry)
+        else:
+            output.skip(entry.record)
+
     def _stream(self, start: Cursor, output: Output) -> None:
         """Everything from `start` on; with --follow until the end of --until, or for ever."""
         tail = self._reader.tail(start, until_ns=self._until_ns, types=self._types())
         while True:
             for entry in tail.entries():
-                if self._wants(entry.record):
-                    output.show(entry)
-                else:
-                    output.skip(entry.record)
+                self._show(entry, output)
             output.flush()
             late = self._until_ns is not None and time.time_ns() > self._until_ns + LATE_NS
             if not self._follow or tail.ended or late:
