@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from agent.log.times import parse_time
-from agent.store.flat import COLUMNS, Record, flatten
+from agent.store.flat import COLUMNS, Record, event_values, flatten
 from agent.store.schema import COLUMNS as SCHEMA_COLUMNS
 from agent.store.schema import EVENT, PROCESS
 from agent.store.split import (
@@ -308,7 +308,7 @@ class Batch:
         type_ = kind.decode()
         event = orjson.loads(b"{" + own[1:].replace(_TIME, b"") + b"}")
         below = orjson.loads(b"{" + tail.removeprefix(_LINEAGE)[1:-2] + b"}")
-        values = _event_values(flatten({type_: event, "tracehound": below}, ""))
+        values = event_values(type_, event, below)
         self.text += len(own) + len(tail)
         events[own] = number = len(self.events.rows)
         self.events.rows.append((*values, self._node, own + _CUT + tail, None))

@@ -101,6 +101,22 @@ def flatten(record: Record, boot_id: str) -> Row:
     )
 
 
+def event_values(kind: str, event: Record, own: Record) -> Row:
+    """Of an event that is no exec: the values of `schema.EVENT`, as in `flatten`; `own` is what stands
+    in `tracehound`."""
+    is_exit = kind == "process_exit"
+    detection = own.get("detection") or _NOTHING
+    return (
+        kind,
+        None,
+        *((None, None, None, *_NO_TARGET) if is_exit else _of_policy(kind, event)),
+        event.get("signal") if is_exit else None,
+        event.get("status", 0) if is_exit else None,
+        detection.get("level"),
+        detection.get("rule"),
+    )
+
+
 def _own_row(record: Record, own: Record, boot_id: str) -> Row:
     """A record of the log about itself; a `fork` names a process as events do."""
     kind = next((key for key in own if key != "sequence"), "")

@@ -40,7 +40,7 @@ CREATE TABLE processes(
 CREATE INDEX processes_key ON processes(key);
 CREATE INDEX processes_parent ON processes(parent);
 CREATE INDEX processes_pid ON processes(pid);
-CREATE INDEX processes_run ON processes(binary, start_ns, flags);
+CREATE INDEX processes_run ON processes(binary, start_ns) WHERE flags & 1;
 CREATE INDEX processes_container ON processes(container) WHERE container IS NOT NULL;
 CREATE INDEX processes_pod ON processes(pod) WHERE pod IS NOT NULL;
 CREATE TABLE notes(time_ns INTEGER, sequence INTEGER, segment INTEGER, kind TEXT, content TEXT);

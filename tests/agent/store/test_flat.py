@@ -5,7 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
-from agent.store.flat import COLUMNS, flatten
+from agent.store.flat import COLUMNS, event_values, flatten
+from agent.store.schema import EVENT
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 PROCESS: dict[str, Any] = {"exec_id": "e2", "pid": 2, "uid": 0, "binary": "/bin/sh", "parent_exec_id": "e1"}
@@ -42,6 +43,17 @@ def test_an_exit_has_signal_and_status_and_no_ancestry() -> None:
     found = row({"process_exit": event, "tracehound": {"sequence": 1, "ancestry": ["e1"]}})
     assert (found["signal"], found["status"], found["type"]) == ("SIGKILL", 0, "process_exit")
     assert "ancestry" not in found
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.rglob("*.jsonl")), ids=lambda path: path.stem)
+def test_the_values_of_an_event_alone_are_those_of_its_record(path: Path) -> None:
+    for line in path.read_bytes().splitlines():
+        record = orjson.loads(line)
+        kind = next(iter(record))
+        if kind not in ("process_exec", "tracehound"):
+            whole = dict(zip(COLUMNS, flatten(record, ""), strict=True))
+            found = event_values(kind, record[kind], record["tracehound"])
+            assert dict(zip(EVENT, found, strict=True)) == {name: whole[name] for name in EVENT}
 
 
 def test_a_detection_is_about_its_process() -> None:
