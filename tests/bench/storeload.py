@@ -64,10 +64,10 @@ def _grow_index(
     columns = ", ".join(_COLUMNS)
     db.execute("BEGIN")
     db.execute(
-        "INSERT INTO processes(id, key, parent, start_ns, end_ns, first_sequence, last_sequence, segment,"
+        "INSERT INTO processes(id, key, parent, start_ns, end_ns, first_sequence, last_sequence, seen,"
         f" {columns}) SELECT id + :most, key + :shift,"
         " CASE WHEN parent IN (SELECT id FROM base) THEN parent + :most ELSE parent END,"
-        " start_ns + :shift, end_ns + :shift, first_sequence + :numbers, last_sequence + :numbers, segment,"
+        " start_ns + :shift, end_ns + :shift, first_sequence + :numbers, last_sequence + :numbers, seen,"
         f" {columns} FROM base",
         {"most": most, "shift": shift, "numbers": copy * last},
     )
