@@ -92,7 +92,7 @@ class _Paths:
     """Its name, as JSON, and the end of the key; empty when there is none."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: made with every exec whose arguments are new
 class _Arguments:
     """An argument area."""
 
