@@ -231,3 +231,10 @@ def test_an_exit_without_detail_is_for_the_stages() -> None:
     pipeline.batch(LIFE[:2])
     pipeline.shed_step = SHED_EXIT_DETAIL
     assert b'"ancestry"' not in pipeline.batch(LIFE[2:])[0][1]
+
+
+def test_who_called_clone_is_told_where_it_is_not_the_parent() -> None:
+    records = [fork_record(BEFORE, SHELL, INIT), *LIFE[1:]]
+    lines = make_pipeline().batch(records)
+    assert b'"creator":' in lines[0][1]
+    assert lines == by_stages(make_pipeline()).batch(records)
