@@ -138,7 +138,13 @@ class Daemon:
             host_ns=dict(zip(NAMESPACES, host_ns, strict=True)) if host_ns else {},
             credentials=settings.enrich.credentials,
         )
-        self.log = LogWriter(settings.log, facts, when_written=self._sink, followers=self._followers)
+        self.log = LogWriter(
+            settings.log,
+            facts,
+            when_written=self._sink,
+            followers=self._followers,
+            compactable=lambda segment: self.compactor.takes(segment),
+        )
         self.overload = Overload(settings.overload)
         with contextlib.ExitStack() as undo:
             self._install_signals()

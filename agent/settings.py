@@ -60,11 +60,12 @@ class LogSettings:
     segment_seconds: int = 3600
     """A segment is closed when it is this old, in seconds."""
     retention_bytes: int = 4096 * MIB
-    """Total size of the log, compacted segments and index included; the oldest closed segments are removed
-    above it, unless an exporter that is `required` has not read them."""
+    """Size that the log settles at, compacted segments and index included; the oldest closed segments are
+    removed above it, unless an exporter that is `required` has not read them. Lines that are going to be
+    compacted count with what they will take."""
     hard_bytes: int | None = None
-    """Size above which they are removed all the same, and what a required exporter had not read is counted.
-    None: twice `retention_bytes`."""
+    """Size on disk, lines that wait for the compactor or an exporter included, above which they are removed
+    all the same, and what a required exporter had not read is counted. None: twice `retention_bytes`."""
     retention_seconds: int = 14 * 86400
     """Closed segments older than this are removed, in seconds."""
     fsync_seconds: float = 1.0

@@ -24,7 +24,7 @@ from agent.log.recovery import Recovered
 from agent.log.retention import ClosedSegment, Follower, Removal
 from agent.log.segments import UNPUBLISHED, SegmentName, next_name
 from agent.log.times import MILLISECOND_NS, parse_time
-from agent.log.upkeep import Upkeep
+from agent.log.upkeep import Compactable, Upkeep
 from agent.settings import LogSettings
 
 
@@ -151,10 +151,12 @@ class SegmentChain:
         if error is not None:
             raise error
 
-    def retain(self, now_ms: int, followers: Callable[[], Sequence[Follower]]) -> list[Removal]:
+    def retain(
+        self, now_ms: int, followers: Callable[[], Sequence[Follower]], compactable: Compactable
+    ) -> list[Removal]:
         """Removes the closed segments that have to go (`now_ms`: wall-clock milliseconds)."""
         open_bytes = self.file.size if self.file is not None else 0
-        return self.upkeep.retain(open_bytes, now_ms, self.settings, followers)
+        return self.upkeep.retain(open_bytes, now_ms, self.settings, followers, compactable)
 
     def missing(self) -> list[ClosedSegment]:
         """Closed segments that somebody else removed; each is told once. Raises OSError."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent.log.compaction import STORE_NAME, parquet_name
 from agent.log.manifest import Manifest
+from agent.log.packing import Packing
 from agent.log.retention import ClosedSegment
 from agent.log.segments import SegmentName, list_segments
 
@@ -19,6 +20,7 @@ class Kept:
 
     def __init__(self, directory: Path) -> None:
         self.bytes = 0
+        self.packing = Packing()
         self._directory = directory
         self._segments: deque[ClosedSegment] = deque()
 
@@ -38,6 +40,8 @@ class Kept:
             closed = manifest.closed.get(str(name))
             last, sha256 = (closed.last_sequence, closed.sha256) if closed else (None, "")
             self.add(ClosedSegment(name, size, closed_ms, last, sha256, parquet.get(name, 0)))
+            if closed and name in parquet:
+                self.packing.note(closed.bytes, parquet[name])
 
     def add(self, segment: ClosedSegment) -> None:
         """One more was closed: the newest."""
@@ -52,6 +56,8 @@ class Kept:
         """It has another form now."""
         self._segments[self._segments.index(old)] = new
         self.bytes += new.total - old.total
+        if new.parquet_bytes and not old.parquet_bytes:
+            self.packing.note(new.size, new.parquet_bytes)
 
     def remove(self, name: SegmentName) -> None:
         """It is gone."""

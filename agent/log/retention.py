@@ -27,11 +27,18 @@ class ClosedSegment(NamedTuple):
     """SHA-256 of its bytes; empty when it was written before segments were chained."""
     parquet_bytes: int = 0
     """Size of its Parquet file; 0 when there is none."""
+    settles_at: int | None = None
+    """Bytes that it is going to take when its lines are compacted and gone; None: what it takes now."""
 
     @property
     def total(self) -> int:
         """Bytes on disk, in whatever form."""
         return self.size + self.parquet_bytes
+
+    @property
+    def settled(self) -> int:
+        """Bytes that `retention_bytes` counts."""
+        return self.total if self.settles_at is None else self.settles_at
 
 
 class Follower(NamedTuple):
@@ -104,26 +111,32 @@ def expired(
     now_ms: int,
     settings: LogSettings,
     followers: Sequence[Follower] = (),
+    settled_bytes: int | None = None,
 ) -> Iterator[Doomed]:
     """Yields the closed segments that have to go, oldest first.
 
-    `closed` is ordered by age, `total_bytes` counts the open segment and indexes too, `now_ms` is wall-clock
-    milliseconds. The first segment that may stay ends the search, so no hole arises in the middle. Age counts
-    for more than any exporter; a required one keeps a segment above `retention_bytes` up to `hard_bytes`.
+    `closed` is ordered by age, `total_bytes` counts the open segment and indexes too, `settled_bytes` is what
+    it comes to when everything is compacted (None: the same), `now_ms` is wall-clock milliseconds. The first
+    segment that may stay ends the search, so no hole arises in the middle. `retention_bytes` is for what the
+    log settles at: a flood of lines that shrink within minutes must not push out what happened before it.
+    `hard_bytes` is for what lies on the disk. Age counts for more than any exporter; a required one keeps a
+    segment above `retention_bytes`.
     """
     oldest_ms, hard = now_ms - settings.retention_seconds * 1000, hard_bytes(settings)
+    settled_bytes = total_bytes if settled_bytes is None else settled_bytes
     required = [follower for follower in followers if follower.required]
     for segment in closed:
         unread = {one.name: count for one in required if (count := one.unread(segment))}
         if segment.closed_ms < oldest_ms:
             yield Doomed(segment, "age", unread)
-        elif total_bytes > hard and unread:
-            yield Doomed(segment, "hard_size", unread)
-        elif total_bytes > settings.retention_bytes and not unread:
+        elif settled_bytes > settings.retention_bytes and not unread:
             yield Doomed(segment, "size", unread)
+        elif total_bytes > hard:
+            yield Doomed(segment, "hard_size", unread)
         else:
             return
         total_bytes -= segment.total
+        settled_bytes -= segment.settled
 
 
 def superfluous(

@@ -19,6 +19,9 @@ from agent.log.segments import SegmentName
 from agent.log.times import MILLISECOND_NS
 from agent.settings import LogSettings
 
+Compactable = Callable[[SegmentName | None], bool]
+"""Whether the lines of a segment are going to be compacted, as far as is known; None: the open one."""
+
 
 class Upkeep:
     """Belongs to who holds the directory. Times are wall-clock."""
@@ -64,10 +67,12 @@ class Upkeep:
         now_ms: int,
         settings: LogSettings,
         followers: Callable[[], Sequence[Follower]],
+        compactable: Compactable,
     ) -> list[Removal]:
         """Removes lines that nobody needs any more, then the segments that have to go, in whatever form.
 
-        `open_bytes` is the size of the open segment. `followers` is asked when there is something to decide.
+        `open_bytes` is the size of the open segment. `followers` and `compactable` are asked when there is
+        something to decide.
         """
         kept, around = self._kept, open_bytes + self._kept.other_bytes()
         if any(segment.size and segment.parquet_bytes for segment in kept):
@@ -77,7 +82,11 @@ class Upkeep:
         total = kept.bytes + around
         if next(expired(kept, total, now_ms, settings), None) is None:
             return []
-        doomed = list(expired([*map(self._numbered, kept)], total, now_ms, settings, followers()))
+        closed = [self._settling(self._numbered(segment), compactable) for segment in kept]
+        settled = around + sum(segment.settled for segment in closed)
+        if compactable(None):
+            settled += kept.packing.estimate(open_bytes) - open_bytes
+        doomed = list(expired(closed, total, now_ms, settings, followers(), settled))
         return self._remove(doomed, now_ms * MILLISECOND_NS)
 
     def _remove(self, doomed: Sequence[Doomed], wall_ns: int) -> list[Removal]:
@@ -105,6 +114,14 @@ class Upkeep:
             return segment
         with suppress(OSError):
             return segment._replace(last_sequence=read_end(self._directory / str(segment.name)).sequence)
+        return segment
+
+    def _settling(self, segment: ClosedSegment, compactable: Compactable) -> ClosedSegment:
+        """With the bytes that it is going to take."""
+        if segment.parquet_bytes:
+            return segment._replace(settles_at=segment.parquet_bytes)
+        if compactable(segment.name):
+            return segment._replace(settles_at=self._kept.packing.estimate(segment.size))
         return segment
 
     def _closed(self, segment: ClosedSegment) -> Closed:

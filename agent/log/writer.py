@@ -23,6 +23,7 @@ from agent.log.recovery import Recovered, recover
 from agent.log.retention import Follower, Removal
 from agent.log.timers import Timers
 from agent.log.times import MILLISECOND_NS
+from agent.log.upkeep import Compactable
 from agent.settings import LogSettings
 
 BATCH_LINES = 512
@@ -35,7 +36,8 @@ class LogWriter:
 
     `wall_ns` gives wall-clock nanoseconds, `monotonic` seconds that never go back; only tests pass others.
     `when_written` gets lines that stand in a file now and the number of the first; it raises nothing.
-    `followers` tells how far exporters have read, when retention has to know; it raises nothing.
+    `followers` tells how far exporters have read, when retention has to know; it raises nothing. Nor does
+    `compactable`: whether a segment's lines are going to shrink (None: the open one's).
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class LogWriter:
         monotonic: Callable[[], float] = time.monotonic,
         when_written: Callable[[Sequence[Line], int], None] | None = None,
         followers: Callable[[], Sequence[Follower]] = tuple,
+        compactable: Compactable = lambda _: False,
     ) -> None:
         self.last_sequence = 0
         """Number of the last line that stands in a file; 0 before the first one of a boot."""
@@ -55,6 +58,7 @@ class LogWriter:
         self._wall_ns = wall_ns
         self._when_written = when_written
         self._followers = followers
+        self._compactable = compactable
         self._timers = Timers(settings, wall_ns, monotonic)
         self._chain = SegmentChain(settings, facts)
         self._backlog = Backlog(settings.queue_bytes, self._queue_full_line)
@@ -127,7 +131,7 @@ class LogWriter:
             self._sync()
         if self._timers.audit_due():
             self._audit()
-        removals = self._chain.retain(self._timers.retention_ms(), self._followers)
+        removals = self._chain.retain(self._timers.retention_ms(), self._followers, self._compactable)
         for removal in removals:
             self.record("retention", removal.content())
         return removals

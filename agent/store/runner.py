@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from agent.errors import TracehoundError
@@ -54,6 +55,9 @@ class Compactor:
         self._next = 0.0
         self._said: set[str] = set()
         self._refused = False  # a file of this run: the next one would only make it again
+        self._works = True  # the last run that ended
+        self._failed: frozenset[SegmentName] = frozenset()  # what it should have compacted, and did not
+        self._tried: frozenset[SegmentName] = frozenset()  # what the run at hand began with
         self._compacted: set[SegmentName] | None = None
         self._forget_at: float | None = None  # when the index has to forget something at the latest
 
@@ -67,6 +71,11 @@ class Compactor:
         elif self._monotonic() >= self._next:
             self._next = self._monotonic() + PAUSE_S
             self._start()
+
+    def takes(self, segment: SegmentName | None) -> bool:
+        """Whether lines are going to be compacted, as far as is known: not while compaction fails, nor those
+        with which it did. None: lines that are being written."""
+        return self.settings.enabled and self._works and segment not in self._failed
 
     def close(self) -> None:
         """Ends a run; what it had not reported is done again by the next one."""
@@ -105,10 +114,11 @@ class Compactor:
         """Flags of the run that is due: compaction, which forgets as well, or that alone. Raises OSError."""
         self._note_expired()
         wait = self.settings.after_seconds
+        waiting = pending(self._log_dir, wait, time.time())
         if self.settings.enabled and (
-            len(pending(self._log_dir, wait, time.time())) >= TOGETHER
-            or pending(self._log_dir, wait + PATIENCE_S, time.time())
+            len(waiting) >= TOGETHER or pending(self._log_dir, wait + PATIENCE_S, time.time())
         ):
+            self._tried = frozenset(waiting)
             return []
         late = self._forget_at is not None and self._monotonic() >= self._forget_at
         return ["--forget"] if late else None
@@ -151,11 +161,21 @@ class Compactor:
         for text in said.decode(errors="replace").splitlines()[-3:]:
             self._say(f"compaction: {text}")
         refused, self._refused = self._refused, False
+        self._judge(status)
         if status or said or refused:
             self._forget_at = self._monotonic()
             self._next = self._monotonic() + RETRY_S
             if status and not said:
                 self._say(f"compaction: the process ended with status {status}")
+
+    def _judge(self, status: int) -> None:
+        """What is known now of segments that cannot be compacted."""
+        tried, self._tried = self._tried, frozenset()
+        if not tried:
+            return  # it only made the index forget
+        self._works = status == 0
+        with suppress(OSError):
+            self._failed = tried.intersection(pending(self._log_dir, 0, time.time()))
 
     def _say(self, text: str) -> None:
         if text not in self._said and len(self._said) < 100:

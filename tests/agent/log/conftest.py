@@ -18,6 +18,7 @@ import pytest
 from agent.log.records import Line, SegmentFacts
 from agent.log.retention import Follower
 from agent.log.segments import list_segments
+from agent.log.upkeep import Compactable
 from agent.log.writer import LogWriter
 from agent.settings import LogSettings
 
@@ -108,6 +109,7 @@ def make_writer(log_dir: Path, clock: Clock) -> Iterator[MakeWriter]:
         boot_id: str = "boot-a",
         when_written: Callable[[Sequence[Line], int], None] | None = None,
         followers: Callable[[], Sequence[Follower]] = tuple,
+        compactable: Compactable = lambda _: False,
         **settings: Any,
     ) -> LogWriter:
         made = LogWriter(
@@ -117,6 +119,7 @@ def make_writer(log_dir: Path, clock: Clock) -> Iterator[MakeWriter]:
             monotonic=clock.monotonic,
             when_written=when_written,
             followers=followers,
+            compactable=compactable,
         )
         made.open(["exec"])
         opened.append(made)

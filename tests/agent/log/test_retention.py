@@ -35,6 +35,22 @@ def test_the_oldest_go_until_the_rest_fits() -> None:
     ]
 
 
+def test_what_is_going_to_shrink_counts_with_what_it_will_take() -> None:
+    settings = LogSettings(retention_bytes=250, hard_bytes=10_000)
+    flood = [*closed(2, 20), *(one._replace(settles_at=80) for one in closed(5, 1000)[2:])]
+    assert list(expired(flood, 3040, HOUR_MS, settings, (), 280)) == [
+        (flood[0], "size", {}),
+        (flood[1], "size", {}),
+    ]
+    assert list(expired(flood, 3040, HOUR_MS, settings, (), 240)) == []
+
+
+def test_what_lies_on_the_disk_never_exceeds_the_hard_limit() -> None:
+    settings = LogSettings(retention_bytes=250, hard_bytes=2500)
+    flood = [one._replace(settles_at=50) for one in closed(4, 1000)]
+    assert [one.reason for one in expired(flood, 4000, HOUR_MS, settings, (), 200)] == ["hard_size"] * 2
+
+
 def test_segments_that_were_closed_too_long_ago_go() -> None:
     settings = LogSettings(retention_bytes=10**6, retention_seconds=2 * 3600)
     assert removed(closed(4), 400, 4 * HOUR_MS + 1, settings) == ["age", "age"]

@@ -122,6 +122,34 @@ def test_parquet_files_and_index_count_and_the_oldest_goes_in_whatever_form(
     assert not (log_dir / parquet_name(first)).exists()
 
 
+def test_lines_that_wait_for_the_compactor_push_nothing_out(make_writer: MakeWriter, log_dir: Path) -> None:
+    works = True
+    writer = make_writer(
+        segment_bytes=20_000, retention_bytes=30_000, hard_bytes=200_000, compactable=lambda _: works
+    )
+    fill(writer)
+    assert sum(path.stat().st_size for path in log_dir.glob("*.jsonl")) > 90_000
+    assert writer.tick() == []
+    works = False
+    assert {removal.reason for removal in writer.tick()} == {"size"}
+
+
+def test_lines_that_an_exporter_needs_push_no_parquet_file_out(
+    make_writer: MakeWriter, log_dir: Path
+) -> None:
+    places: list[Follower] = []
+    writer = make_writer(
+        segment_bytes=20_000, retention_bytes=60_000, hard_bytes=300_000, followers=lambda: places
+    )
+    fill(writer, 10)
+    first, second, *_ = names = list_segments(log_dir)
+    places.append(Follower("siem", True, Cursor(str(second), 0, second.first_sequence)))
+    for name in names[:-1]:
+        writer.publish_compacted(compact(log_dir, str(name)))
+    assert writer.tick() == [] and list_segments(log_dir) == names[1:]
+    assert (log_dir / parquet_name(str(first))).exists()
+
+
 def test_what_a_required_exporter_missed_is_told(make_writer: MakeWriter, log_dir: Path) -> None:
     writer = make_writer(
         segment_bytes=20_000,

@@ -6,6 +6,7 @@ import pytest
 
 from agent.log.compaction import CompactionRefused, place
 from agent.log.manifest import Compaction
+from agent.log.segments import SegmentName, list_segments
 from agent.settings import StoreSettings
 from agent.store.layout import compacted_segments
 from agent.store.lineage import consistent
@@ -64,6 +65,24 @@ def test_a_segment_that_is_refused_is_not_tried_at_once_again(lines: LogMaker) -
     compactor.tick()
     assert compactor._child is not None
     compactor.close()
+
+
+def test_lines_that_it_could_not_compact_do_not_count_as_if_they_shrank(lines: LogMaker) -> None:
+    def refuse(compaction: Compaction) -> None:
+        raise CompactionRefused("other lines")
+
+    first, newer = list_segments(lines.directory)[0], SegmentName(1 << 41, 99)
+    compactor = Compactor(lines.directory, StoreSettings(), refuse, print)
+    assert compactor.takes(first) and compactor.takes(None)
+    ticked(compactor)
+    assert not compactor.takes(first) and compactor.takes(newer) and compactor.takes(None)
+
+
+@pytest.mark.parametrize("settings", [StoreSettings(memory_bytes=1 << 20), StoreSettings(enabled=False)])
+def test_without_a_compactor_that_works_nothing_shrinks(lines: LogMaker, settings: StoreSettings) -> None:
+    compactor = Compactor(lines.directory, settings, print, print)
+    ticked(compactor)
+    assert not compactor.takes(None)
 
 
 def test_a_run_can_be_ended(lines: LogMaker) -> None:
