@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from agent.cli.arguments import add_color_argument, add_output_argument, add_place_arguments, log_dir_from
 from agent.cli.color import wants_color
-from agent.cli.compacted import compacted_entries
+from agent.cli.compacted import compacted_entries, last_compacted, live_place, live_tail
 from agent.cli.earlier import Earlier
 from agent.cli.filters import Filter, add_filter_arguments
 from agent.cli.output import Output
@@ -20,8 +20,8 @@ from agent.cli.when import METAVAR, as_log_time, parse_when
 from agent.errors import UsageError
 from agent.log.entry import Corrupt, Cursor, Entry
 from agent.log.reader import LogReader
-from agent.log.segments import list_segments
-from agent.log.window import LATE_NS, Window
+from agent.log.segments import SegmentName
+from agent.log.window import LATE_NS
 
 HELP = "Reads the event log: what happened, or what is happening. Needs no running agent."
 EXAMPLES = """\
@@ -84,10 +84,10 @@ class _Session:
     def run(self) -> None:
         """Show what there is, then follow if that is wanted."""
         if self._last is None:
-            start = self._first_place()
-            output = self._output(start)
+            self._reader.end()  # raises when the directory cannot be read
+            output = self._output(live_place(self._directory, self._since_ns))
             self._show_compacted(output)
-            self._stream(start, output)
+            self._stream(live_place(self._directory, self._since_ns), output)
         else:
             end = self._reader.end()
             past = self._past(self._last, end)
@@ -118,16 +118,7 @@ class _Session:
             return types
         return types | {"process_exec"}
 
-    def _first_place(self) -> Cursor:
-        """The beginning of the first segment that can hold a wanted record."""
-        if self._since_ns is None:
-            return Cursor("", 0, 0)
-        self._reader.end()  # raises when the directory cannot be read
-        names = Window(since_ns=self._since_ns).wanted(list_segments(self._directory))
-        return Cursor(str(names[0]), 0, 0) if names else Cursor("", 0, 0)
-
     def _show_compacted(self, output: Output) -> None:
-        self._reader.end()  # raises when the directory cannot be read
         for entry in compacted_entries(self._directory, self._since_ns, self._until_ns, self._types()):
             self._show(entry, output)
 
@@ -153,11 +144,17 @@ class _Session:
     def _past(self, count: int, end: Cursor) -> list[Entry]:
         """The last `count` wanted records before `end`, oldest first."""
         found: list[Entry] = []
+        oldest: Entry | None = None
         for entry in self._backwards(end):
             if len(found) >= count or (entry.record.get("time", "9") < self._long_before):
-                break
+                return found[::-1]
             if self._wants(entry.record):
                 found.append(entry)
+            oldest = entry
+        types, left = self._filter.types, count - len(found)
+        found += last_compacted(
+            self._directory, left, oldest, self._since_ns, types, lambda entry: self._wants(entry.record)
+        )
         return found[::-1]
 
     @property
@@ -166,8 +163,13 @@ class _Session:
         return as_log_time(self._since_ns - LATE_NS) if self._since_ns is not None else ""
 
     def _backwards(self, end: Cursor) -> Iterator[Entry]:
+        """The live tail, newest first."""
+        tail = live_tail(self._directory)
         while page := self._reader.last(PAGE, types=self._filter.types, before=end):
-            yield from reversed(page)
+            for entry in reversed(page):
+                if SegmentName.parse(entry.segment) not in tail:
+                    return
+                yield entry
             first = page[0]
             end = Cursor(first.segment, first.offset - len(first.line) - 1, 0)
 

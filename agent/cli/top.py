@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.cli.arguments import add_output_argument, add_place_arguments, log_dir_from
+from agent.cli.compacted import compacted_entries, live_place
 from agent.cli.health import AgentState, read_state
 from agent.cli.status import cost, counts, judge
 from agent.cli.tally import Tally
@@ -74,8 +75,12 @@ class _View:
     def __init__(self, log_dir: Path, window_ns: int) -> None:
         self._log_dir = log_dir
         self._window_ns = window_ns
-        self._tail = LogReader(log_dir).tail(since_ns=time.time_ns() - window_ns)
         self._tally = Tally(window_ns / 1e9)
+        since_ns, reader = time.time_ns() - window_ns, LogReader(log_dir)
+        reader.tail()  # raises when the directory cannot be read
+        for entry in compacted_entries(log_dir, since_ns, None, None):
+            self._tally.add(entry.record)
+        self._tail = reader.tail(live_place(log_dir, since_ns), since_ns=since_ns)
 
     def _read_on(self) -> int:
         """Take in what is new; the result is now, wall-clock nanoseconds."""
