@@ -32,6 +32,7 @@ from agent.store.expiry import forget_expired
 from agent.store.index import IndexWriter
 from agent.store.layout import UNPUBLISHED, index_path, parquet_path, pending, store_dir
 from agent.store.lean import without_pandas
+from agent.store.rights import give_directory, give_like
 
 if TYPE_CHECKING:
     from agent.store.reading import SegmentReading
@@ -73,7 +74,7 @@ def _write(source: Path, target: Path, *, strict: bool) -> SegmentReading:
 
     reading = SegmentReading(source, strict=strict)
     parquet.write(target, reading.tables(), reading.metadata)
-    _give_like(source, target)
+    give_like(source, target)
     digest = hashlib.sha256()
     for block in blocks(target):
         digest.update(block)
@@ -82,20 +83,12 @@ def _write(source: Path, target: Path, *, strict: bool) -> SegmentReading:
     return reading
 
 
-def _give_like(source: Path, target: Path) -> None:
-    """The same group and mode as the segment: who may read one may read the other."""
-    status = source.stat()
-    with suppress(OSError):
-        os.chown(target, status.st_uid, status.st_gid)
-    target.chmod(status.st_mode & 0o777)
-
-
 def accounts(log_dir: Path, names: list[SegmentName]) -> Iterator[Compaction]:
     """Compacts segments one after the other; one that cannot be is told on standard error and left as it
     is."""
     path = index_path(log_dir)
     store_dir(log_dir).mkdir(mode=0o750, exist_ok=True)
-    _give_like_directory(log_dir)
+    give_directory(log_dir, store_dir(log_dir))
     for name in names:
         index = open_index(path)
         try:
@@ -125,24 +118,7 @@ def open_index(path: Path) -> IndexWriter:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         path.replace(path.with_name(path.name + ".damaged"))
         index = IndexWriter(path)
-    give_index(path)
     return index
-
-
-def give_index(path: Path) -> None:
-    """Who may read the log directory may read its index; nobody else may. Raises nothing."""
-    status = path.parent.parent.stat()
-    with suppress(OSError):
-        os.chown(path, status.st_uid, status.st_gid)
-    with suppress(OSError):
-        path.chmod(0o640)
-
-
-def _give_like_directory(log_dir: Path) -> None:
-    status, store = log_dir.stat(), store_dir(log_dir)
-    with suppress(OSError):
-        os.chown(store, status.st_uid, status.st_gid)
-        store.chmod(status.st_mode & 0o777)
 
 
 def be_modest(memory_bytes: int) -> None:

@@ -19,6 +19,7 @@ import orjson
 from agent.log.segments import SegmentName
 from agent.store.forget import forget
 from agent.store.lives import Life
+from agent.store.rights import give_index
 
 VERSION = 3
 """PRAGMA user_version; another one is built anew."""
@@ -94,10 +95,11 @@ def exec_id_of(node: str, key: int, pid: int) -> str:
 
 
 class IndexWriter:
-    """Adds segments. Raises sqlite3.Error; an index that is damaged has to be removed and built anew."""
+    """Adds segments. Raises OSError and sqlite3.Error; a damaged index has to be removed and built anew."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(mode=0o750, exist_ok=True)
+        give_index(path)
         self._db = sqlite3.connect(path, isolation_level=None, timeout=10)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agent.store.alone import alone
-from agent.store.compact import give_index
 from agent.store.expiry import lasting
 from agent.store.index import IndexWriter
 from agent.store.layout import UNPUBLISHED, compacted_segments, index_path, parquet_path
@@ -42,7 +41,6 @@ def _reindex(log_dir: Path, progress: Callable[[int, int], None] | None) -> tupl
             problems.append(f"{name}: {error}")
     count = len(index.segments())
     index.close()
-    give_index(new)
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     new.replace(path)

@@ -16,9 +16,20 @@ ASK = """
 import os, sys
 from pathlib import Path
 from agent.store.lineage import consistent
-os.setgroups([]); os.setgid(65534); os.setuid(65534)
+os.setgroups([int(gid) for gid in sys.argv[2:]]); os.setgid(65534); os.setuid(65534)
 print(consistent(Path(sys.argv[1]), lambda lineage: len(lineage.by_pid(50))))
 """
+
+
+GROUP = 54321
+"""Stands for the group `tracehound`; nobody else is in it."""
+
+
+def readable_for(directory: Path, gid: int) -> None:
+    """The rights that the agent's log directory has (docs/event-log.md)."""
+    for path, mode in ((directory, 0o750), *((file, 0o640) for file in directory.iterdir())):
+        os.chown(path, -1, gid)
+        path.chmod(mode)
 
 
 def test_without_an_index_it_says_so(tmp_path: Path) -> None:
@@ -40,8 +51,10 @@ def test_who_may_only_read_reads_also_while_it_is_written() -> None:
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         log = session(Path(name) / "log")
+        readable_for(log.directory, GROUP)
         compact_all(log.directory)
-        command = [sys.executable, "-c", ASK, str(log.directory)]
+        command = [sys.executable, "-c", ASK, str(log.directory), str(GROUP)]
+        assert subprocess.run(command[:-1], capture_output=True).returncode != 0, "not a member"
         assert subprocess.run(command, capture_output=True, check=True).stdout == b"1\n"
         index = IndexWriter(log.directory / "store" / "lineage.sqlite")
         index._db.execute("BEGIN IMMEDIATE")
