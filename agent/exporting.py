@@ -29,6 +29,8 @@ GRACE_S = 5.0
 """How long children may take for the batch under way at the end, all together, in seconds."""
 CONFIG_IS_WRONG = 2
 """Exit status of a child whose file has mistakes: tried again when the file changes."""
+_DEAD = ("dead.jsonl", "dead.jsonl.1")
+"""What a destination refused for good (exporters/deadletter.py)."""
 _RESET = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGQUIT)
 _REQUIRED = re.compile(
     r"""^(?:[^#\n]*[\s{,"'])?required["']?\s*:\s*["']?(?:true|yes|on)\b""", re.MULTILINE | re.IGNORECASE
@@ -160,6 +162,9 @@ class Exporting:
         for told in self.state():
             if not told["running"] or told.get("state") == "blocked":
                 yield f"exporter {told['name']}: {told.get('last_error') or 'does not run'}"
+            if told["dead_bytes"]:
+                path = Path(self._settings.state_dir) / told["name"] / _DEAD[0]
+                yield f"exporter {told['name']}: refused for good: {path}*; look at it, then remove it"
 
     def close(self) -> None:
         """Ends all, with a little time for what is under way; the rest is sent after the next start."""
@@ -216,7 +221,8 @@ class Exporting:
         except (OSError, ValueError):
             told = {}
         known = told if isinstance(told, dict) else {}
-        return {**known, "name": exporter.name, "running": bool(exporter.pid), "pid": exporter.pid}
+        own = {"name": exporter.name, "running": bool(exporter.pid), "pid": exporter.pid}
+        return {**known, **own, "dead_bytes": _dead_bytes(Path(self._settings.state_dir) / exporter.name)}
 
 
 def _files(settings: ExportSettings) -> Iterator[Path]:
@@ -224,6 +230,14 @@ def _files(settings: ExportSettings) -> Iterator[Path]:
     for directory in map(Path, settings.dirs):
         with suppress(OSError):
             yield from sorted(path for path in directory.iterdir() if path.suffix in (".yaml", ".yml"))
+
+
+def _dead_bytes(directory: Path) -> int:
+    total = 0
+    for name in _DEAD:
+        with suppress(OSError):
+            total += (directory / name).stat().st_size
+    return total
 
 
 def _stamp(path: Path) -> Stamp | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -17,6 +18,15 @@ from agent.log.times import format_time
 from exporters.base import Document
 
 NAME = "dead.jsonl"
+
+
+def kept_bytes(directory: Path) -> int:
+    """Bytes of the dead letters of an exporter that nobody has dealt with."""
+    total = 0
+    for name in (NAME, f"{NAME}.1"):
+        with suppress(OSError):
+            total += (directory / name).stat().st_size
+    return total
 
 
 class DeadLetters:

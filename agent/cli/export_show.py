@@ -12,19 +12,20 @@ from typing import Any
 from agent import __version__
 from agent.cli.color import palette, wants_color
 from agent.cli.text import clean
-from agent.configuration.units import human_duration
+from agent.configuration.units import human_duration, human_size
 from agent.log.times import format_time
 from agent.settings import ExportSettings
 from exporters import lock
 from exporters.base import Context, Document, ExporterUnavailable, OptionError, Sent, TryAgain
 from exporters.config import ExporterConfig, files_of, name_of
 from exporters.control import read_control
+from exporters.deadletter import kept_bytes
 from exporters.documents import made_document
 from exporters.formats import make_format
 from exporters.registry import module_of
 from exporters.state import State, read_state
 
-_HEAD = ("NAME", "TYPE", "STATE", "LAG", "BEHIND", "SENT", "REFUSED", "SUPPRESSED", "LAST ERROR")
+_HEAD = ("NAME", "TYPE", "STATE", "LAG", "BEHIND", "SENT", "REFUSED", "DEAD", "SUPPRESSED", "LAST ERROR")
 _TONES = {"running": "good", "replaying": "good", "paused": "warn", "waiting": "warn", "starting": "dim"}
 _WELL = ("running", "replaying", "paused", "starting")
 
@@ -46,7 +47,8 @@ def _one(name: str, file: Path | None, directory: Path) -> dict[str, Any]:
         told["pid"] = 0
     control = read_control(directory)
     told["pause_wanted"] = control.paused
-    told["ok"] = file is None or (running and state.state in _WELL)
+    told["dead_bytes"] = kept_bytes(directory)
+    told["ok"] = file is None or (running and state.state in _WELL and not told["dead_bytes"])
     return told
 
 
@@ -76,6 +78,7 @@ def _row(one: dict[str, Any]) -> tuple[str, ...]:
         human_duration(one["lag_seconds"]),
         f"{one['sent']:,}",
         f"{one['refused']:,}",
+        human_size(one["dead_bytes"]) if one["dead_bytes"] else "-",
         f"{one['suppressed']:,}",
         f"{error[:60]} ({human_duration(max(age, 0))} ago)" if error else "-",
     )

@@ -76,6 +76,17 @@ def test_one_that_was_killed_is_started_again(
     assert "exporter a was killed by signal 9" in notices[0]
 
 
+def test_dead_letters_are_a_problem_until_they_are_removed(tmp_path: Path, exporting: Exporting) -> None:
+    configure(tmp_path, "a")
+    tick_until(exporting, lambda: lines(tmp_path / "a.json") == 4)
+    letters = tmp_path / "states" / "a" / "dead.jsonl"
+    letters.write_text("{}\n")
+    [problem] = exporting.problems()
+    assert problem == f"exporter a: refused for good: {letters}*; look at it, then remove it"
+    letters.unlink()
+    assert not list(exporting.problems())
+
+
 def test_one_with_mistakes_waits_for_its_file_to_change(tmp_path: Path, exporting: Exporting) -> None:
     configure(tmp_path, "a", "nonsense: 1\n")
     exporting.tick(time.monotonic())

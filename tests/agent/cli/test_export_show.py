@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from agent.cli.export_show import details, gather, table
 from agent.cli.main import main
 from agent.settings import ExportSettings
+from exporters import lock
+from exporters.state import State, write_state
 from tests.exporters.eventlog import EventLog
 
 
@@ -42,6 +45,21 @@ def test_what_a_run_did_is_shown(tmp_path: Path) -> None:
     [one] = gather(settings, tmp_path / "s")
     assert (one["sent"], one["state"], one["lag_events"]) == (4, "stopped", 0)
     assert any(line.split() == ["sent", "4"] for line in details(one))
+
+
+def test_dead_letters_are_shown_until_somebody_removes_them(tmp_path: Path) -> None:
+    settings, letters = configured(tmp_path), tmp_path / "s" / "siem" / "dead.jsonl"
+    letters.parent.mkdir(parents=True)
+    letters.write_bytes(b"x" * 2048)
+    write_state(letters.parent, State("siem", state="running"))
+    held = lock.take(letters.parent)
+    [one] = gather(settings, tmp_path / "s")
+    assert (one["dead_bytes"], one["ok"]) == (2048, False) and "2.0 KiB" in table([one], "never")[1]
+    older = letters.rename(letters.with_name("dead.jsonl.1"))
+    assert not gather(settings, tmp_path / "s")[0]["ok"]
+    older.unlink()
+    assert gather(settings, tmp_path / "s")[0]["ok"]
+    os.close(held)
 
 
 def test_without_exporters_the_way_to_one_is_shown() -> None:
