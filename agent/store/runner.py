@@ -29,7 +29,13 @@ PATIENCE_S = 60.0
 """How long fewer segments wait, in seconds."""
 RETRY_S = 300.0
 """After a compactor that failed, in seconds."""
+SILENT_S = 600.0
+"""A compactor that reports nothing for so long is ended, in seconds: one segment takes a few."""
+CLOSE_S = 2.0
+"""What an ended one may take to go, in seconds: none does as long as the disk holds it."""
 _READ_BYTES = 65536
+_SAID_BYTES = 4096
+"""Of its complaints, the last are kept."""
 
 Publish = Callable[[Compaction], None]
 
@@ -51,7 +57,8 @@ class Compactor:
         """Segments since the start."""
         self._log_dir, self._publish, self._report, self._monotonic = log_dir, publish, report, monotonic
         self._child: subprocess.Popen[bytes] | None = None
-        self._held = b""
+        self._held = self._complaints = b""
+        self._heard = 0.0  # when the child was started or wrote something last
         self._next = 0.0
         self._said: set[str] = set()
         self._refused = False  # a file of this run: the next one would only make it again
@@ -68,6 +75,8 @@ class Compactor:
             if self._child.poll() is not None:
                 self._read()
                 self._ended(self._child.returncode)
+            elif self._monotonic() - self._heard >= SILENT_S:
+                self._give_up(self._child)
         elif self._monotonic() >= self._next:
             self._next = self._monotonic() + PAUSE_S
             self._start()
@@ -83,7 +92,8 @@ class Compactor:
         if child is None:
             return
         child.kill()
-        child.wait()
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(CLOSE_S)
         for pipe in (child.stdout, child.stderr):
             if pipe is not None:
                 pipe.close()
@@ -95,7 +105,7 @@ class Compactor:
                 return
             self._child = subprocess.Popen(
                 [
-                    sys.executable, "-m", "agent.store.compact", str(self._log_dir), *what,
+                    sys.executable, "-P", "-m", "agent.store.compact", str(self._log_dir), *what,
                     "--older-than", str(self.settings.after_seconds),
                     "--memory", str(self.settings.memory_bytes),
                 ],
@@ -105,7 +115,7 @@ class Compactor:
             self._say(f"the compactor could not be started: {error}")
             self._next = self._monotonic() + RETRY_S
             return
-        self._forget_at = None
+        self._forget_at, self._heard = None, self._monotonic()
         for pipe in (self._child.stdout, self._child.stderr):
             if pipe is not None:
                 os.set_blocking(pipe.fileno(), False)
@@ -134,10 +144,12 @@ class Compactor:
 
     def _read(self) -> None:
         child = self._child
-        if child is None or child.stdout is None:
+        if child is None or child.stdout is None or child.stderr is None:
             return
+        while chunk := _available(child.stderr.fileno()):
+            self._complaints, self._heard = (self._complaints + chunk)[-_SAID_BYTES:], self._monotonic()
         while chunk := _available(child.stdout.fileno()):
-            self._held += chunk
+            self._held, self._heard = self._held + chunk, self._monotonic()
         *lines, self._held = self._held.split(b"\n")
         for line in lines:
             self._take(line)
@@ -152,12 +164,10 @@ class Compactor:
 
     def _ended(self, status: int) -> None:
         child, self._child, self._held = self._child, None, b""
-        said = b""
-        if child is not None and child.stderr is not None:
-            said = _available(child.stderr.fileno())
-            child.stderr.close()
-        if child is not None and child.stdout is not None:
-            child.stdout.close()
+        said, self._complaints = self._complaints, b""
+        for pipe in (child.stdout, child.stderr) if child is not None else ():
+            if pipe is not None:
+                pipe.close()
         for text in said.decode(errors="replace").splitlines()[-3:]:
             self._say(f"compaction: {text}")
         refused, self._refused = self._refused, False
@@ -167,6 +177,13 @@ class Compactor:
             self._next = self._monotonic() + RETRY_S
             if status and not said:
                 self._say(f"compaction: the process ended with status {status}")
+
+    def _give_up(self, child: subprocess.Popen[bytes]) -> None:
+        """It hangs. Nobody waits for it, and no other is started before it has gone: a disk that does not
+        answer keeps it, and would keep the next."""
+        self._works, self._heard = False, self._monotonic()
+        self._say(f"compaction: nothing was heard of it for {SILENT_S:.0f} s, it is ended")
+        child.kill()
 
     def _judge(self, status: int) -> None:
         """What is known now of segments that cannot be compacted."""

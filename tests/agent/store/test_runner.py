@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from agent.log.segments import SegmentName, list_segments
 from agent.settings import StoreSettings
 from agent.store.layout import compacted_segments
 from agent.store.lineage import consistent
-from agent.store.runner import RETRY_S, Compactor
+from agent.store.runner import RETRY_S, SILENT_S, Compactor
 from tests.agent.cli.conftest import LogMaker
 
 
@@ -83,6 +85,32 @@ def test_without_a_compactor_that_works_nothing_shrinks(lines: LogMaker, setting
     compactor = Compactor(lines.directory, settings, print, print)
     ticked(compactor)
     assert not compactor.takes(None)
+
+
+def test_one_that_hangs_is_ended_and_told(lines: LogMaker) -> None:
+    now, said = [1000.0], list[str]()
+    compactor = Compactor(lines.directory, StoreSettings(), print, said.append, lambda: now[0])
+    compactor.tick()
+    child = compactor._child
+    assert child is not None
+    os.kill(child.pid, signal.SIGSTOP)
+    now[0] += SILENT_S
+    ticked(compactor)
+    assert said[0] == "compaction: nothing was heard of it for 600 s, it is ended"
+    assert child.returncode == -signal.SIGKILL and compactor._child is None and not compactor.takes(None)
+
+
+def test_complaints_of_any_length_do_not_hold_it_up(tmp_path: Path) -> None:
+    log_dir = tmp_path / ("long" * 60)
+    for number in range(1, 251):
+        name = f"{number:013d}-{number:012d}"
+        (log_dir / "store" / f"{name}.parquet.new").mkdir(parents=True)  # in the way
+        (log_dir / f"{name}.jsonl").touch()
+    said: list[str] = []
+    compactor = Compactor(log_dir, StoreSettings(), print, said.append)
+    ticked(compactor)
+    assert compactor._child is None and said[-1].count("was not compacted") == 1
+    compactor.close()
 
 
 def test_a_run_can_be_ended(lines: LogMaker) -> None:
