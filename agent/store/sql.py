@@ -9,8 +9,8 @@ other file, no network, no extension and no setting.
 from __future__ import annotations
 
 import contextlib
+import errno
 import resource
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,17 +23,22 @@ from agent.store.layout import Source, sources
 from agent.store.processes import Processes
 from agent.store.queries import Store
 from agent.store.schema import COLUMNS
+from agent.store.scratch import scratch
 
 if TYPE_CHECKING:
     import duckdb
 
 MOST_ROWS = 1_000_000
 MEMORY = "512MB"
-SCRATCH = "4GB"
+SCRATCH_BYTES = 4 << 30
 """Most that a statement may write below the temporary directory."""
+LIVE_BYTES = 1 << 30
+"""Most of that for the lines that are not compacted: about 20 GiB of them."""
 PROCESS_BYTES = 1536 << 20
 """Most private memory of the whole process meanwhile: DuckDB's own limit does not count every text."""
 THREADS = 2
+_ROOM = "set TMPDIR to a directory on a disk with room"
+_COMPACT = "`tracehound store status` says why; without an agent, `tracehound store compact` helps"
 _TRIES = 3
 _HIDDEN = ("process_form", "parent_form", "lineage")
 VIEWS = {
@@ -143,14 +148,14 @@ def _first_line(error: Exception) -> str:
 def _database(store: Store, problems: list[str]) -> Iterator[duckdb.DuckDBPyConnection]:
     import duckdb
 
-    with tempfile.TemporaryDirectory(prefix="tracehound-") as scratch:
-        files = [*_whole(store, problems), *_live_files(store, Path(scratch))]
+    with scratch() as directory:
+        files = [*_whole(store, problems), *_live_files(store, directory)]
         with duckdb.connect(
             config={
                 "memory_limit": MEMORY,
                 "threads": THREADS,
-                "temp_directory": scratch,
-                "max_temp_directory_size": SCRATCH,
+                "temp_directory": str(directory),
+                "max_temp_directory_size": f"{(SCRATCH_BYTES - LIVE_BYTES) >> 20}MiB",
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 "python_enable_replacements": False,
@@ -200,23 +205,31 @@ def _whole(store: Store, problems: list[str]) -> list[Path]:
     return found
 
 
-def _live_files(store: Store, scratch: Path) -> Iterator[Path]:
-    """Segments that are not compacted, as Parquet files of this query: memory stays bounded."""
+def _live_files(store: Store, directory: Path) -> Iterator[Path]:
+    """Segments that are not compacted, as Parquet files of this query: memory and disk stay bounded."""
     from agent.store import parquet
     from agent.store.reading import SegmentReading
 
     todo = [source for source in _sources(store) if not source.compacted]
+    left = LIVE_BYTES
     for number, source in enumerate(todo):
         if store.progress is not None:
             store.progress(number, len(todo))
         reading = SegmentReading(source.path, keep_lives=False, whole_lines=True)
-        path = scratch / f"{source.path.stem}.parquet"
+        path = directory / f"{source.path.stem}.parquet"
         try:
             parquet.write(path, reading.tables(), reading.metadata, durable=False)
         except FileNotFoundError:
             again = [one.path for one in _sources(store) if one.name == source.name and one.compacted]
             yield from again
             continue
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise TracehoundError(f"there is no room for a query in {directory.parent}", _ROOM) from None
+            raise
+        left -= path.stat().st_size
+        if left < 0:
+            raise TracehoundError("too many lines are not compacted yet: a query would copy them", _COMPACT)
         yield path
 
 

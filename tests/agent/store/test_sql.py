@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from agent.errors import UsageError
+from agent.errors import TracehoundError, UsageError
 from agent.store.queries import Store
 from agent.store.sql import VIEWS, schema, sql
 from tests.agent.cli.conftest import LogMaker
@@ -103,3 +103,14 @@ def test_now_is_in_the_zone_of_the_column(store: Store, monkeypatch: pytest.Monk
         monkeypatch.undo()
         time.tzset()
     assert abs(told - datetime.now(UTC).replace(tzinfo=None)) < timedelta(hours=1)
+
+
+def test_lines_that_are_not_compacted_are_copied_up_to_a_limit(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("agent.store.sql.LIVE_BYTES", 100)
+    with pytest.raises(TracehoundError, match="too many lines are not compacted"):
+        sql(store, "SELECT 1")
+    assert not list(tmp_path.glob("tracehound-query-*"))
