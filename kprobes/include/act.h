@@ -2,6 +2,7 @@
 /* From the selectors that matched to what is done and what is sent. */
 #pragma once
 
+#include "epochs.h"
 #include "judge.h"
 
 #define MINUTE_NS 60000000000ULL
@@ -226,7 +227,7 @@ __attribute__((noinline)) int select_one(u32 slot, u32 number, u64 now)
 	u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct policy_state *policy;
 
-	if (!verdict || !scratch || !selector || now < selector->from || now >= selector->to)
+	if (!verdict || !scratch || !selector || !counts_in(selector, now))
 		return 0;
 #pragma unroll
 	for (u32 w = 0; w < SET_WORDS; w++)

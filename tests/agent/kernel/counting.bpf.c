@@ -4,6 +4,7 @@
 #include "include/kernel.h"
 #include "include/wire.h"
 #include "include/policy.h"
+#include "include/epochs.h"
 
 struct epoch {
 	u64 now, reserved[3];
@@ -41,7 +42,7 @@ static inline int judge(void)
 		struct selector *selector = bpf_map_lookup_elem(&selectors, &bit);
 		struct selector_count *count = bpf_map_lookup_elem(&selector_counts, &bit);
 
-		if (selector && count && selector->from <= now && now < selector->to)
+		if (selector && count && counts_in(selector, now))
 			__sync_fetch_and_add(&count->matched, step);
 	}
 	if (shape.values == 99) /* asks for what the verifier refuses */
