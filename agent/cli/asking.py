@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -69,6 +70,9 @@ def store_of(args: argparse.Namespace) -> Store:
 def targets_of(args: argparse.Namespace, store: Store) -> list[str]:
     """exec_ids of what was asked for."""
     since, until = period_of(args)
+    for name in ("exec_id", "pod", "container", "file", "address"):
+        if getattr(args, name) == "":
+            raise UsageError(f"--{name.replace('_', '-')}: empty", "write what to look for")
     if args.pod and "/" not in args.pod:
         raise UsageError(f"--pod {args.pod}: no namespace", "write --pod NAMESPACE/NAME")
     if args.container and len(args.container) < 8:
@@ -81,10 +85,18 @@ def targets_of(args: argparse.Namespace, store: Store) -> list[str]:
         pod=args.pod or "",
         container=args.container or "",
         path=args.file or "",
-        address=args.address or "",
+        address=address_of(args.address) if args.address else "",
         since_ns=since,
         until_ns=until,
     )
+
+
+def address_of(text: str) -> str:
+    """An IP address as the log writes it. Raises UsageError."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise UsageError(f"--address {text}: no IP address", "names are not resolved") from None
 
 
 class Progress:

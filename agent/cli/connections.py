@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import json
 
 from agent.cli.arguments import above_zero, add_color_argument, add_output_argument, add_place_arguments
-from agent.cli.asking import add_period_arguments, period_of, store_of
+from agent.cli.asking import add_period_arguments, address_of, period_of, store_of
 from agent.cli.color import palette, wants_color
 from agent.cli.timeline import as_json, as_text
-from agent.errors import UsageError
 from agent.store.queries import connections
 
 HELP = """\
@@ -38,10 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the events and return 0, 1 when there are none. Raises UsageError for what is no address."""
-    try:
-        address = str(ipaddress.ip_address(args.address))
-    except ValueError:
-        raise UsageError(f"--address {args.address}: no IP address", "names are not resolved") from None
+    address = address_of(args.address)
     since, until = period_of(args)
     found = connections(
         store_of(args), address=address, since_ns=since, until_ns=until, most=max(args.limit, 0)

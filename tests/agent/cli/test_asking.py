@@ -7,12 +7,25 @@ from agent.cli.asking import LATEST, period_of, sure_json, warnings_of
 from agent.cli.clock import Clock
 from agent.errors import UsageError
 from agent.store.answers import Completeness
+from tests.agent.cli.conftest import Call, LogMaker
 
 
 def test_a_period_that_ends_before_it_begins_is_refused() -> None:
     with pytest.raises(UsageError, match="is later than"):
         period_of(argparse.Namespace(since=5, until=4))
     assert period_of(argparse.Namespace(since=None, until=None)) == (0, LATEST)
+
+
+@pytest.mark.parametrize("name", ["exec-id", "pod", "container", "file", "address"])
+def test_nothing_is_no_target(call: Call, log: LogMaker, name: str) -> None:
+    status, _, err = call("tree", "--log-dir", log.directory, f"--{name}", "")
+    assert status == 2 and f"--{name}: empty" in err
+
+
+def test_what_is_no_address_is_told_so_everywhere(call: Call, log: LogMaker) -> None:
+    for command in ("tree", "timeline", "connections"):
+        status, _, err = call(command, "--log-dir", log.directory, "--address", "999.1.1.1")
+        assert status == 2 and "--address 999.1.1.1: no IP address" in err
 
 
 def test_gaps_and_notes_are_warnings() -> None:
