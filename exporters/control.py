@@ -51,9 +51,17 @@ def write_control(directory: Path, **changes: Any) -> Control:
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     control = replace(read_control(directory), **changes)
     new = directory / f"{NAME}.{os.getpid()}"
-    new.write_bytes(orjson.dumps(asdict(control)))
+    write_privately(new, orjson.dumps(asdict(control)))
     new.replace(directory / NAME)
     return control
+
+
+def write_privately(path: Path, content: bytes) -> None:
+    """With mode 0600, whatever the umask. Raises OSError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(content)
 
 
 class Watched:

@@ -9,7 +9,7 @@ from agent.log.entry import Cursor
 from agent.log.reader import LogReader
 from agent.log.segments import SegmentName
 from agent.log.times import MILLISECOND_NS
-from exporters.control import Replay
+from exporters.control import Replay, write_privately
 from exporters.cursor import Place, place_at
 
 NAME = "replayed"
@@ -22,7 +22,7 @@ def is_due(request: Replay | None, directory: Path) -> bool:
 
 def done(request: Replay, directory: Path) -> None:
     """It was carried out. Raises OSError."""
-    (directory / NAME).write_text(request.id)
+    write_privately(directory / NAME, request.id.encode())
 
 
 def bounds(log_dir: Path, request: Replay) -> tuple[Place, Cursor | None]:
