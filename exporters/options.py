@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import types
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from agent.configuration.units import parse_duration, parse_size
 from exporters.base import OptionError
 
 T = TypeVar("T")
+_SECRET = re.compile(r"(?:^|[_.-])(?:token|password|passwd|secret|api[_-]?key)$", re.IGNORECASE)
 
 
 def parse(cls: type[T], given: Mapping[str, Any]) -> T:
@@ -56,6 +58,9 @@ def check_url(key: str, url: str, schemes: tuple[str, ...] = ("http", "https")) 
         raise OptionError(key, f"is no URL: {url!r}", example)
     if parts.password is not None or parts.username is not None:
         raise OptionError(key, "holds a name or password", "put it into a file and name that file")
+    for name, _ in parse_qsl(parts.query, keep_blank_values=True):
+        if _SECRET.search(name):
+            raise OptionError(key, f"holds a secret ({name}=)", "put it into a file and name that file")
 
 
 def check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:

@@ -87,3 +87,11 @@ def test_choices_and_ranges_are_told() -> None:
         check_choice("k", "c", ("a", "b"))
     with pytest.raises(OptionError, match="from 1 to 2"):
         check_range("k", 3, 1, 2)
+
+
+@pytest.mark.parametrize("name", ["token", "api_key", "X-Api-Key", "access_token", "PASSWORD"])
+def test_a_secret_in_a_url_s_query_is_refused_without_being_shown(name: str) -> None:
+    with pytest.raises(OptionError, match=f"holds a secret .{name}=") as caught:
+        check_url("url", f"https://siem:443/in?index=a&{name}=hunter2")
+    assert "hunter2" not in str(caught.value)
+    check_url("url", "https://siem:443/in?index=a&keyspace=b&tokens=3")
