@@ -69,7 +69,10 @@ def above_zero(text: str) -> int:
 
 
 def as_logged(text: str) -> str:
-    """A word as the log has it: bytes that are not UTF-8 stand there as U+FFFD."""
+    """A word as the log has it: bytes that are not UTF-8 stand there as U+FFFD. Raises
+    argparse.ArgumentTypeError for none."""
+    if not text:
+        raise argparse.ArgumentTypeError("empty: write what to look for")
     return os.fsencode(text).decode(errors="replace")
 
 

@@ -70,9 +70,6 @@ def store_of(args: argparse.Namespace) -> Store:
 def targets_of(args: argparse.Namespace, store: Store) -> list[str]:
     """exec_ids of what was asked for."""
     since, until = period_of(args)
-    for name in ("exec_id", "pod", "container", "file", "address"):
-        if getattr(args, name) == "":
-            raise UsageError(f"--{name.replace('_', '-')}: empty", "write what to look for")
     if args.pod and "/" not in args.pod:
         raise UsageError(f"--pod {args.pod}: no namespace", "write --pod NAMESPACE/NAME")
     if args.container and len(args.container) < 8:

@@ -16,9 +16,10 @@ def test_a_period_that_ends_before_it_begins_is_refused() -> None:
     assert period_of(argparse.Namespace(since=None, until=None)) == (0, LATEST)
 
 
-@pytest.mark.parametrize("name", ["exec-id", "pod", "container", "file", "address"])
-def test_nothing_is_no_target(call: Call, log: LogMaker, name: str) -> None:
-    status, _, err = call("tree", "--log-dir", log.directory, f"--{name}", "")
+@pytest.mark.parametrize("command", ["tree", "timeline", "report"])
+@pytest.mark.parametrize("name", ["exec-id", "container", "file", "address"])
+def test_nothing_is_no_target(call: Call, log: LogMaker, command: str, name: str) -> None:
+    status, _, err = call(command, "--log-dir", log.directory, f"--{name}", "")
     assert status == 2 and f"--{name}: empty" in err
 
 
