@@ -33,6 +33,7 @@ from agent.settings import (
     RedactionSettings,
     Settings,
 )
+from agent.store.runner import Compactor
 from tests.agent.wire import Image, exec_record, fork_record, task_record
 
 INIT, SHELL, CHILD = (1, 10), (50, 500), (60, 600)
@@ -119,6 +120,7 @@ def daemon(log: Log, kernel: Kernel) -> Any:
         batch=lambda raw: [(b"h", b"t\n") for _ in raw],
     )
     made.ledger = LossLedger(made.log, made.clock)
+    made.compactor = Compactor(Path("/nowhere"), made.settings.store, print, print)
     return made
 
 
@@ -245,7 +247,7 @@ def test_a_reload_takes_the_new_settings(daemon: Any, log: Log) -> None:
     daemon._reload = lambda current: (new, ["kernel.ring_bytes needs a restart"])
     answer = daemon._answer({"request": "reload"})
     assert (answer["ok"], answer["problems"]) == (True, ["kernel.ring_bytes needs a restart"])
-    assert daemon.settings is new
+    assert daemon.settings is new and daemon.compactor.settings is new.store
     assert log.records == [("reload", {"ok": True, "problems": answer["problems"]})]
 
 
