@@ -44,7 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_target_arguments(parser)
     add_period_arguments(parser)
     parser.add_argument(
-        "--limit", type=above_zero, default=10_000, metavar="N", help="at most N events (default 10000)"
+        "--limit",
+        type=above_zero,
+        default=10_000,
+        metavar="N",
+        help="at most the oldest N events (default 10000)",
     )
     add_output_argument(parser, "text", "json")
     add_color_argument(parser)
