@@ -13,6 +13,7 @@ from agent import __version__
 from agent.cli.color import palette, wants_color
 from agent.cli.text import clean
 from agent.configuration.units import human_duration, human_size
+from agent.errors import TracehoundError
 from agent.log.times import format_time
 from agent.settings import ExportSettings
 from exporters import lock
@@ -31,10 +32,23 @@ _WELL = ("running", "replaying", "paused", "starting")
 
 
 def gather(settings: ExportSettings, state_dir: Path) -> list[dict[str, Any]]:
-    """Every exporter that is configured or has run, by name: its state, its file, and whether all is well."""
+    """Every exporter that is configured or has run, by name: its state, its file, and whether all is well.
+    Raises TracehoundError when this user may not see it."""
+    _check_rights(state_dir)
     files = {name_of(path): path for path in files_of(settings.files, settings.dirs)}
     ran = {path.parent.name for path in state_dir.glob("*/state.json")}
     return [_one(name, files.get(name), state_dir / name) for name in sorted(files.keys() | ran)]
+
+
+def _check_rights(state_dir: Path) -> None:
+    try:
+        list(state_dir.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return  # none ever ran
+    except PermissionError:
+        raise TracehoundError(
+            f"cannot read {state_dir}: the state of exporters is its owner's alone", "run it as root"
+        ) from None
 
 
 def _one(name: str, file: Path | None, directory: Path) -> dict[str, Any]:

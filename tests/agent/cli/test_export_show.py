@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,20 @@ def test_dead_letters_are_shown_until_somebody_removes_them(tmp_path: Path) -> N
     older.unlink()
     assert gather(settings, tmp_path / "s")[0]["ok"]
     os.close(held)
+
+
+@pytest.mark.root
+def test_who_may_not_see_the_state_is_told_so() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("becoming another user needs root")
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        (Path(name) / "s").mkdir(mode=0o700)
+        call = f"main(['export', 'list', '--set', 'exporters.dirs=[]', '--state-dir', '{name}/s'])\n"
+        script = f"import os; from agent.cli.main import main\n{call}"  # imports while it may
+        script += f"os.setgroups([]); os.setgid(65534); os.setuid(65534)\n{call}"
+        said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stderr
+    assert "cannot read" in said and "hint: run it as root" in said
 
 
 def test_without_exporters_the_way_to_one_is_shown() -> None:
