@@ -227,7 +227,12 @@ def test_a_sweep_waits_for_exits_that_are_in_the_ring(daemon: Any, kernel: Kerne
     adopt(daemon, INIT, CHILD)
     kernel.tasks, kernel.batches = [(INIT, (0, 0))], [[fork_record(CHILD, INIT)]]
     found = []
-    daemon.pipeline.batch = lambda raw: found.append(daemon.tree.find(*CHILD).words) or []
+
+    def batch(raw: object) -> list[Line]:
+        found.append(daemon.tree.find(*CHILD).words)
+        return []
+
+    daemon.pipeline.batch = batch
     daemon._sweep()
     assert (found, len(daemon.tree.living)) == ([""], 1)
 
