@@ -63,6 +63,7 @@ inline_always bool prepend_name(bool cast, struct hook_scratch *scratch, u64 nam
 	barrier_value(at);
 	if (at >= PATH_END)
 		return !length;
+	asm volatile("%0 &= 255" : "+r"(length)); /* what is known of it from comparisons is lost on some ways */
 	if (cast && length <= 32)
 		copy_short(&scratch->text[at], name, length);
 	else
