@@ -64,8 +64,8 @@ class Tail:
         return self._walk(self._read)
 
     def chunks(self) -> Iterator[Chunk | Entry]:
-        """The same without parsing: lines as they are, and notices. The window's times and types do not count;
-        `cursor` is the place after the chunk that was yielded last."""
+        """The same without parsing: lines as they are, and notices. The window's times and types do not
+        count; `cursor` is the place after the chunk that was yielded last."""
         return self._walk(self._read_raw)
 
     def _walk(self, read: Callable[[OpenedSegment], Iterator[T]]) -> Iterator[T | Entry]:

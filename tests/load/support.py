@@ -44,7 +44,8 @@ def wait_until(
 
 def read_log(directory: Path) -> list[Record]:
     """All records of a log, in their order; every line must be one."""
-    lines = [line for path in sorted(directory.glob("[0-9]*.jsonl")) for line in path.read_bytes().splitlines()]
+    segments = sorted(directory.glob("[0-9]*.jsonl"))
+    lines = [line for path in segments for line in path.read_bytes().splitlines()]
     return [orjson.loads(line) for line in lines]
 
 

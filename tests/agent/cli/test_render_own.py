@@ -104,4 +104,5 @@ def test_an_unclean_end_says_what_may_be_gone(content: dict[str, Any], told: str
 
 def test_what_a_required_exporter_missed_is_shown() -> None:
     content = {"removed": "a.jsonl", "reason": "age", "first_sequence": 1, "last_sequence": 9}
-    assert line("retention", content | {"unread_by": {"siem": 4}}).endswith("records 1 to 9; 4 unread by siem")
+    told = line("retention", content | {"unread_by": {"siem": 4}})
+    assert told.endswith("records 1 to 9; 4 unread by siem")
