@@ -171,12 +171,12 @@ class HookEncoder:
 
     def _traces(self, event: HookEvent, match: HookMatch, stacks: Stacks, between: str, notes: Notes) -> str:
         kernel, user = "", ""
+        if match.actions & ACTION_USER_STACK:  # first: the process may be gone when the kernel's names are read
+            frames = stacks.user(event.user_stack, event.head.tgid) if event.user_stack >= 0 else []
+            user = _trace("user_stack_trace", frames, event.user_stack, notes)
         if match.actions & ACTION_KERNEL_STACK:
             frames = stacks.kernel(event.kernel_stack) if event.kernel_stack >= 0 else []
             kernel = _trace("kernel_stack_trace", frames, event.kernel_stack, notes)
-        if match.actions & ACTION_USER_STACK:
-            frames = stacks.user(event.user_stack, event.head.tgid) if event.user_stack >= 0 else []
-            user = _trace("user_stack_trace", frames, event.user_stack, notes)
         return kernel + between + user
 
     def _make_form(self, facts: HookFacts) -> HookForm:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.cases import system_python
-from tests.e2e.support import start_agent
+from tests.e2e.support import Event, start_agent
 
 pytestmark = [pytest.mark.root, pytest.mark.kernel]
 POLICY = """
@@ -36,11 +36,16 @@ def test_a_spent_kill_budget_is_an_alarm_and_kills_no_more(tmp_path: Path) -> No
         ended = [subprocess.run([system_python(), "-c", CALL]).returncode for _ in range(4)]
         assert ended in ([-9, -9, 0, 0], [-9, -9, -9, -9])  # a minute may have begun in between
         agent.wait(lambda: len(alarms(agent.own_records("policy"))) == ended.count(0) // 2, "no alarm")
-        told = [record for record in agent.records if "process_kprobe" in record]
-        assert len(told) == 4
+        agent.wait(lambda: len(calls(agent.records)) >= 4, "not every call was told")
+        assert len(calls(agent.records)) == 4
     finally:
         agent.process.terminate()
         agent.process.wait(60)
+
+
+def calls(records: list[Event]) -> list[Event]:
+    """What the policy reported."""
+    return [record for record in records if "process_kprobe" in record]
 
 
 def alarms(records: list[dict[str, dict[str, dict[str, str]]]]) -> list[str]:
