@@ -171,7 +171,7 @@ class HookEncoder:
 
     def _traces(self, event: HookEvent, match: HookMatch, stacks: Stacks, between: str, notes: Notes) -> str:
         kernel, user = "", ""
-        if match.actions & ACTION_USER_STACK:  # first: the process may be gone when the kernel's names are read
+        if match.actions & ACTION_USER_STACK:  # first: the process may soon be gone
             frames = stacks.user(event.user_stack, event.head.tgid) if event.user_stack >= 0 else []
             user = _trace("user_stack_trace", frames, event.user_stack, notes)
         if match.actions & ACTION_KERNEL_STACK:
