@@ -87,6 +87,10 @@ class Agent:
                     ours_size += len(line)
         return Written(ours, ours_size, seen, size)
 
+    def says(self, text: str) -> bool:
+        """Whether a line holds this text."""
+        return any(text.encode() in line for line in self.lines())
+
     def count(self, kind: str) -> int:
         """Number of its events of one type."""
         key = f'"{kind}":{{'.encode()

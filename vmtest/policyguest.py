@@ -146,6 +146,9 @@ def measure_agent(plan: dict[str, Any]) -> dict[str, int]:
     count = plan["matching_opens"]
     with benchguest.running(wanted) as agent:
         benchguest.start_and_wait(wanted, agent)
+        while not agent.says('"action":"added"'):
+            benchguest.must_live(agent)
+            time.sleep(0.5)
         before, used = agent.count(KIND), procfs.cpu_ns(agent.pid)
         subprocess.run([plan["load"], "open", str(count), plan["program"]], capture_output=True, check=True)
         agent.settle()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from agent.log.compaction import place
 from agent.store.compact import accounts
@@ -21,6 +22,14 @@ def golden_lines() -> list[str]:
         for line in path.read_text(errors="surrogateescape").split("\n")
         if line
     ]
+
+
+def plain_rows(table: Any) -> list[dict[str, Any]]:
+    """Rows of an Arrow table; times as nanoseconds since 1970, for which Python has no type of its own."""
+    at = table.schema.names.index("time")
+    numbers = table.column(at).cast("int64")
+    rows: list[dict[str, Any]] = table.set_column(at, "time", numbers).to_pylist()
+    return rows
 
 
 def compact_all(directory: Path, *, remove: bool = True) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 from agent.store import parquet
 from agent.store.reading import SegmentReading
 from agent.store.rebuild import REBUILD, line, lines, lines_where, metadata_of
-from tests.agent.store.support import golden_lines
+from tests.agent.store.support import golden_lines, plain_rows
 
 HOSTILE = [
     b"garbage",
@@ -44,8 +44,7 @@ def test_an_empty_segment_comes_back_empty(tmp_path: Path) -> None:
 def test_a_row_gives_its_line(tmp_path: Path) -> None:
     text = golden_lines()[0].encode()
     with parquet.opened(written(tmp_path, text + b"\n")) as file:
-        row = file.read().select(list(REBUILD)).to_pylist()[0]
-        row["time"] = row["time"].value
+        row = plain_rows(file.read().select(list(REBUILD)))[0]
         assert line(row, metadata_of(file)["middle"]) == text
 
 
