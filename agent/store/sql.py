@@ -35,7 +35,7 @@ SCRATCH_BYTES = 4 << 30
 LIVE_BYTES = 1 << 30
 """Most of that for the lines that are not compacted: about 20 GiB of them."""
 PROCESS_BYTES = 1536 << 20
-"""Most private memory of the whole process meanwhile: DuckDB's own limit does not count every text."""
+"""Most private memory beyond what the process has before: DuckDB's own limit does not count every text."""
 THREADS = 2
 _ROOM = "set TMPDIR to a directory on a disk with room"
 _COMPACT = "`tracehound store status` says why; without an agent, `tracehound store compact` helps"
@@ -112,14 +112,21 @@ def _answer(db: duckdb.DuckDBPyConnection, text: str, most: int) -> tuple[list[s
 
 @contextlib.contextmanager
 def _modest() -> Iterator[None]:
-    """A limit of memory for as long as somebody's statement runs."""
+    """A limit of memory for as long as somebody's statement runs: so much beyond what the process has."""
     before, most = resource.getrlimit(resource.RLIMIT_DATA)
-    limits = [one for one in (PROCESS_BYTES, before, most) if one != resource.RLIM_INFINITY]
+    wanted = _private_bytes() + PROCESS_BYTES
+    limits = [one for one in (wanted, before, most) if one != resource.RLIM_INFINITY]
     resource.setrlimit(resource.RLIMIT_DATA, (min(limits), most))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (before, most))
+
+
+def _private_bytes() -> int:
+    """What RLIMIT_DATA counts now (VmData of /proc/self/status, proc(5), in KiB there)."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmData:")) * 1024
 
 
 def _coverage(store: Store, problems: Sequence[str]) -> Any:
