@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from agent.decode.fork import decode_fork
-from agent.decode.header import KIND_EXEC, KIND_EXIT, KIND_FORK
+from agent.decode.header import KIND_EXEC, KIND_EXIT, KIND_FORK, KIND_HOOK
 from agent.decode.record import Decoder
 from agent.enrich.describe import Describer
 from agent.enrich.process import Process, image_key
@@ -23,6 +23,7 @@ from agent.quick import QuickLives
 
 if TYPE_CHECKING:
     from agent.policy.encode import HookEncoder
+    from agent.policy.quick import QuickHooks
 
 
 class Pipeline:
@@ -44,14 +45,14 @@ class Pipeline:
         """Ring records that were none; counted as lost."""
         self.unknown_hooks = 0
         """Matches of policies that nobody knows any more; counted as lost."""
-        self.hooks = hooks
-        """Set when the first policy is loaded."""
         self.shed_step = 0
         """Set by the daemon (agent.overload)."""
         self._decode = Decoder()
         self._describe = describe
         self._encoder = encoder
         self._quick = QuickLives(tree, describe, encoder, clock)
+        self._quick_hooks: QuickHooks | None = None
+        self.hooks = hooks
         self._lines: list[Line] = []
         self._stages: dict[type[Record], Callable[..., None]] = {
             Exec: self._on_exec,
@@ -60,6 +61,21 @@ class Pipeline:
             HookEvent: self._on_hook,
             Garbage: self._on_garbage,
         }
+
+    @property
+    def hooks(self) -> HookEncoder | None:
+        """Set when the first policy is loaded."""
+        return self._hooks
+
+    @hooks.setter
+    def hooks(self, hooks: HookEncoder | None) -> None:
+        self._hooks, self._quick_hooks = hooks, None
+        if hooks is not None:
+            from agent.policy.quick import QuickHooks
+
+            waiting = self._decode.hooks.waiting
+            living, describe = self.tree.living, self._describe
+            self._quick_hooks = QuickHooks(hooks, living, describe, self._encoder, self.clock, waiting)
 
     @property
     def chunks_missing(self) -> int:
@@ -71,7 +87,10 @@ class Pipeline:
         lines = self._lines = []
         execs = exits = 0
         quick, detailed = self._quick, self.shed_step < SHED_EXIT_DETAIL
+        hooks, waiting, made = self._quick_hooks, quick.waiting, self.events
         quick.begin()
+        if hooks is not None:
+            hooks.begin()
         for raw in records:
             kind = raw[0] if raw else 0
             if kind == KIND_EXEC:
@@ -86,7 +105,12 @@ class Pipeline:
                     continue
             elif kind == KIND_FORK and quick.fork(raw):
                 continue
-            self._settle()
+            if waiting:
+                self._settle()
+            if kind == KIND_HOOK and hooks is not None and (found := hooks.line(raw)):
+                lines.append(found[1])
+                made[found[0]] += 1
+                continue
             event = self._decode(raw)
             if event is not None:
                 self._stages[type(event)](event)

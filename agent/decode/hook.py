@@ -56,7 +56,7 @@ class HookDecoder:
     forgotten (their event was held back or lost)."""
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[tuple[int, int], dict[int, list[tuple[int, bytes]]]] = OrderedDict()
+        self.waiting: OrderedDict[tuple[int, int], dict[int, list[tuple[int, bytes]]]] = OrderedDict()
         """By thread (tid) and hook: pieces of each value with their offsets, in order."""
 
     def add(self, raw: bytes) -> Garbage | None:
@@ -67,19 +67,19 @@ class HookDecoder:
         hook, value, offset, length = fields[9:]
         if length > len(raw) - DATA.size:
             return Garbage("hook data shorter than it says", len(raw))
-        pieces = self._waiting.setdefault((fields[4], hook), {}).setdefault(value, [])
+        pieces = self.waiting.setdefault((fields[4], hook), {}).setdefault(value, [])
         if pieces and offset <= pieces[-1][0]:
             pieces.clear()  # of a call whose event was held back
         pieces.append((offset, raw[DATA.size : DATA.size + length]))
-        if len(self._waiting) > _CALLS_MOST:
-            self._waiting.popitem(last=False)
+        if len(self.waiting) > _CALLS_MOST:
+            self.waiting.popitem(last=False)
         return None
 
     def __call__(self, raw: bytes) -> HookEvent | Garbage:
         """The event, its long buffers whole."""
         event = decode_hook(raw)
-        if self._waiting and isinstance(event, HookEvent):
-            pieces = self._waiting.pop((event.head.tid, event.hook), {})
+        if self.waiting and isinstance(event, HookEvent):
+            pieces = self.waiting.pop((event.head.tid, event.hook), {})
             for index, found in pieces.items():
                 if index in event.values:
                     event.values[index] = _longer(event.values[index], found)

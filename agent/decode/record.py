@@ -19,7 +19,7 @@ class Decoder:
 
     def __init__(self) -> None:
         chunks = self.chunks = Chunks()
-        hooks = HookDecoder()
+        hooks = self.hooks = HookDecoder()
         self._table: dict[int, Callable[[bytes], Record | None]] = {
             KIND_EXEC: ExecDecoder(chunks),
             KIND_FORK: decode_fork,

@@ -26,7 +26,7 @@ from agent.policy.values import Shown
 ACTION_KERNEL_STACK = 1 << 1
 ACTION_USER_STACK = 1 << 2
 """Of enum action_flags."""
-_STACKS = ACTION_KERNEL_STACK | ACTION_USER_STACK
+STACKS = ACTION_KERNEL_STACK | ACTION_USER_STACK
 KINDS = {
     "kprobe": "process_kprobe",
     "fentry": "process_kprobe",
@@ -38,6 +38,8 @@ KINDS = {
 _OWNER = Struct("=3Q")
 """The beginning of struct sent_sock: address, owner, owner_ktime."""
 _FORMS_MOST = 16_384
+BEHIND_TIME = '","tracehound":{"sequence":'
+"""The end of a line's first piece."""
 
 
 class HookForm:
@@ -45,7 +47,7 @@ class HookForm:
 
     __slots__ = (
         "action", "after_args", "args", "before_args", "data", "kind", "last", "own", "policy", "returned",
-        "socks", "would",
+        "shown", "socks", "would",
     )  # fmt: skip
 
     def __init__(self, facts: HookFacts) -> None:
@@ -55,6 +57,8 @@ class HookForm:
         self.args: list[ShownValue] = []
         self.data: list[ShownValue] = []
         self.returned: ShownValue | None = None
+        self.shown: list[ShownValue] = []
+        """All of these."""
         self.policy = _policy(facts)
         """Below `tracehound.policy`, without what differs from event to event."""
         self.would = [wording(action) for action in _of(facts, "actions") if action.name in ENFORCING]
@@ -64,6 +68,15 @@ class HookForm:
         """Whose event came last: process, thread, what was known of them, and what stands around it."""
         self.socks: list[int] = []
         """Where the sockets stand in the hook's shape."""
+
+    def is_known(self, event: HookEvent) -> bool:
+        """Whether the JSON of all values is remembered, so that the same bytes are worth remembering."""
+        values = event.values
+        for one in self.shown:
+            value = values.get(one.index)
+            if value is None or value.status or value.data not in one.known:
+                return False
+        return True
 
 
 class HookEncoder:
@@ -119,6 +132,20 @@ class HookEncoder:
     ) -> Line:
         """One event. `tid`: the thread; `caller`: exec_id of who called in the process's place."""
         notes: Notes = {}
+        body = self.body(form, event, match, notes)
+        own = policy_of(form, match)
+        if caller:
+            own += f',"caller":"{caller}"'
+        if notes:
+            own += f",{dumps(notes)[1:-1].decode()}"
+        before, middle, ancestry = self.around(form, process, tid)
+        return (
+            f"{before}{body}{middle}{stamp}{BEHIND_TIME}".encode(),
+            f"{ancestry}{own}}}}}\n".encode(),
+        )
+
+    def body(self, form: HookForm, event: HookEvent, match: HookMatch, notes: Notes) -> str:
+        """What stands between process and time; what it does not tell is added to the notes."""
         values = event.values
         body = form.before_args
         before = ',"args":['
@@ -135,26 +162,15 @@ class HookEncoder:
         returned = form.returned
         if returned is not None and returned.index in values:
             body += f',"return":{returned.json(values[returned.index], notes)}'
-        if match.actions & _STACKS and self._stacks is not None and form.kind == "process_kprobe":
+        if match.actions & STACKS and self._stacks is not None and form.kind == "process_kprobe":
             body += form.action + self._traces(event, match, self._stacks, form.after_args, notes)
         else:
             body += form.action + form.after_args
         if form.data:
             body += f',"data":[{",".join([one.json(values.get(one.index), notes) for one in form.data])}]'
-        own = form.own
-        if match.suppressed or match.actions & TOLD:
-            own = policy_json(form.policy, form.would, match)
-        if caller:
-            own += f',"caller":"{caller}"'
-        if notes:
-            own += f",{dumps(notes)[1:-1].decode()}"
-        before, middle, ancestry = self._around(form, process, tid)
-        return (
-            f'{before}{body}{middle}{stamp}","tracehound":{{"sequence":'.encode(),
-            f"{ancestry}{own}}}}}\n".encode(),
-        )
+        return body
 
-    def _around(self, form: HookForm, process: ProcessLike, tid: int) -> tuple[str, str, str]:
+    def around(self, form: HookForm, process: ProcessLike, tid: int) -> tuple[str, str, str]:
         """Events often come from one thread in a row. What may change of a process meanwhile are its
         description and its parent's, and who its ancestors are."""
         parent = process.parent
@@ -189,11 +205,13 @@ class HookEncoder:
             if row.member == "sock_arg":
                 form.socks.append(facts.indexes[shown.value])
             if shown.is_return:
-                form.returned = self._shown(facts, shown, row, "return")
-                continue
-            is_data = shown.is_data and form.kind == "process_kprobe"
-            kind, found = ("data", form.data) if is_data else ("args", form.args)
-            found.append(self._shown(facts, shown, row, f"{kind}.{len(found)}"))
+                one = form.returned = self._shown(facts, shown, row, "return")
+            else:
+                is_data = shown.is_data and form.kind == "process_kprobe"
+                kind, found = ("data", form.data) if is_data else ("args", form.args)
+                one = self._shown(facts, shown, row, f"{kind}.{len(found)}")
+                found.append(one)
+            form.shown.append(one)
         return form
 
     def _shown(self, facts: HookFacts, shown: Shown, row: Row, name: str) -> ShownValue:
@@ -207,6 +225,13 @@ class HookEncoder:
             known=self._known.setdefault(f"{shown.type} {int(value.type)}", {}),
             redact=self._redact,
         )
+
+
+def policy_of(form: HookForm, match: HookMatch) -> str:
+    """The key `policy` below `tracehound`, behind a comma."""
+    if match.suppressed or match.actions & TOLD:
+        return policy_json(form.policy, form.would, match)
+    return form.own
 
 
 def _around_args(kind: str, facts: HookFacts) -> tuple[str, str, str]:

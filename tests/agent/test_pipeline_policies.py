@@ -23,6 +23,7 @@ from agent.policy.values import ValueType
 from tests.agent.hookwire import facts, hook_record, match_part, path_data, sock_data
 from tests.agent.wire import HOST_NS, SECOND, exec_record, exit_record, fork_record, task_record
 
+REDACTOR = Redactor(load_rules(()), b"k" * 32)
 INIT, SHELL, CHILD, OTHER = (1, 10), (50, 500), (60, 600), (70, 700)
 FILE = (0, ValueType.FILE, path_data(b"/etc/passwd"))
 SOCK = (0, ValueType.SOCK, sock_data(owner=(OTHER[0] << 32 | 71, OTHER[1])))
@@ -45,9 +46,8 @@ def make_pipeline() -> Pipeline:
     book.note(1, 0, 1, facts(policy="first"))
     book.note(1, 9, 4, facts("lsm", "file_open", policy="second"))
     book.note(2, 0, 1, facts("kprobe", "tcp_close", [("sock", ValueType.SOCK)], policy="sockets"))
-    redactor = Redactor(load_rules(()), b"k" * 32)
-    hooks = HookEncoder(encoder, book, redact=redactor.redact_text)
-    return Pipeline(tree, Describer(redactor), encoder, clock, hooks)
+    hooks = HookEncoder(encoder, book, redact=REDACTOR.redact_text)
+    return Pipeline(tree, Describer(REDACTOR), encoder, clock, hooks)
 
 
 @pytest.fixture
