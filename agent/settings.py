@@ -178,6 +178,23 @@ class StoreSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DetectSettings:
+    """Which Sigma rules run beside the agent; docs/detections.md says what becomes of what they find."""
+
+    rules: tuple[str, ...] = ()
+    """Files with rules (YAML, one or several documents each), or directories with such files."""
+    dirs: tuple[str, ...] = ("/etc/tracehound/rules.d",)
+    """Directories whose rules are read, sub-directories included. One that does not exist is empty."""
+    library: bool = False
+    """Whether the rules that come with Tracehound run as well. Off: nobody is alarmed by what he did not ask
+    for."""
+    exceptions: tuple[str, ...] = ("/etc/tracehound/exceptions.d",)
+    """Directories or files with exceptions: reviewed, with owner and expiry. What does not exist is empty."""
+    state_dir: str = "/var/lib/tracehound/detect"
+    """Directory with the place in the log up to which rules were evaluated, and open stories (mode 0700)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of the agent."""
 
@@ -209,3 +226,5 @@ class Settings:
     """See ExportSettings."""
     store: StoreSettings = field(default_factory=StoreSettings)
     """See StoreSettings."""
+    detect: DetectSettings = field(default_factory=DetectSettings)
+    """See DetectSettings."""

@@ -22,6 +22,7 @@ SETTING_OPTIONS = {
     "policy_dirs": ("--policy-dir", "policies.dirs"),
     "profile": ("--profile", "policies.profile"),
     "strict_policies": ("--strict-policies", "policies.strict"),
+    "rules": ("--rules", "detect.rules"),
 }
 """Options that stand for a setting: argparse's name, the option, the dotted key. Values that are several make
 a list."""

@@ -31,6 +31,7 @@ examples:
   sudo tracehound run --output none --log-dir /var/lib/tracehound/log
   sudo tracehound run --policy secrets.yaml    and what this TracingPolicy asks for
   sudo tracehound run --profile default        and what the library thinks worth watching
+  sudo tracehound run --rules sigma/rules      and what these Sigma rules find in it
 """
 
 
@@ -61,6 +62,13 @@ def _add_policy_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--profile", choices=("minimal", "default", "forensic"), help="run policies of the library"
+    )
+    parser.add_argument_group("detections").add_argument(
+        "--rules",
+        action="extend",
+        nargs="+",
+        metavar="PATH",
+        help="evaluate the Sigma rules of these files and directories",
     )
     group.add_argument(
         "--strict-policies",

@@ -80,6 +80,11 @@ RULES: dict[str, Rule] = {
     "store.enabled": Rule(live=True),
     "store.after_seconds": Rule(checks.between(0, 10 * 365 * 86400), live=True),
     "store.memory_bytes": Rule(checks.between(0, 1 << 40), live=True),
+    "detect.rules": Rule(checks.paths, live=True, is_path=True),
+    "detect.dirs": Rule(checks.paths, live=True, is_path=True),
+    "detect.library": Rule(live=True),
+    "detect.exceptions": Rule(checks.paths, live=True, is_path=True),
+    "detect.state_dir": Rule(checks.path, is_path=True),
 }
 """One row per key; a test keeps it equal to the fields of `agent.settings`."""
 
