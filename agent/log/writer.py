@@ -157,6 +157,16 @@ class LogWriter:
         self._settings = self._timers.settings = self._chain.settings = settings
         self._backlog.limit_bytes = settings.queue_bytes
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether the next line goes to the file at once; else it waits in memory."""
+        return self._is_open and not self._waiting
+
+    @property
+    def dropped(self) -> int:
+        """Lines lost since the writer was opened because the queue was full."""
+        return self._backlog.dropped
+
     def health(self) -> Health:
         """Whether lines reach the disk, and what waits in memory."""
         condition, backlog = self._condition, self._backlog
