@@ -195,6 +195,26 @@ class DetectSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentitySettings:
+    """Who a container is: where names, pods and policies of Kubernetes come from; see docs/containers.md."""
+
+    kubernetes: bool | None = None
+    """Whether the API server of Kubernetes is asked and watched. None: yes where a pod's service account is
+    mounted or `kubeconfig` is set."""
+    kubeconfig: str | None = None
+    """Kubeconfig file for an agent that is no pod. None: the pod's own service account."""
+    policies: bool = True
+    """Whether TracingPolicy and TracingPolicyNamespaced objects are watched and run."""
+    runtimes: bool = True
+    """Whether container runtimes are asked: CRI, Docker, Podman, and the bundles on disk."""
+    sockets: tuple[str, ...] = ()
+    """Sockets of container runtimes, as `cri:/path`, `docker:/path` or `podman:/path`. Empty: the usual
+    places."""
+    state_file: str = "/var/lib/tracehound/kubernetes.json"
+    """Last known policies and node labels, which count while the API server cannot be reached (mode 0600)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of the agent."""
 
@@ -228,3 +248,5 @@ class Settings:
     """See StoreSettings."""
     detect: DetectSettings = field(default_factory=DetectSettings)
     """See DetectSettings."""
+    identity: IdentitySettings = field(default_factory=IdentitySettings)
+    """See IdentitySettings."""

@@ -121,6 +121,15 @@ def paths(values: tuple[str, ...]) -> None:
             raise ValueError(f"holds {value!r}, which {error}") from None
 
 
+def runtime_sockets(values: tuple[str, ...]) -> None:
+    """`cri:/path`, `docker:/path`, `podman:/path`."""
+    for value in values:
+        kind, _, place = value.partition(":")
+        if kind not in ("cri", "docker", "podman") or not place.startswith("/"):
+            raise ValueError(f"holds {value!r}; write cri:/path, docker:/path or podman:/path")
+        socket_path(place)
+
+
 def socket_path(value: str) -> None:
     """An absolute path that fits a socket address, or nothing."""
     if not value:

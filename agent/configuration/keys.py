@@ -85,6 +85,12 @@ RULES: dict[str, Rule] = {
     "detect.library": Rule(live=True),
     "detect.exceptions": Rule(checks.paths, live=True, is_path=True),
     "detect.state_dir": Rule(checks.path, is_path=True),
+    "identity.kubernetes": Rule(),
+    "identity.kubeconfig": Rule(checks.path, is_path=True),
+    "identity.policies": Rule(),
+    "identity.runtimes": Rule(),
+    "identity.sockets": Rule(checks.runtime_sockets),
+    "identity.state_file": Rule(checks.path, is_path=True),
 }
 """One row per key; a test keeps it equal to the fields of `agent.settings`."""
 

@@ -66,3 +66,10 @@ def test_a_value_that_may_be_absent_is_checked_when_it_is_there() -> None:
     check(None)
     with pytest.raises(ValueError):
         check(1)
+
+
+@pytest.mark.parametrize("value", ["cri:run/crio.sock", "/run/crio.sock", "rkt:/run/rkt.sock"])
+def test_a_runtimes_socket_says_which_runtime_and_where(value: str) -> None:
+    checks.runtime_sockets(("cri:/run/containerd/containerd.sock",))
+    with pytest.raises(ValueError, match="cri:/path"):
+        checks.runtime_sockets((value,))

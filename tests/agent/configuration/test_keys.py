@@ -21,6 +21,7 @@ def test_sections_are_the_nested_settings() -> None:
         "detect",
         "enrich",
         "exporters",
+        "identity",
         "kernel",
         "log",
         "overload",
