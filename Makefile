@@ -11,7 +11,7 @@ KERNEL ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build run demo test test-host lint vmtest vmshell bench bench-vm poweroff clean setup-test
+.PHONY: help build run demo test test-host lint vmtest vmshell bench bench-vm kubetest poweroff clean setup-test
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ test: lint test-host  ## everything: linters, tests here, tests under every kern
 
 vmshell: setup-test  ## a shell under another kernel: KERNEL=6.12
 	@$(PYTHON) -m vmtest shell $(or $(KERNEL),6.12)
+
+kubetest: setup-test  ## the Kubernetes client against API=fake (default) or API=real (build.sh takes long)
+	@[ "$(API)" != real ] || tests/kube/build.sh
+	TRACEHOUND_KUBE_API=$(or $(API),fake) $(PYTHON) -m pytest $(ARGS) tests/kube
 
 bench: setup-test  ## benchmarks of the parts, by pytest-benchmark
 	$(PYTHON) -m pytest -m bench --benchmark-only $(ARGS) tests/bench
