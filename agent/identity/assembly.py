@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which parts the child has here, and their threads. What a machine does not have is not loaded."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from agent.identity.access import NoAccess, find_access
+from agent.identity.bundles import Bundles
+from agent.identity.child import HEALTH_S, Child, read_messages, start
+from agent.identity.options import Options
+from agent.identity.runtimes import Source
+from agent.identity.sockets import runtimes
+
+if TYPE_CHECKING:
+    from agent.identity.access import Access
+    from agent.identity.reports import Reports
+    from agent.identity.rest import Pace
+    from agent.identity.watching import Resource, Watch
+
+
+class Assembly:
+    """The whole child."""
+
+    def __init__(self, options: Options, sock: socket.socket, pace: Pace | None = None) -> None:
+        self._sock, self._pace = sock, pace
+        self._stop = threading.Event()
+        sources: list[Source] = [*runtimes(options.sockets), Bundles()] if options.runtimes else []
+        self.child = Child(options, sock.sendall, sources)
+        self._watches: list[Watch] = []
+        self._reports: Reports | None = None
+        self._kubernetes_error = ""
+
+    def run(self) -> None:
+        """Until the agent closes its end."""
+        start("outbox", self.child.outbox.run)
+        start("runtimes", self.child.runtimes.run)
+        self._start_kubernetes()
+        start("health", self._tell_health)
+        try:
+            for message in read_messages(self._sock):
+                self.child.take(message)
+        except OSError:
+            pass  # the agent is gone
+        finally:
+            self._stop.set()
+            self.child.outbox.stop()
+            self.child.runtimes.stop()
+
+    def _start_kubernetes(self) -> None:
+        try:
+            access = find_access(self.child.options)
+        except NoAccess as error:
+            self._kubernetes_error = str(error)
+            return
+        if access is not None:
+            self.child.asks_kubernetes = True
+            self._watch(access)
+
+    def _watch(self, access: Access) -> None:
+        from agent.identity.policies import KINDS, PolicySet, resource
+        from agent.identity.reports import Reports
+        from agent.identity.rest import Api, Pace
+        from agent.identity.watching import Resource, Sink, Watch
+
+        api, options = Api(access, self._pace or Pace()), self.child.options
+        policies = PolicySet(lambda message: self.child.outbox.put("policies", message))
+        watched: list[tuple[Resource, Sink]] = [
+            (_of_node("pods", "spec.nodeName", options.node), self.child.pods),
+            (Resource("namespaces", "/api/v1/namespaces"), self.child.namespaces),
+            (_of_node("nodes", "metadata.name", options.node), self.child.nodes),
+        ]
+        if options.policies:
+            watched += [(resource(kind), policies.sink(kind)) for kind in KINDS]
+            self._reports = Reports(api, options.node, policies.objects)
+            self.child.on_status = self._reports.take
+            start("reports", self._reports.run)
+        self._watches = [Watch(api, what, sink, self._stop) for what, sink in watched]
+        for watch in self._watches:
+            start(f"watch {watch.resource.name}", watch.run)
+
+    def _tell_health(self) -> None:
+        before: Mapping[str, Any] = {}
+        while not self._stop.wait(0.2 if not before else HEALTH_S):
+            before = self.health()
+            self.child.outbox.put("health", {"health": before})
+
+    def health(self) -> dict[str, Any]:
+        """State of the API server's watches, together, and of each runtime."""
+        off = {"state": "off", "age_seconds": 0.0, "error": self._kubernetes_error}
+        told: dict[str, Any] = {"kubernetes": off}
+        states = [watch.health() for watch in self._watches]
+        if states:
+            wrong = [one.error for one in states if one.error]
+            wrong += [self._reports.error] if self._reports and self._reports.error else []
+            stale = [one for one in states if one.state == "stale"]
+            told["kubernetes"] = {
+                "state": "stale" if stale else "fresh",
+                "age_seconds": max(one.age_seconds for one in states),
+                "error": "; ".join(wrong),
+            }
+        return told | {name: state._asdict() for name, state in self.child.runtimes.health().items()}
+
+
+def assemble(options: Options, sock: socket.socket, pace: Pace | None = None) -> Assembly:
+    """The child on its socket."""
+    return Assembly(options, sock, pace)
+
+
+def _of_node(kind: str, field: str, node: str) -> Resource:
+    from agent.identity.watching import Resource
+
+    return Resource(kind, f"/api/v1/{kind}", {"fieldSelector": f"{field}={node}"})

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The child's parts, and its conversation with the agent (docs/containers.md)."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from agent.identity.cluster import KEPT_S, Labels, Pods
+from agent.identity.options import Options
+from agent.identity.outbox import Outbox
+from agent.identity.pods import Pod
+from agent.identity.questions import Found, Question, answer, is_whole, read_question, unknowable
+from agent.identity.runtimes import Runtimes, Source
+
+LONGEST_LINE = 8 << 20
+"""Bytes of one message of the agent."""
+HEALTH_S = 5.0
+"""How often the state is told, in seconds."""
+MOST = 32768
+"""Containers that are remembered."""
+
+
+class Child:
+    """Answers questions about containers from what Kubernetes and the runtimes tell."""
+
+    def __init__(self, options: Options, write: Callable[[bytes], object], sources: list[Source]) -> None:
+        """`write` takes one message for the agent."""
+        self.options = options
+        self.outbox = Outbox(write)
+        self.pods = Pods(self._pod_changed, options.annotations)
+        self.namespaces = Labels(self._namespace_changed)
+        self.nodes = Labels(self._node_changed)
+        self.runtimes = Runtimes(sources, self._looked_up)
+        self.on_status: Callable[[Mapping[str, Any]], None] = lambda status: None
+        """Takes the agent's message `status`."""
+        self.asks_kubernetes = False
+        """Whether answers of Kubernetes may still come."""
+        self._lock = threading.RLock()
+        self._questions: OrderedDict[str, Question] = OrderedDict()
+        self._by_pod: dict[str, set[str]] = {}
+        self._found: dict[str, Found] = {}
+        self._sent: dict[str, dict[str, Any]] = {}
+        self._gone: OrderedDict[str, float] = OrderedDict()
+
+    def take(self, message: Mapping[str, Any]) -> None:
+        """One message of the agent."""
+        if isinstance(container := message.get("container"), dict):
+            if question := read_question(container):
+                self._ask(question)
+        elif isinstance(gone := message.get("gone"), str):
+            with self._lock:
+                self._gone[gone] = time.monotonic()
+                self._forget()
+        elif isinstance(status := message.get("status"), dict):
+            self.on_status(status)
+
+    def _ask(self, question: Question) -> None:
+        with self._lock:
+            self._gone.pop(question.id, None)
+            self._sent.pop(question.id, None)
+            self._questions[question.id] = question
+            self._questions.move_to_end(question.id)
+            self._by_pod.setdefault(question.pod_uid, set()).add(question.id)
+            self._forget()
+            told = self._answer(question)
+        if not is_whole(told):
+            self.runtimes.ask(question)
+
+    def _answer(self, question: Question) -> dict[str, Any] | None:
+        """Tells what is known, if it is news."""
+        match = self.pods.find(question.id, question.pod_uid)
+        found = self._found.get(question.id)
+        space = match.pod.namespace if match else (found.pod.get("namespace", "") if found else "")
+        told = answer(question, match, found, self.namespaces.of(space))
+        if told is not None and told != self._sent.get(question.id):
+            self._sent[question.id] = told
+            self.outbox.put(f"answer {question.id}", {"answer": told})
+        return told
+
+    def _looked_up(self, question: Question, found: Found | None, reason: str) -> None:
+        """Of the runtimes."""
+        with self._lock:
+            if self._questions.get(question.id) != question:
+                return
+            if found:
+                self._found[question.id] = found
+            if self._answer(question) is None:
+                if question.id in self._gone:
+                    reason = "it was gone before it could be looked up"
+                told = unknowable(question, reason)
+                if self.asks_kubernetes and question.pod_uid and question.id not in self._gone:
+                    told = {**told, "state": "pending"}
+                self.outbox.put(f"answer {question.id}", {"answer": told})
+
+    def _pod_changed(self, pod: Pod, is_deleted: bool) -> None:
+        self.outbox.put(f"pod {pod.uid}", {"pod": pod.notice(is_deleted)})
+        with self._lock:
+            ids = {*pod.containers, *self._by_pod.get(pod.uid, ())}
+            for question in [self._questions[id_] for id_ in sorted(ids) if id_ in self._questions]:
+                self._answer(question)
+
+    def _namespace_changed(self, name: str) -> None:
+        with self._lock:
+            for pod in self.pods.current():
+                if pod.namespace == name:
+                    for id_ in sorted(self._by_pod.get(pod.uid, ())):
+                        self._answer(self._questions[id_])
+
+    def _node_changed(self, name: str) -> None:
+        self.outbox.put("node", {"node": {"labels": self.nodes.of(name)}})
+
+    def _forget(self) -> None:
+        """Containers that are gone for long, and the oldest when there are too many."""
+        now = time.monotonic()
+        while self._gone and (now - next(iter(self._gone.values())) > KEPT_S or len(self._gone) > MOST):
+            self._drop(self._gone.popitem(last=False)[0])
+        while len(self._questions) > MOST:
+            self._drop(next(iter(self._questions)))
+
+    def _drop(self, id_: str) -> None:
+        question = self._questions.pop(id_, None)
+        self._found.pop(id_, None)
+        self._sent.pop(id_, None)
+        if question and (ids := self._by_pod.get(question.pod_uid)) is not None:
+            ids.discard(id_)
+            if not ids:
+                del self._by_pod[question.pod_uid]
+
+
+def read_messages(sock: socket.socket) -> Iterator[dict[str, Any]]:
+    """The agent's lines until it closes its end. What is no message is passed over."""
+    with sock.makefile("rb") as file:
+        while line := file.readline(LONGEST_LINE):
+            try:
+                message = orjson.loads(line)
+            except ValueError:
+                continue
+            if isinstance(message, dict):
+                yield message
+
+
+def start(name: str, work: Callable[[], None]) -> None:
+    """A thread. When it dies of a mistake of ours the whole child ends, and the agent starts it anew."""
+
+    def guarded() -> None:
+        try:
+            work()
+        except Exception:
+            traceback.print_exc(file=sys.stderr)
+            os._exit(70)
+
+    threading.Thread(target=guarded, name=name, daemon=True).start()

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""List and watch of one kind of object, for as long as the process lives.
+
+After a disconnection the watch goes on at the last resourceVersion (bookmarks move it while nothing happens);
+what is too old for the server (410 Gone) is listed anew. Kubernetes documentation, "Kubernetes API Concepts:
+Efficient detection of changes".
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+from agent.identity.access import NoAccess
+from agent.identity.rest import Api, ApiError, Unreachable, explain
+
+PAGE = 250
+"""Objects of one page of a list."""
+GONE = 410
+"""Status of a resourceVersion that is too old."""
+
+
+class Resource(NamedTuple):
+    """What is watched."""
+
+    name: str
+    """For health and errors."""
+    path: str
+    query: Mapping[str, str] = {}  # never changed
+    """Selectors."""
+
+
+class Sink(Protocol):
+    """Takes what a watch brings."""
+
+    def replace(self, objects: list[dict[str, Any]]) -> None:
+        """All that there are."""
+
+    def change(self, kind: str, thing: dict[str, Any]) -> None:
+        """One event: ADDED, MODIFIED or DELETED."""
+
+
+class Health(NamedTuple):
+    """How one watch is."""
+
+    state: str
+    """fresh, stale, off."""
+    age_seconds: float
+    """Since the API server last said something."""
+    error: str
+
+
+class Watch:
+    """One list and watch."""
+
+    def __init__(self, api: Api, resource: Resource, sink: Sink, stop: threading.Event | None = None) -> None:
+        self.resource = resource
+        self.listed = threading.Event()
+        """Set once everything was listed."""
+        self._api, self._sink = api, sink
+        self._stop = stop or threading.Event()
+        self._version = ""
+        self._failures = 0
+        self._error = ""
+        self._heard_s = time.monotonic()
+
+    def run(self) -> None:
+        """Until stopped. Nothing raises but a mistake of our own."""
+        while not self._stop.is_set():
+            try:
+                self._round()
+                self._failures, self._error = 0, ""
+            except (ApiError, Unreachable, NoAccess) as error:
+                self._failed(error)
+
+    def health(self) -> Health:
+        """Its state of now."""
+        age = round(time.monotonic() - self._heard_s, 3)
+        is_fresh = self.listed.is_set() and not self._error and age < 2 * self._api.pace.quiet
+        return Health("fresh" if is_fresh else "stale", age, self._error)
+
+    def _round(self) -> None:
+        if not self._version:
+            self._list()
+        spread = random.uniform(0.8, 1.2)
+        query = {
+            **self.resource.query,
+            "allowWatchBookmarks": "true",
+            "resourceVersion": self._version,
+            "timeoutSeconds": str(max(1, round(self._api.pace.watch * spread))),
+        }
+        for event in self._api.watch(self.resource.path, query):
+            self._take(event)
+            if self._stop.is_set():
+                return
+        self._heard()
+        self._stop.wait(self._api.pace.first / 10)  # a server that ends each watch at once is not flooded
+
+    def _list(self) -> None:
+        objects: list[dict[str, Any]] = []
+        query = {**self.resource.query, "limit": str(PAGE)}
+        while True:
+            page = self._api.get(self.resource.path, query)
+            self._heard()
+            objects += [thing for thing in page.get("items") or [] if isinstance(thing, dict)]
+            about = page.get("metadata") or {}
+            if not (more := about.get("continue")):
+                break
+            query["continue"] = str(more)
+        self._sink.replace(objects)
+        self._version = str(about.get("resourceVersion") or "0")
+        self._error = ""
+        self.listed.set()
+
+    def _take(self, event: dict[str, Any]) -> None:
+        kind, thing = event.get("type"), event.get("object")
+        if not isinstance(thing, dict):
+            raise Unreachable("the API server sent an event without object")
+        if kind == "ERROR":
+            raise ApiError(int(thing.get("code") or 500), str(thing.get("message") or "unknown"))
+        self._heard()
+        self._failures, self._error = 0, ""
+        if kind in ("ADDED", "MODIFIED", "DELETED"):
+            self._sink.change(kind, thing)
+        if version := (thing.get("metadata") or {}).get("resourceVersion"):
+            self._version = str(version)
+
+    def _failed(self, error: Exception) -> None:
+        status = getattr(error, "status", 0)
+        if status == GONE or status in (400, 404):
+            self._version = ""
+        if status == GONE and not self._failures:
+            self._failures = 1
+            return
+        self._error = f"{self.resource.name}: {explain(error)}"
+        pace = self._api.pace
+        pause = min(pace.longest, pace.first * 2 ** min(self._failures, 10))
+        self._failures += 1
+        self._stop.wait(pause * random.uniform(0.5, 1.0))
+
+    def _heard(self) -> None:
+        self._heard_s = time.monotonic()

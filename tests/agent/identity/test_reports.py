@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Statuses on objects; tests/kube has them with a whole child."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from agent.identity.access import Access
+from agent.identity.policies import read_object
+from agent.identity.reports import COUNTS_S, FORBIDDEN_S, Reports, entry_of
+from agent.identity.rest import Api
+from tests.kube.fake import Fake
+
+
+class Node:
+    """Reports of a node to a fake server with one policy."""
+
+    def __init__(self) -> None:
+        self.fake, self.now = Fake(), 0.0
+        thing = self.fake.put("tracingpolicies", {"metadata": {"name": "one"}, "spec": {"kprobes": []}})
+        found = read_object("TracingPolicy", thing)
+        assert found
+        self.reports = Reports(Api(Access(self.fake.url)), "n1", lambda: [found], lambda: self.now)
+
+    def say(self, **fields: Any) -> float:
+        """The agent tells the policy's state."""
+        policy = {"kind": "TracingPolicy", "name": "one", "state": "enabled", "generation": 1, **fields}
+        self.reports.take({"policies": [policy]})
+        return self.reports.write()
+
+    def patches(self) -> int:
+        """How many were sent."""
+        return sum(one.startswith("PATCH") for one in self.fake.requests)
+
+    def status(self) -> dict[str, Any]:
+        """As the object has it."""
+        found: dict[str, Any] = self.fake.get("tracingpolicies", "one")["status"]
+        return found
+
+
+@pytest.fixture
+def node() -> Iterator[Node]:
+    """A node."""
+    found = Node()
+    yield found
+    found.fake.close()
+
+
+def test_counts_alone_are_written_once_a_minute(node: Node) -> None:
+    node.say(counts={"posted": 1})
+    node.say(counts={"posted": 2})
+    assert node.patches() == 1
+    node.now = COUNTS_S
+    node.say(counts={"posted": 2})
+    assert node.patches() == 2 and node.status()["nodes"]["n1"]["counts"] == {"posted": 2}
+
+
+def test_a_change_of_state_is_written_at_once_and_leaves_nothing_behind(node: Node) -> None:
+    node.say(state="load_error", error="no such call")
+    node.say()
+    assert "error" not in node.status()["nodes"]["n1"] and node.status()["notInForce"] == {}
+
+
+def test_the_same_error_is_one_event(node: Node) -> None:
+    node.say(state="load_error", error="no such call")
+    node.now = COUNTS_S
+    node.say(state="load_error", error="no such call", counts={"posted": 1})
+    assert len(node.fake.all("events")) == 1
+
+
+def test_other_nodes_keys_stay(node: Node) -> None:
+    mine = node.fake.get("tracingpolicies", "one")
+    node.fake.put("tracingpolicies", mine | {"status": {"nodes": {"n2": {"state": "enabled"}}}})
+    node.say()
+    assert set(node.status()["nodes"]) == {"n1", "n2"}
+
+
+def test_a_policy_that_is_not_for_this_node_has_no_entry(node: Node) -> None:
+    node.say()
+    node.say(state="skipped")
+    assert node.status()["nodes"] == {}
+
+
+def test_a_conflict_is_tried_again(node: Node) -> None:
+    node.fake.conflicts = 1
+    node.say()
+    node.say()
+    assert node.status()["nodes"]["n1"]["state"] == "enabled"
+
+
+def test_a_missing_right_is_told_and_rarely_asked_for(node: Node) -> None:
+    node.fake.forbidden = {"tracingpolicies/status"}
+    assert node.say() == FORBIDDEN_S
+    assert "forbidden" in node.reports.error
+
+
+def test_an_entry_stays_small() -> None:
+    entry = entry_of({"state": "error", "error": "x" * 5000, "hooks": [f"fentry f{n}" for n in range(99)]})
+    assert len(entry["error"]) == 300 and entry["attached"][-1] == "and 91 more"

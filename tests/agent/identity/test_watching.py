@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""List and watch; what a whole child does with it is in tests/kube."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from agent.identity.access import Access
+from agent.identity.rest import Api, ApiError, Pace, Unreachable
+from agent.identity.watching import Resource, Watch
+from tests.kube.fake import Fake
+
+
+class Seen:
+    """A sink that keeps names."""
+
+    def __init__(self) -> None:
+        self.all: list[str] = []
+        self.events: list[tuple[str, str]] = []
+        self.stop = threading.Event()
+
+    def replace(self, objects: list[dict[str, Any]]) -> None:
+        """All."""
+        self.all = [one["metadata"]["name"] for one in objects]
+
+    def change(self, kind: str, thing: dict[str, Any]) -> None:
+        """One; the watch ends after it."""
+        self.events.append((kind, thing["metadata"]["name"]))
+        self.stop.set()
+
+
+@pytest.fixture
+def fake() -> Iterator[Fake]:
+    """A server with a node."""
+    server = Fake()
+    server.put("nodes", {"metadata": {"name": "n1"}})
+    yield server
+    server.close()
+
+
+def watch(fake: Fake, seen: Seen, **pace: float) -> Watch:
+    """A watch of nodes."""
+    return Watch(Api(Access(fake.url), Pace(**pace)), Resource("nodes", "/api/v1/nodes"), seen, seen.stop)
+
+
+def test_what_there_is_comes_first_and_changes_follow(fake: Fake) -> None:
+    seen = Seen()
+    threading.Timer(0.2, fake.put, ("nodes", {"metadata": {"name": "n2"}})).start()
+    watch(fake, seen).run()
+    assert (seen.all, seen.events) == (["n1"], [("ADDED", "n2")])
+
+
+def test_an_error_is_told_until_the_server_answers_again(fake: Fake) -> None:
+    seen, fake.forbidden = Seen(), {"nodes"}
+    found = watch(fake, seen, first=0.01)
+    found._failed(ApiError(403, "nodes is forbidden"))
+    assert found.health().state == "stale" and "nodes is forbidden" in found.health().error
+    fake.forbidden = set()
+    threading.Timer(0.2, fake.put, ("nodes", {"metadata": {"name": "n2"}})).start()
+    found.run()
+    assert found.health().error == ""
+
+
+def test_pauses_grow_up_to_a_bound(fake: Fake) -> None:
+    seen, waits = Seen(), list[float]()
+    found = watch(fake, seen, first=1.0, longest=5.0)
+    found._stop = type("Stop", (), {"wait": lambda self, seconds: waits.append(seconds)})()  # type: ignore
+    for _ in range(8):
+        found._failed(Unreachable("down"))
+    assert max(waits) <= 5.0 and waits[0] <= 1.0 and min(waits[4:]) >= 2.5
+
+
+def test_the_first_gone_is_listed_anew_at_once(fake: Fake) -> None:
+    found = watch(fake, Seen())
+    found._version = "7"
+    found._failed(ApiError(410, "too old"))
+    assert found._version == "" and found.health().error == ""
