@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agent.policy.book import HookBook
     from agent.policy.desk import Desk
     from agent.policy.engine import Engine
+    from agent.policy.objects import Objects
 
 PIN_DIR = "/sys/fs/bpf/tracehound"
 """Where hooks are pinned unless `kernel.pin_dir` says otherwise."""
@@ -46,9 +47,15 @@ class Surroundings(NamedTuple):
 class Policing:
     """All that the daemon asks of its policies."""
 
-    def __init__(self, around: Surroundings, pin_dir: Path | None = None) -> None:
+    def __init__(
+        self, around: Surroundings, pin_dir: Path | None = None, state_file: Path | None = None
+    ) -> None:
+        """`state_file`: the last known policies of Kubernetes; None where no agent of a cluster runs."""
         self._around = around
         self._pin_dir = pin_dir
+        self._state_file = state_file
+        self._objects: Objects | None = None
+        self._labels: dict[str, str] | None = None
         self._desk: Desk | None = None
         self._broken = ""
         """Why no policy at all can run here."""
@@ -62,6 +69,8 @@ class Policing:
         gap = self._open_gap()
         for sentence in self._configure(settings):
             self._around.notice(sentence)
+        if self._state_file and self._state_file.exists():
+            self._kubernetes().start()
         for left in self._desk.drop_unclaimed() if self._desk else ():
             self._around.notice(f"{left} was left by an agent before and is no policy's now: detached")
         if gap:
@@ -80,6 +89,21 @@ class Policing:
         if self._desk:
             self._desk.tune(settings)
         return [*said, *(f"{name}: runs now" for name in sorted(before) if not self._fails(name))]
+
+    def take_objects(self, things: object) -> None:
+        """All policies that are objects of Kubernetes now (docs/containers.md, message `policies`)."""
+        if things or self._objects:
+            self._kubernetes().take(things)
+
+    def relabel_node(self, labels: Mapping[str, str]) -> None:
+        """This node's labels (message `node`), which nodeSelector is about."""
+        self._labels = dict(labels)
+        if self._objects:
+            self._objects.relabel(labels)
+
+    def object_status(self) -> dict[str, Any]:
+        """What became of the objects, for the message `status`."""
+        return self._objects.status() if self._objects else {"policies": []}
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
         """What the control socket asks about policies; what went wrong under `error`, with `code` for how:
@@ -193,6 +217,16 @@ class Policing:
         maps = {name: self._around.map_fd(name) for name in FROM_SENSOR}
         return Engine(maps, self._pin_dir, settings.kill_budget)
 
+    def _kubernetes(self) -> Objects:
+        if self._objects is None:
+            from agent.policy.objects import Objects
+
+            desk = lambda: self._opened(self._settings)  # noqa: E731  # opened when the first policy comes
+            self._objects = Objects(desk, self._state_file, self._around.notice)
+            if self._labels is not None:
+                self._objects.relabel(self._labels)
+        return self._objects
+
     def _open_gap(self) -> Gap | None:
         if not self._has_pins() or self._pin_dir is None:
             return None
@@ -218,6 +252,14 @@ def pin_dir_of(settings: Settings) -> Path | None:
         return None
     place = Path(settings.kernel.pin_dir or PIN_DIR)
     return place if wanted or _is_bpffs(place) else None
+
+
+def state_file_of(settings: Settings, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Where the last known policies of Kubernetes are kept; None where this agent belongs to no cluster."""
+    wanted = settings.identity
+    in_cluster = bool(wanted.kubernetes or wanted.kubeconfig or environ.get("KUBERNETES_SERVICE_HOST"))
+    is_on = in_cluster and wanted.kubernetes is not False and wanted.policies
+    return Path(wanted.state_file) if is_on else None
 
 
 def is_service(environ: Mapping[str, str] = os.environ) -> bool:

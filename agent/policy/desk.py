@@ -120,6 +120,40 @@ class Desk:
             raise UsageError(f"{key}: nothing to change", "say whether to enable it, or its mode")
         return {"ok": True}
 
+    # Objects of Kubernetes
+
+    def put(self, policies: list[Policy], by: str) -> dict[str, str]:
+        """Loads policies, those that are new in one change where that is possible; each takes the place of
+        one of its key at one instant. Returns the errors by key: there, what ran before runs on."""
+        fresh = [one for one in policies if one.key not in self._engine.policies]
+        done: list[Policy] = []
+        if len(fresh) > 1 and self._aside(self._engine.policies.add_new, fresh):
+            done = fresh
+            for policy in done:
+                self._changed("added", policy.key, by)
+        errors = {}
+        for policy in [one for one in policies if one not in done]:
+            try:
+                self._load(policy, by=by)
+            except TracehoundError as error:
+                errors[policy.key] = error.message
+        self._engine.rest(at_once=True)
+        return errors
+
+    def skip(self, policy: Policy, by: str) -> None:
+        """Lists a policy that is not for this node, and unloads it when it was."""
+        known = self.knows(policy.key)
+        self._aside(self._engine.policies.skip, policy)
+        self._changed("changed" if known else "added", policy.key, by)
+
+    def refuse(self, key: str, by: str, error: str) -> None:
+        """Records a text that cannot be read."""
+        self._changed("refused", key, by, error=error)
+
+    def statuses(self) -> list[PolicyStatus]:
+        """All policies as they are now."""
+        return self._engine.policies_now()
+
     def knows(self, key: str) -> bool:
         """Whether there is a policy of this key, loaded or not."""
         return key in self._engine.policies

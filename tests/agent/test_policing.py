@@ -15,8 +15,8 @@ import pytest
 
 from agent.errors import SettingsError
 from agent.kernel.sensor import Sensor
-from agent.policing import Policing, Surroundings, is_service, pin_dir_of
-from agent.settings import KernelSettings, PolicySettings, Settings
+from agent.policing import Policing, Surroundings, is_service, pin_dir_of, state_file_of
+from agent.settings import IdentitySettings, KernelSettings, PolicySettings, Settings
 from tests.agent.kernel.support import mounted_bpffs
 
 NONE = PolicySettings(dirs=())
@@ -236,3 +236,29 @@ def test_a_run_in_a_terminal_pins_nothing_unless_it_is_asked_to() -> None:
 def test_a_service_is_what_systemd_started() -> None:
     assert is_service({"SYSTEMD_EXEC_PID": str(os.getpid())})
     assert not is_service({"SYSTEMD_EXEC_PID": str(os.getppid())})
+
+
+def test_policies_of_kubernetes_are_kept_only_in_a_cluster() -> None:
+    inside = {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+    off = replace(Settings(), identity=IdentitySettings(kubernetes=False))
+    assert state_file_of(Settings(), {}) is None and state_file_of(off, inside) is None
+    assert state_file_of(Settings(), inside) == Path("/var/lib/tracehound/kubernetes.json")
+
+
+@pytest.mark.root
+def test_objects_of_kubernetes_run_beside_configured_policies(world: World, shelf: PolicySettings) -> None:
+    text = POLICY.replace("NAME", "two").replace("CALL", "sys_getsid")
+    told = {
+        "kind": "TracingPolicy",
+        "namespace": "",
+        "name": "two",
+        "uid": "u",
+        "generation": 1,
+        "yaml": text,
+    }
+    world.policing.start(shelf)
+    world.policing.relabel_node({"zone": "a"})
+    world.policing.take_objects([told])
+    assert world.policing.object_status()["policies"][0]["state"] == "enabled"
+    world.policing.take_objects([])
+    assert world.actions() == [("one", "added"), ("two", "added"), ("two", "deleted")]
