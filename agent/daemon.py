@@ -45,7 +45,7 @@ from agent.log.writer import LogWriter
 from agent.losses import LossLedger
 from agent.overload import STEP_NAMES, Overload
 from agent.pipeline import Pipeline
-from agent.policing import Policing, Surroundings, pin_dir_of
+from agent.policing import Policing, Surroundings, pin_dir_of, state_file_of
 from agent.settings import KernelSettings, Settings
 from agent.startup import KernelsWord, adopt_existing, describe_unknown, lines_of
 from agent.status import StatusFile
@@ -105,7 +105,7 @@ class Daemon:
         around = Surroundings(
             self._map_fd, self._connect, self._record, self.notices.append, InThread(self.drain)
         )
-        self.policing = Policing(around, pin_dir)
+        self.policing = Policing(around, pin_dir, state_file_of(settings))
         self.exporting = Exporting(settings.exporters, settings.log.dir, self.notices.append)
 
     # Start
