@@ -11,7 +11,7 @@ KERNEL ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build run demo test test-host lint vmtest vmshell bench bench-vm kubetest poweroff clean setup-test
+.PHONY: help build run demo test test-host lint vmtest vmshell attack-vm bench bench-vm kubetest poweroff clean setup-test
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ kubetest: setup-test  ## the Kubernetes client against API=fake (default) or API
 
 bench: setup-test  ## benchmarks of the parts, by pytest-benchmark
 	$(PYTHON) -m pytest -m bench --benchmark-only $(ARGS) tests/bench
+
+attack-vm: setup-test  ## whether attacks are detected, in a VM; ARGS="--benign 600" works instead
+	@$(PYTHON) -m vmtest.attack $(ARGS)
 
 bench-vm: setup-test  ## what the agent costs, in instructions
 	@$(PYTHON) -m vmtest.bench $(ARGS)

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every rule of the library has to say. `tracehound rules test rules/` asks whether it fires."""
+
+import re
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from agent.policy.profiles import library_files, profile_files
+
+LIBRARY = Path(__file__).parents[2] / "rules"
+FILES = sorted(LIBRARY.glob("*.yaml"))
+RULES: dict[str, dict[str, Any]] = {file.stem: yaml.safe_load(file.read_text()) for file in FILES}
+each = pytest.mark.parametrize("name", RULES)
+
+
+def values(rule: Any, field: str) -> list[Any]:
+    """Everything that a rule compares a field with."""
+    if isinstance(rule, list):
+        return [value for inner in rule for value in values(inner, field)]
+    if not isinstance(rule, dict):
+        return []
+    mine = [value for key, value in rule.items() if key == field]
+    return [*mine, *(value for inner in rule.values() for value in values(inner, field))]
+
+
+def techniques(rule: dict[str, Any]) -> set[str]:
+    """`T1059.004`."""
+    return {tag[7:].upper() for tag in rule["tags"] if re.fullmatch(r"attack\.t\d{4}(\.\d{3})?", tag)}
+
+
+def test_there_are_enough_rules_and_techniques() -> None:
+    assert len(RULES) >= 60
+    assert len(set().union(*map(techniques, RULES.values()))) >= 40
+
+
+def test_ids_and_titles_are_unique() -> None:
+    assert len({str(uuid.UUID(rule["id"])) for rule in RULES.values()}) == len(RULES)
+    assert len({rule["title"] for rule in RULES.values()}) == len(RULES)
+
+
+@each
+def test_a_rule_says_what_people_need_who_are_woken_up(name: str) -> None:
+    rule = RULES[name]
+    assert rule["author"] == "Tracehound"
+    assert rule["description"].strip() and rule["falsepositives"]
+    assert rule["level"] in ("low", "medium", "high", "critical")
+    assert rule["logsource"]["product"] == "linux"
+
+
+@each
+def test_a_rule_names_its_techniques_and_refers_to_each(name: str) -> None:
+    rule = RULES[name]
+    links = {f"https://attack.mitre.org/techniques/{one.replace('.', '/')}/" for one in techniques(rule)}
+    assert links and links == set(rule["references"])
+
+
+@each
+def test_a_rule_has_samples_of_its_own(name: str) -> None:
+    assert (LIBRARY / "samples" / f"{RULES[name]['id']}.yaml").is_file()
+
+
+def test_there_are_no_samples_of_rules_that_are_gone() -> None:
+    there = {rule["id"] for rule in RULES.values()}
+    assert {file.stem for file in (LIBRARY / "samples").glob("*.yaml")} == there
+
+
+@each
+def test_policies_that_a_rule_needs_run_by_default(name: str) -> None:
+    default = {file.stem for file in profile_files("default")}
+    needed = values(RULES[name], "Policy")
+    assert set(needed) <= {file.stem for file in library_files()}
+    assert set(needed) <= default

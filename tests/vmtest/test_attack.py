@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+from pathlib import Path
+
+import pytest
+
+from vmtest import attack
+from vmtest.attackjudge import Verdict
+
+FOUND = Verdict("cron-persistence", "plain", True, True, ("Cron Table Written",), ("id",), ())
+MISSED = Verdict("cron-persistence", "other", False, False, (), (), ("Something Else",))
+
+
+def left(place: Path, played: list[object]) -> Path:
+    """What a run leaves, with an empty log."""
+    (place / "log").mkdir()
+    (place / "log" / "1-1.jsonl").write_text("")
+    (place / "played.json").write_text(json.dumps(played))
+    return place
+
+
+def test_the_sum_says_what_was_found() -> None:
+    lines = attack.report([FOUND, MISSED])
+    assert lines[-2:] == [
+        "1 attacks, 0 detected in all variants",
+        "2 variants, 1 with the right technique, 1 with the right tree",
+    ]
+
+
+def test_a_row_says_what_fired_in_place_of_the_right_rule() -> None:
+    rows = attack.report([FOUND, MISSED])[1:3]
+    assert "Cron Table Written" in rows[0]
+    assert "NO" in rows[1]
+    assert "only: Something Else" in rows[1]
+
+
+def test_an_attack_that_nothing_found_fails_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    played = {"attack": "cron-persistence", "variant": "plain", "pid": 1, "began_ns": 0}
+    assert attack.main(["--log", str(left(tmp_path, [played]))]) == 1
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["attacks"][0]["found"] is False
+    assert "0 with the right technique" in capsys.readouterr().out
+
+
+def test_a_workload_without_detections_is_fine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done = [{"task": "build", "times": 3, "statuses": [0]}]
+    assert attack.main(["--log", str(left(tmp_path, done))]) == 0
+    assert "0 detections, 0 of level high or above" in capsys.readouterr().out
+
+
+def test_a_workload_with_a_high_one_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    found = [{"level": "high", "rule": {"title": "T"}, "process": {"binary": "/bin/x"}}]
+    assert attack.tell_benign([{"task": "build", "times": 3, "statuses": [0]}], found) == 1
+    assert "T: /bin/x" in capsys.readouterr().out
+
+
+def test_records_are_read_in_order_of_the_segments(tmp_path: Path) -> None:
+    for name, number in (("2-2", 2), ("1-1", 1)):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"n": number}) + "\n")
+    (tmp_path / "manifest.jsonl").write_text("{}\n")
+    assert [record["n"] for record in attack.read_log(tmp_path)] == [1, 2]

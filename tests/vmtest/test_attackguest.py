@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from urllib.request import urlopen
+
+from vmtest import attackguest
+
+
+def test_it_refuses_to_run_outside_of_a_guest(tmp_path: Path) -> None:
+    (tmp_path / "plan").write_text("{}")
+    environment = {name: value for name, value in os.environ.items() if name != "VMTEST_EXCHANGE"}
+    done = subprocess.run(
+        [sys.executable, "-m", "vmtest.attackguest", tmp_path / "plan"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "python -m vmtest.attack" in done.stderr
+
+
+def test_the_web_server_gives_a_script_that_does_nothing() -> None:
+    with attackguest.ThreadingHTTPServer(("127.0.0.1", 0), attackguest.Web) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with urlopen(f"http://127.0.0.1:{server.server_port}/x") as answer:
+            assert answer.read() == b"true\n"
+        with urlopen(f"http://127.0.0.1:{server.server_port}/", data=b"upload") as answer:
+            assert answer.read() == b"thanks\n"
+        server.shutdown()
+
+
+def test_a_shell_that_connects_is_told_to_leave() -> None:
+    with attackguest.ShellServer(("127.0.0.1", 0), attackguest.Shells) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        done = subprocess.run(
+            ["bash", "-c", f"exec 5<>/dev/tcp/127.0.0.1/{port}; head -c 8 <&5"], capture_output=True
+        )
+        assert done.stdout == b"id\nexit\n"
+        server.shutdown()

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from vmtest.attacks import VARIANTS, Attack, read_attacks
+
+ATTACK = "NAME: x\nTECHNIQUES: [T1059]\nPLAIN: a\nRENAMED: b\nOTHER: c\n"
+
+
+def test_there_are_attacks_of_many_techniques() -> None:
+    attacks = read_attacks()
+    assert len(attacks) >= 30
+    assert len({name for attack in attacks for name in attack.techniques}) >= 40
+
+
+def test_each_has_three_variants_and_techniques_by_number() -> None:
+    for attack in read_attacks():
+        assert len({text for text in attack.variants.values() if text.strip()}) == len(VARIANTS)
+        assert all(re.fullmatch(r"T\d{4}(\.\d{3})?", name) for name in attack.techniques)
+
+
+@pytest.mark.parametrize("attack", read_attacks(), ids=lambda attack: attack.name)
+def test_each_script_is_one_that_sh_understands(attack: Attack) -> None:
+    for text in (*attack.variants.values(), attack.before, attack.after):
+        subprocess.run(["/bin/sh", "-n"], input=text, text=True, check=True)
+
+
+def test_a_field_that_nobody_knows_is_told_with_the_file(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text(ATTACK + "RUN: d\n")
+    with pytest.raises(ValueError, match=r"x\.yaml.*RUN"):
+        read_attacks(tmp_path)
+
+
+def test_a_variant_that_is_missing_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text(ATTACK.replace("OTHER: c\n", ""))
+    with pytest.raises(ValueError, match=r"x\.yaml"):
+        read_attacks(tmp_path)
