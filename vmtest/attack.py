@@ -23,7 +23,7 @@ from typing import Any
 
 from vmtest import machine
 from vmtest.__main__ import ready
-from vmtest.attackjudge import Verdict, detections, judge, loud, techniques_of
+from vmtest.attackjudge import Verdict, detections, judge, loud, nanoseconds, techniques_of
 from vmtest.attacks import read_attacks
 from vmtest.kernels import CACHE, ROOT, VmtestError
 
@@ -161,7 +161,9 @@ def word(holds: bool) -> str:
 
 
 def tell_benign(played: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]]) -> int:
-    """What the workload did and which detections it gave."""
+    """What the workload did and which detections it gave. How the agent is stopped afterwards is none of it."""
+    end = max((one["ended_ns"] for one in played), default=0)
+    found = [one for one in found if nanoseconds(one["event"]["time"]) <= end]
     for one in played:
         print(f"{one['task']:16} {one['times']:4} times, exit statuses {one['statuses']}")
     counts = Counter((one["level"], one["rule"]["title"]) for one in found)

@@ -29,10 +29,11 @@ def work(seconds: float) -> list[dict[str, Any]]:
             for task in tasks:
                 if time.monotonic() < end:
                     done[task.stem].append(run(task))
+    ended = time.time_ns()
     said = (PLACE / "out").read_text(errors="replace")[-3000:]
-    return [{"task": name, "times": len(all), "statuses": sorted(set(all))} for name, all in done.items()] + [
-        {"task": "cron", "times": (PLACE / "job.python").exists(), "statuses": [], "output": said}
-    ]
+    jobs = {"task": "cron", "times": int((PLACE / "job.python").exists()), "statuses": [], "output": said}
+    rows = [{"task": name, "times": len(all), "statuses": sorted(set(all))} for name, all in done.items()]
+    return [{**row, "ended_ns": ended} for row in (*rows, jobs)]
 
 
 def run(task: Path) -> int:

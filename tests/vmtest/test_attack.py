@@ -45,15 +45,18 @@ def test_an_attack_that_nothing_found_fails_the_run(
 
 
 def test_a_workload_without_detections_is_fine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    done = [{"task": "build", "times": 3, "statuses": [0]}]
+    done = [{"task": "build", "times": 3, "statuses": [0], "ended_ns": 10**19}]
     assert attack.main(["--log", str(left(tmp_path, done))]) == 0
     assert "0 detections, 0 of level high or above" in capsys.readouterr().out
 
 
 def test_a_workload_with_a_high_one_is_not(capsys: pytest.CaptureFixture[str]) -> None:
-    found = [{"level": "high", "rule": {"title": "T"}, "process": {"binary": "/bin/x"}}]
-    assert attack.tell_benign([{"task": "build", "times": 3, "statuses": [0]}], found) == 1
+    event = {"time": "2026-01-01T00:00:01Z"}
+    found = [{"level": "high", "rule": {"title": "T"}, "process": {"binary": "/bin/x"}, "event": event}]
+    done = {"task": "build", "times": 3, "statuses": [0], "ended_ns": 10**19}
+    assert attack.tell_benign([done], found) == 1
     assert "T: /bin/x" in capsys.readouterr().out
+    assert attack.tell_benign([{**done, "ended_ns": 0}], found) == 0
 
 
 def test_records_are_read_in_order_of_the_segments(tmp_path: Path) -> None:
