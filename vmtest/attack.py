@@ -161,7 +161,7 @@ def word(holds: bool) -> str:
 
 
 def tell_benign(played: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]]) -> int:
-    """What the workload did and which detections it gave. How the agent is stopped afterwards is none of it."""
+    """What the workload did and which detections it gave, without how the agent was stopped afterwards."""
     end = max((one["ended_ns"] for one in played), default=0)
     found = [one for one in found if nanoseconds(one["event"]["time"]) <= end]
     for one in played:
