@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from agent.policy.profiles import library_files, profile_files
+from tests.rules.table import DOCUMENT, table
 
 LIBRARY = Path(__file__).parents[2] / "rules"
 FILES = sorted(LIBRARY.glob("*.yaml"))
@@ -74,3 +75,7 @@ def test_policies_that_a_rule_needs_run_by_default(name: str) -> None:
     needed = values(RULES[name], "Policy")
     assert set(needed) <= {file.stem for file in library_files()}
     assert set(needed) <= default
+
+
+def test_the_table_of_the_document_is_made_from_the_rules() -> None:
+    assert table() in DOCUMENT.read_text(), "python -m tests.rules.table"
