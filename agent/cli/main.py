@@ -77,6 +77,7 @@ COMMANDS = (
     Command("doctor", "what this kernel and host offer, and what is missing"),
     Command("config", "show or check the settings"),
     Command("reload", "make the running agent read its settings again"),
+    Command("oci-hook", "tell the agent of a container before its first process"),
     Command("demo", "do something telling and show it"),
     Command("version", "versions of tracehound and its surroundings"),
 )
@@ -135,7 +136,7 @@ def _call(argv: list[str]) -> int:
 
 def _load(name: str) -> Module:
     """Import a sub-command. Raises TracehoundError when it or something it needs is not installed."""
-    wanted = f"agent.cli.{name}"
+    wanted = f"agent.cli.{name.replace('-', '_')}"
     try:
         return import_module(wanted)
     except ModuleNotFoundError as error:
