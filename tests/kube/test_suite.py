@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from agent.identity.policies import KINDS
 from agent.identity.rest import ApiError
+from agent.policy.parse import parse_policies
 from tests.kube.conftest import Cluster, Start
 
+ROOT = Path(__file__).resolve().parents[2]
 ID, OTHER = "c" * 64, "d" * 64
 PLAIN = {"kprobes": [{"call": "sys_openat", "syscall": True}]}
 
@@ -284,3 +289,26 @@ def test_500_pods_in_a_burst_are_all_told(cluster: Cluster, start: Start) -> Non
         assert child.answer(f"{number:064}", lambda told: told["state"] == "known")["pod"]["name"] == (
             f"web-{number}"
         )
+
+
+@pytest.mark.parametrize("where", ["library", "collected"])
+def test_the_api_server_takes_every_policy_that_the_parser_takes(cluster: Cluster, where: str) -> None:
+    if cluster.fake is not None:
+        pytest.skip("the fake API server does not look at schemas")
+    place = (
+        ROOT / "tracingpolicies" if where == "library" else ROOT.parent / "shared/corpora/tetragon-policies"
+    )
+    if not place.is_dir():
+        pytest.skip("no policies of others beside the checkout")
+    taken = 0
+    for file in sorted(place.rglob("*.yaml")):
+        policies, problems = parse_policies(file.read_text(), file.name)
+        if any(one.is_error for one in problems):
+            continue
+        for one in (yaml.safe_load(text.text) for text in policies):
+            kind = KINDS[one["kind"]]
+            space = {"namespace": cluster.space} if one["kind"] == "TracingPolicyNamespaced" else {}
+            cluster.objects.put(kind, {"metadata": {"name": f"try-{taken}", **space}, "spec": one["spec"]})
+            cluster.objects.delete(kind, f"try-{taken}", space.get("namespace", ""))
+            taken += 1
+    assert taken > 5

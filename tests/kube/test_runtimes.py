@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real container runtimes: containerd by CRI, runc by its state on disk, Podman by its socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.identity.bundles import Bundles
+from agent.identity.cri import Cri
+from agent.identity.docker import Docker
+from agent.identity.questions import Question
+
+pytestmark = pytest.mark.root
+CONTAINERD = """\
+version = 2
+root = "{0}/root"
+state = "{0}/state"
+[grpc]
+  address = "{0}/containerd.sock"
+[ttrpc]
+  address = "{0}/ttrpc.sock"
+[plugins."io.containerd.grpc.v1.cri"]
+  restrict_oom_score_adj = true
+  disable_tcp_service = true
+[plugins."io.containerd.grpc.v1.cri".containerd]
+  snapshotter = "native"
+"""
+
+
+def need(*names: str) -> None:
+    """Skips where a program is not installed."""
+    for name in names:
+        if not shutil.which(name):
+            pytest.skip(f"no {name} here")
+
+
+def until(check: Callable[[], Any]) -> Any:
+    """Its first answer that counts."""
+    end = time.monotonic() + 60
+    while not (found := check()):
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.1)
+    return found
+
+
+@contextmanager
+def running(log: Path, *command: str) -> Iterator[None]:
+    """A daemon while the test needs it."""
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=file)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture
+def containerd(tmp_path: Path) -> Iterator[Path]:
+    """The socket of a containerd of this test's own."""
+    need("containerd")
+    (tmp_path / "config.toml").write_text(CONTAINERD.format(tmp_path))
+    with running(tmp_path / "log", "containerd", "--config", str(tmp_path / "config.toml")):
+        until((tmp_path / "containerd.sock").is_socket)
+        yield tmp_path / "containerd.sock"
+
+
+def test_containerd_says_that_it_does_not_know_a_container(containerd: Path) -> None:
+    cri = Cri(str(containerd), 20.0)
+    assert cri.find(Question("c" * 64)) is None
+    cri.close()
+
+
+@pytest.fixture
+def runc(tmp_path: Path) -> Iterator[str]:
+    """The id of a container that sleeps."""
+    need("runc", "busybox")
+    bundle, id_ = tmp_path / "bundle", f"tracehound-test-{os.getpid()}"
+    (bundle / "rootfs").mkdir(parents=True)
+    shutil.copy(str(shutil.which("busybox")), bundle / "rootfs" / "sh")
+    subprocess.run(["runc", "spec"], cwd=bundle, check=True)
+    config = json.loads((bundle / "config.json").read_text())
+    config["process"] |= {"terminal": False, "args": ["/sh", "sleep", "60"], "rlimits": []}
+    config["annotations"] = {"io.kubernetes.cri.container-name": "main"}
+    (bundle / "config.json").write_text(json.dumps(config))
+    command = ["runc", "run", "--detach", "--bundle", str(bundle), id_]
+    with (tmp_path / "log").open("wb") as log:
+        started = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=60, check=False
+        )
+    assert started.returncode == 0, (tmp_path / "log").read_text()
+    yield id_
+    subprocess.run(["runc", "delete", "--force", id_], check=True, timeout=60)
+
+
+def test_a_runc_container_is_found_by_its_state_on_disk(runc: str) -> None:
+    found = Bundles().find(Question(runc))
+    assert found and found.container["name"] == "main"
+
+
+@pytest.fixture
+def podman(tmp_path: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Podman's socket, and its command with the store of this test."""
+    need("podman", "runc", "busybox")
+    with tempfile.TemporaryDirectory(prefix="pod") as place:  # Podman refuses long paths
+        command = ["podman", "--root", f"{place}/root", "--runroot", f"{place}/run", "--runtime", "runc"]
+        command += ["--cgroup-manager=cgroupfs", "--storage-driver=vfs"]
+        path = Path(place) / "podman.sock"
+        with running(tmp_path / "log", *command, "system", "service", "--time=0", f"unix://{path}"):
+            until(path.is_socket)
+            yield path, command
+
+
+def test_a_podman_container_is_found_by_its_socket(podman: tuple[Path, list[str]], tmp_path: Path) -> None:
+    path, command = podman
+    (tmp_path / "image").mkdir()
+    shutil.copy(str(shutil.which("busybox")), tmp_path / "image" / "sh")
+    tar = tmp_path / "image.tar"
+    subprocess.run(["tar", "-C", tmp_path / "image", "-cf", tar, "."], check=True)
+    subprocess.run([*command, "import", tar, "localhost/probe:1"], check=True, capture_output=True)
+    create = [*command, "create", "--name", "probe", "--label", "team=red", "--network=none"]
+    create += ["localhost/probe:1", "/sh"]
+    id_ = subprocess.run(create, check=True, capture_output=True, text=True).stdout.split()[-1]
+    found = Docker("podman", str(path)).find(Question(id_))
+    assert found and found.container["name"] == "probe" and found.container["labels"]["team"] == "red"
+    assert found.container["image"]["name"] == "localhost/probe:1"
