@@ -84,10 +84,10 @@ def run(args: argparse.Namespace) -> int:
 
 def call(told: Mapping[str, Any], args: argparse.Namespace) -> int:
     """Tells the agent; without it the namespace decides."""
-    from agent.api.client import AgentClient
-    from agent.api.proto.tetragon import tetragon_pb2 as pb
-
     try:
+        from agent.api.client import AgentClient
+        from agent.api.proto.tetragon import tetragon_pb2 as pb
+
         request = pb.RuntimeHookRequest(createContainer=pb.CreateContainer(**told))
         client = AgentClient(whereabouts_from(args).socket, float(args.timeout))
         client.call("RuntimeHook", request, pb.RuntimeHookResponse)

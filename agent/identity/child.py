@@ -67,6 +67,8 @@ class Child:
     def _ask(self, question: Question) -> None:
         with self._lock:
             self._gone.pop(question.id, None)
+            if self._questions.get(question.id, question).pod_uid != question.pod_uid:
+                self._drop(question.id)
             self._sent.pop(question.id, None)
             self._questions[question.id] = question
             self._questions.move_to_end(question.id)
@@ -113,8 +115,9 @@ class Child:
         with self._lock:
             for pod in self.pods.current():
                 if pod.namespace == name:
-                    for id_ in sorted(self._by_pod.get(pod.uid, ())):
-                        self._answer(self._questions[id_])
+                    ids = {*pod.containers, *self._by_pod.get(pod.uid, ())}
+                    for question in [self._questions[id_] for id_ in sorted(ids) if id_ in self._questions]:
+                        self._answer(question)
 
     def _node_changed(self, name: str) -> None:
         self.outbox.put("node", {"node": {"labels": self.nodes.of(name)}})

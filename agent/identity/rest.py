@@ -123,6 +123,8 @@ def explain(error: Exception) -> str:
     """What went wrong, with the way out where we know one."""
     if isinstance(error, ApiError) and error.status == 403:
         return f"{error}: the role of the agent's service account lacks this; see docs/containers.md"
+    if isinstance(error, ApiError) and error.status == 404:
+        return f"{error}: are the CRDs installed (charts/tracehound/crds)? Without: identity.policies: false"
     if isinstance(error, ApiError) and error.status == 401:
         return f"the API server does not accept our token: {error}"
     if isinstance(error, NoAccess | ApiError | Unreachable):

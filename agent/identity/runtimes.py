@@ -12,8 +12,9 @@ from typing import NamedTuple, Protocol
 
 from agent.identity.questions import Found, Question
 
-RETRIES_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-"""A cgroup is made before its runtime knows the container: pauses until it is asked again, in seconds."""
+RETRIES_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
+"""A cgroup is made before its runtime knows the container: pauses until it is asked again, in seconds.
+Together longer than a source that hung is left alone."""
 REST_S = 10.0
 """How long a source that did not answer is left alone, in seconds."""
 
@@ -90,9 +91,11 @@ class Runtimes:
         now = self._clock()
         return {
             name: State(
-                "stale" if self._errors.get(name) else "fresh", round(now - heard, 3), self._errors[name]
+                "stale" if self._errors.get(name) else "fresh",
+                round(now - heard, 3),
+                self._errors.get(name, ""),
             )
-            for name, heard in self._heard.items()
+            for name, heard in list(self._heard.items())
         }
 
     def _next(self) -> tuple[Question, int] | None:

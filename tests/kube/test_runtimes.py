@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from agent.identity.docker import Docker
 from agent.identity.questions import Question
 
 pytestmark = pytest.mark.root
+ROOT = Path(__file__).resolve().parents[2]
 CONTAINERD = """\
 version = 2
 root = "{0}/root"
@@ -88,10 +90,10 @@ def runc(tmp_path: Path) -> Iterator[str]:
     need("runc", "busybox")
     bundle, id_ = tmp_path / "bundle", f"tracehound-test-{os.getpid()}"
     (bundle / "rootfs").mkdir(parents=True)
-    shutil.copy(str(shutil.which("busybox")), bundle / "rootfs" / "sh")
+    shutil.copy(str(shutil.which("busybox")), bundle / "rootfs" / "busybox")
     subprocess.run(["runc", "spec"], cwd=bundle, check=True)
     config = json.loads((bundle / "config.json").read_text())
-    config["process"] |= {"terminal": False, "args": ["/sh", "sleep", "60"], "rlimits": []}
+    config["process"] |= {"terminal": False, "args": ["/busybox", "sleep", "60"], "rlimits": []}
     config["annotations"] = {"io.kubernetes.cri.container-name": "main"}
     (bundle / "config.json").write_text(json.dumps(config))
     command = ["runc", "run", "--detach", "--bundle", str(bundle), id_]
@@ -135,3 +137,30 @@ def test_a_podman_container_is_found_by_its_socket(podman: tuple[Path, list[str]
     found = Docker("podman", str(path)).find(Question(id_))
     assert found and found.container["name"] == "probe" and found.container["labels"]["team"] == "red"
     assert found.container["image"]["name"] == "localhost/probe:1"
+
+
+@pytest.mark.parametrize(("closed", "starts"), [("payments", True), ("shop", False)])
+def test_a_runtime_that_calls_the_hook_without_an_agent_goes_by_the_namespace(
+    tmp_path: Path, closed: str, starts: bool
+) -> None:
+    need("runc", "busybox")
+    program = "import sys; from agent.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    words = ["oci-hook", "--socket", str(tmp_path / "gone"), "--fail-closed", closed]
+    hook = {
+        "path": sys.executable,
+        "args": [sys.executable, "-c", program, *words],
+        "env": [f"PYTHONPATH={ROOT}"],
+    }
+    bundle, id_ = tmp_path / "bundle", f"tracehound-hook-{os.getpid()}"
+    (bundle / "rootfs").mkdir(parents=True)
+    shutil.copy(str(shutil.which("busybox")), bundle / "rootfs" / "busybox")
+    subprocess.run(["runc", "spec"], cwd=bundle, check=True)
+    config = json.loads((bundle / "config.json").read_text())
+    config["process"] |= {"terminal": False, "args": ["/busybox", "echo", "began"], "rlimits": []}
+    config["annotations"] = {"io.kubernetes.cri.sandbox-namespace": "shop"}
+    config["hooks"] = {"createRuntime": [hook]}
+    (bundle / "config.json").write_text(json.dumps(config))
+    command = ["runc", "run", "--bundle", str(bundle), id_]
+    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+    assert (ended.returncode == 0) is starts, ended.stderr
+    assert (b"began" in ended.stdout) is starts

@@ -88,6 +88,14 @@ def test_without_an_agent_the_namespace_decides(
     assert ("not started" if status else "started all the same") in capsys.readouterr().err
 
 
+def test_a_broken_installation_does_not_keep_containers_from_starting(
+    state: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "agent.api.client", None)
+    assert main(["oci-hook"]) == 0
+    assert "started all the same" in capsys.readouterr().err
+
+
 def test_the_file_for_hooks_d_calls_this_command_with_its_options(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["oci-hook", "--hooks-file", "--fail-closed", "pay*"]) == 0
     file = json.loads(capsys.readouterr().out)

@@ -95,3 +95,13 @@ def test_what_is_no_message_is_passed_over() -> None:
     ours.close()
     with theirs:
         assert list(read_messages(theirs)) == [{"gone": "x"}]
+
+
+def test_a_container_that_turns_out_to_be_in_a_pod_is_asked_anew() -> None:
+    made, said = child(Cri())
+    made.take({"container": {"id": "x"}})
+    made.take({"container": {"id": "x", "pod_uid": "u-1"}})
+    made.pods.change("ADDED", {"metadata": {"uid": "u-1", "name": "web", "namespace": "shop"}})
+    made.namespaces.change("ADDED", {"metadata": {"name": "shop", "labels": {"stage": "test"}}})
+    answers = [one["answer"] for one in said if "answer" in one]
+    assert answers[-1]["pod"]["name"] == "web" and answers[-1]["namespace_labels"] == {"stage": "test"}

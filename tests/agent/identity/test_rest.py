@@ -48,4 +48,5 @@ def test_nobody_there_is_unreachable() -> None:
 
 def test_a_missing_right_names_the_way_out() -> None:
     assert "docs/containers.md" in explain(ApiError(403, "pods is forbidden"))
+    assert "CRDs" in explain(ApiError(404, "not found"))
     assert "token" in explain(ApiError(401, "Unauthorized"))
