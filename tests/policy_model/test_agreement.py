@@ -5,8 +5,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from agent.policy import semantics
 from agent.policy.classes import ClassTable
-from tests.policy_model import building, mutations, semantics, strategies
+from tests.policy_model import building, mutations, strategies
 from tests.policy_model.machine import Machine
 
 PROFILE = {

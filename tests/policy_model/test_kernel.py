@@ -14,11 +14,12 @@ import pytest
 from agent.errors import TracehoundError
 from agent.kernel.sensor import Sensor
 from agent.kernel.sharedmaps import FROM_SENSOR
+from agent.policy import semantics
 from agent.policy.contents import PolicyRefused
 from agent.policy.engine import Engine
 from agent.policy.parse import parse_policies
 from agent.settings import KernelSettings
-from tests.policy_model import kernel_calls, semantics
+from tests.policy_model import kernel_calls
 from tests.policy_model.people import Person, surroundings
 
 pytestmark = [pytest.mark.root, pytest.mark.kernel]
