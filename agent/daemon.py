@@ -26,6 +26,7 @@ from agent import __version__
 from agent.aside import InThread
 from agent.decode.header import KIND_EXEC, images_of
 from agent.decode.task import decode_tasks
+from agent.detecting import Detecting
 from agent.enrich.containers import container_id_from_cgroup as _container  # noqa: F401  (loaded before the ring fills)
 from agent.enrich.describe import Describer
 from agent.enrich.process import Process, is_same
@@ -107,6 +108,9 @@ class Daemon:
         )
         self.policing = Policing(around, pin_dir, state_file_of(settings))
         self.exporting = Exporting(settings.exporters, settings.log.dir, self.notices.append)
+        self.detecting = Detecting(
+            settings.detect, settings.log.dir, self.notices.append, settings.log.fsync_seconds
+        )
 
     # Start
 
@@ -141,7 +145,7 @@ class Daemon:
         self.log = LogWriter(
             settings.log,
             facts,
-            when_written=self._sink,
+            when_written=self._written,
             followers=self._followers,
             compactable=lambda segment: self.compactor.takes(segment),
         )
@@ -154,6 +158,7 @@ class Daemon:
             self.notices += self.sensor.notices
             programs = [entry.choice.program for entry in self.sensor.programs.values() if entry.attached]
             self.log.open(programs)
+            self.detecting.open(self.log)
             undo.callback(self.log.close, "start failed")
             self._open_api()
             undo.pop_all()
@@ -186,9 +191,15 @@ class Daemon:
         return Redactor(rules, self._redaction_key)
 
     def _followers(self) -> list[Follower]:
-        """How far the configured exporters have read the log."""
+        """How far the configured exporters, and rules, have read the log."""
         exporters = self.settings.exporters
-        return read_followers(Path(exporters.state_dir), self._configured(exporters.files, exporters.dirs))
+        configured = self._configured(exporters.files, exporters.dirs)
+        return read_followers(Path(exporters.state_dir), configured) + self.detecting.follower()
+
+    def _written(self, lines: Sequence[Line], first: int) -> None:
+        self.detecting.news()
+        if self._sink:
+            self._sink(lines, first)
 
     def _open_api(self) -> None:
         if not self.settings.api.socket:
@@ -261,7 +272,8 @@ class Daemon:
         poll = select.epoll()
         poll.register(self.sensor.ring.fileno(), select.EPOLLIN)
         poll.register(self._wake_fd, select.EPOLLIN)
-        for fd in self._api.filenos() if self._api else ():
+        readers = self._readers()
+        for fd in readers:
             poll.register(fd, select.EPOLLIN)
         next_tick = time.monotonic()
         with poll:
@@ -275,11 +287,20 @@ class Daemon:
                     if fd == self._wake_fd:
                         with contextlib.suppress(BlockingIOError):
                             os.read(fd, 64)
-                    elif fd != self.sensor.ring.fileno() and self._api:
-                        self._guarded("api", self._api.handle, fd)
+                    elif fd in readers:
+                        self._guarded(readers[fd][0], readers[fd][1], fd)
                 if self._guarded("pipeline", self.drain, _BATCHES_MOST, next_tick):
                     time.sleep(NAP_S)
         return self._stop_reason
+
+    def _readers(self) -> dict[int, tuple[str, Callable[[int], object]]]:
+        """By descriptor, beside the ring: who is called when it is readable."""
+        readers: dict[int, tuple[str, Callable[[int], object]]] = {
+            fd: ("detections", self.detecting.handle) for fd in self.detecting.filenos()
+        }
+        if self._api:
+            readers |= {fd: ("api", self._api.handle) for fd in self._api.filenos()}
+        return readers
 
     def drain(self, batches_most: int = _BATCHES_MOST, until_s: float = float("inf")) -> int:
         """Reads what waits in the ring, in bounded batches; returns the number of records. Ends at a moment
@@ -382,6 +403,7 @@ class Daemon:
         self.policing.tick()
         self.compactor.tick()
         self.exporting.tick(now)
+        self.detecting.tick(now)
         if self._each_tick:
             self._each_tick()
         if self._api:
@@ -413,6 +435,7 @@ class Daemon:
                 "processes": len(self.tree.living),
                 "ring_fill": round(self.sensor.ring.fill(), 4),
                 "chain": self.log.chain_head(),
+                **({"detections": told} if (told := self.detecting.summary()) else {}),
             },
         )
 
@@ -443,6 +466,8 @@ class Daemon:
             return self.last_reload or {}
         if str(kind).startswith("polic"):
             return self.policing.answer(request)
+        if kind == "rules":
+            return self.detecting.answer(request)
         return {"error": f"unknown request {kind!r}"}
 
     last_reload: dict[str, Any] | None = None
@@ -458,6 +483,7 @@ class Daemon:
                 self._apply(settings)
                 problems += self.policing.reload(settings.policies)
                 problems += self.exporting.reload(settings.exporters)
+                problems += self.detecting.reload(settings.detect)
             except TracehoundError as error:
                 ok, problems = False, str(error).splitlines()
         self.last_reload = {"at": self.clock.text(_boot_ns()), "ok": ok, "problems": problems}
@@ -498,6 +524,7 @@ class Daemon:
                 )
             )
             steps.callback(self.sensor.close)
+            steps.callback(self.detecting.close)
             self.policing.close()
             self.sensor.detach()  # from now on nothing is added, so the end of the ring is the end
             self._account()
