@@ -97,7 +97,7 @@ def flatten(record: Record, boot_id: str) -> Row:
         event.get("signal") if is_exit else None,
         event.get("status", 0) if is_exit else None,
         detection.get("level"),
-        detection.get("rule"),
+        _rule_of(detection),
     )
 
 
@@ -113,7 +113,7 @@ def event_values(kind: str, event: Record, own: Record) -> Row:
         event.get("signal") if is_exit else None,
         event.get("status", 0) if is_exit else None,
         detection.get("level"),
-        detection.get("rule"),
+        _rule_of(detection),
     )
 
 
@@ -135,7 +135,15 @@ def _detection_row(record: Record, own: Record, content: Record, boot_id: str) -
     process = content.get("process")
     about = {"process": process if isinstance(process, dict) else _NOTHING}
     row = flatten({"detection": about, **_beside(record)}, boot_id)
-    return (row[0], own.get("sequence"), *row[2:-2], content.get("level"), content.get("rule"))
+    return (row[0], own.get("sequence"), *row[2:-2], content.get("level"), _rule_of(content))
+
+
+def _rule_of(detection: Record) -> str | None:
+    """The title of its rule; ours tell id, title and more, others a name."""
+    rule = detection.get("rule")
+    if isinstance(rule, dict):
+        rule = rule.get("title") or rule.get("id")
+    return rule if isinstance(rule, str) else None
 
 
 def _beside(record: Record) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from agent.log.entry import parse
+from agent.log.entry import line_test, parse
 from agent.store.flat import COLUMNS, flatten
 from agent.store.layout import Source, sources
 from agent.store.live import Progress, chunks_of
@@ -23,7 +23,7 @@ class Wanted(NamedTuple):
     """Which lines: those whose column is one of the values, within a period (wall-clock nanoseconds)."""
 
     column: str
-    """`exec_id`, `address` or `path`."""
+    """`exec_id`, `address`, `path` or `type`."""
     values: Collection[str]
     from_ns: int = 0
     to_ns: int = 1 << 62
@@ -84,6 +84,9 @@ def _tested(chunk: Collection[bytes], wanted: Wanted) -> Iterator[bytes]:
                 found = match is not None and match[1] in ids
             if found:
                 yield line
+        return
+    if wanted.column == "type":
+        yield from filter(line_test(wanted.values), chunk)
         return
     needles = [value.encode() for value in wanted.values]
     for line in chunk:

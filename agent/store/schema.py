@@ -55,7 +55,7 @@ COLUMNS = (
     Column("signal", "VARCHAR", "of exits: the signal that killed it"),
     Column("status", "INTEGER", "of exits"),
     Column("level", "VARCHAR", "of detections"),
-    Column("rule", "VARCHAR", "of detections"),
+    Column("rule", "VARCHAR", "of detections: the rule's title"),
     Column(
         "payload", "VARCHAR", "what is needed, with the next three, to write the line again, byte for byte"
     ),

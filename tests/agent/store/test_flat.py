@@ -63,6 +63,12 @@ def test_a_detection_is_about_its_process() -> None:
     assert (found["rule"], found["level"], found["exe"]) == ("r", "high", "/bin/sh")
 
 
+def test_the_rule_of_a_detection_is_told_by_its_title() -> None:
+    content = {"rule": {"id": "1-2", "title": "Reverse Shell"}, "level": "high", "process": PROCESS}
+    found = row({"tracehound": {"sequence": 4, "detection": content}, "node_name": "n"})
+    assert (found["rule"], found["level"]) == ("Reverse Shell", "high")
+
+
 @pytest.mark.parametrize(
     "content", [{"rule": "r"}, {"rule": "r", "process": None}, {"rule": "r", "process": 1}]
 )

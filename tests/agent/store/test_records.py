@@ -18,6 +18,12 @@ def test_only_the_period_counts(stored: LogMaker) -> None:
     assert len(all_of(stored, "address", "203.0.113.7")) == 1
 
 
+def test_records_of_a_type_come_from_both_forms(stored: LogMaker) -> None:
+    kinds = [next(iter(record)) for record in all_of(stored, "type", "process_exit")]
+    assert kinds and set(kinds) == {"process_exit"}
+    assert all_of(stored, "type", "detection") == []
+
+
 def everybody(log: LogMaker) -> list[str]:
     return list(log.ancestry)
 
