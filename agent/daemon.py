@@ -51,6 +51,7 @@ from agent.settings import KernelSettings, Settings
 from agent.startup import KernelsWord, adopt_existing, describe_unknown, lines_of
 from agent.status import StatusFile
 from agent.store.runner import Compactor
+from agent.telling import RuntimeHook, tell
 
 if TYPE_CHECKING:
     from agent.api.activation import ApiSocket
@@ -97,6 +98,8 @@ class Daemon:
         self._kept: deque[list[bytes]] = deque()
         """Batches of records that were read before their turn."""
         self._evicted = 0
+        self.runtime_hook: RuntimeHook | None = None
+        """Gets containers that are about to start (agent.telling); whoever follows containers sets it."""
         self._redaction_key: bytes | None = None
         self.fill_peak = 0.0
         """The fullest that the ring was seen, as a fraction of it."""
@@ -468,6 +471,8 @@ class Daemon:
             return self.policing.answer(request)
         if kind == "rules":
             return self.detecting.answer(request)
+        if (told := tell(self, request)) is not None:
+            return told
         return {"error": f"unknown request {kind!r}"}
 
     last_reload: dict[str, Any] | None = None

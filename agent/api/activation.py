@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,7 @@ class ApiSocket:
             self._failed(f"could not be started: {error.strerror}")
             return
         self.starts += 1
-        self._link = LineServer(ours, self._answer)
+        self._link = LineServer(ours, self._answered)
         self._poll.register(ours.fileno(), select.EPOLLIN)
 
     def _spawn(self, listen_fd: int) -> socket.socket:
@@ -169,6 +170,13 @@ class ApiSocket:
             return
         wanted = select.EPOLLIN | (select.EPOLLOUT if link.wants_to_write else 0)
         self._poll.modify(link.sock.fileno(), wanted)
+
+    def _answered(self, question: dict[str, Any]) -> dict[str, Any]:
+        """What concerns the service alone is answered here."""
+        if question.get("request") == "log_level":
+            self._options = replace(self._options, log_level=str(question.get("level")))
+            return {"ok": True}
+        return self._answer(question)
 
     def _hang_up(self) -> None:
         """The service ends when it sees that nobody is left to ask."""

@@ -13,9 +13,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from agent.api.proto.tetragon import events_pb2
@@ -23,6 +24,7 @@ from agent.log.times import SECOND_NS, parse_time
 
 Json = Mapping[str, Any]
 Convert = Callable[[Any], Any]
+M = TypeVar("M", bound=Message)
 
 _TEXT_INTEGERS = (FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_UINT64)
 
@@ -33,8 +35,13 @@ class Unconvertible(ValueError):
 
 def to_response(record: Json) -> events_pb2.GetEventsResponse:
     """The message for one event of the log. Raises Unconvertible when a value does not fit its field."""
+    return to_message(events_pb2.GetEventsResponse, record)
+
+
+def to_message(kind: type[M], record: Json) -> M:
+    """Any message of the interface from its JSON form. Raises Unconvertible."""
     try:
-        message: events_pb2.GetEventsResponse = _message(events_pb2.GetEventsResponse.DESCRIPTOR)(record)
+        message: M = _message(kind.DESCRIPTOR)(record)
     except (TypeError, ValueError, AttributeError) as error:
         raise Unconvertible(str(error)) from error
     return message

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from agent.api.convert import Unconvertible, to_response
 from agent.api.expansion import Expansion
 from agent.api.filters.events import EventFilter
 from agent.api.filters.fields import FieldSelection
-from agent.api.filters.timelimit import TimeLimit
+from agent.api.filters.timelimit import TimeLimit, TooSlow
 from agent.api.head import Head, ignore, is_own
 from agent.api.proto.tetragon import events_pb2
 from agent.api.wire import frame
@@ -160,7 +161,7 @@ class Feed:
         judge = self._wish.filter
         if judge.passes_all:
             return pairs
-        with FILTER_LIMIT:
+        with FILTER_LIMIT, _bounded():
             return [pair for pair in pairs if (seen := view(pair[1])) is not None and judge.wants(seen)]
 
     def _encode(self, entry: Entry, record: dict[str, Any]) -> bytes:
@@ -180,6 +181,15 @@ class Feed:
         )
         notice.time.seconds, notice.time.nanos = now_s, now_ns
         return frame(notice.SerializeToString())
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """The runtime of CEL ends an expression that iterates too often (10,000 times) by itself."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise TooSlow(f"a CEL expression was given up: {str(error).splitlines()[0]}") from None
 
 
 def _removed(entry: Entry) -> int:

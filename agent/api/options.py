@@ -26,6 +26,8 @@ class Options:
     """When the agent started, wall-clock milliseconds: nothing older is needed to know every process."""
     idle_s: float
     """How long the service stays without clients, in seconds."""
+    log_level: str = "warn"
+    """From which level on it writes messages; a name of `agent.api.levels`."""
 
     def encode(self) -> str:
         """The argument."""

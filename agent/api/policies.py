@@ -4,7 +4,6 @@ the messages. Whoever may open the socket (its group) may change policies."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -13,14 +12,14 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
-from agent.api.link import AgentLink, AgentSilent
+from agent.api.asking import ask
+from agent.api.link import AgentLink
 from agent.api.proto.tetragon import sensors_pb2 as pb
-from agent.api.wire import HINT, MODE, read_request
+from agent.api.wire import MODE, read_request
 
 AnyStream = Stream[Any, Any]
 CHANGE_S = 120.0
 """How long a change may take, in seconds: the kernel verifies programs meanwhile."""
-_CODES = {"unknown": Status.NOT_FOUND, "invalid": Status.INVALID_ARGUMENT}
 _MODES = {pb.TP_MODE_ENFORCE: "enforce", pb.TP_MODE_MONITOR: "monitor", pb.TP_MODE_MONITOR_ONLY: "monitor"}
 _COUNTERS = {
     "posted": "post", "signalled": "signal", "monitored_signal": "monitor_signal", "overridden": "override",
@@ -101,17 +100,7 @@ class TracingPolicies:
         await stream.send_message(pb.ListDomainsResponse(domains=[""]))
 
     async def _ask(self, stream: AnyStream, request: str, **details: Any) -> dict[str, Any]:
-        try:
-            answer = await self._agent.ask(request, CHANGE_S, **details)
-        except AgentSilent:
-            raise GRPCError(Status.UNAVAILABLE, "the agent does not answer") from None
-        if "error" not in answer:
-            return answer
-        code = _CODES.get(str(answer.get("code", "")), Status.FAILED_PRECONDITION)
-        message = str(answer["error"])
-        metadata = {HINT: json.dumps(str(answer.get("hint", "")))}
-        await stream.send_trailing_metadata(status=code, status_message=message, metadata=metadata)
-        raise GRPCError(code, message)
+        return await ask(self._agent, stream, request, CHANGE_S, **details)
 
 
 def _check_domain(domain: str) -> None:

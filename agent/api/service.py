@@ -15,6 +15,8 @@ from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
 from agent import __version__
+from agent.api.about import About
+from agent.api.asking import ask, refuse
 from agent.api.feed import Wish
 from agent.api.filters.events import EventFilter
 from agent.api.filters.fields import FieldSelection
@@ -23,8 +25,9 @@ from agent.api.link import AgentLink, AgentSilent
 from agent.api.policies import CHANGE_S, TracingPolicies
 from agent.api.proto.tetragon import events_pb2, sensors_pb2, tetragon_pb2
 from agent.api.proto.tracehound import control_pb2
+from agent.api.runtime import RuntimeHook
 from agent.api.streams import Streams
-from agent.api.wire import EXPAND, HINT, read_request
+from agent.api.wire import EXPAND, read_request
 from agent.log.filters import Refused
 
 log = logging.getLogger(__name__)
@@ -74,7 +77,9 @@ class Observing:
             "GetVersion": self.get_version,
             "GetHealth": self.get_health,
             "GetEvents": self.get_events,
+            "RuntimeHook": RuntimeHook(self._agent),
             **self._policies.methods(),
+            **About(self._agent).methods(),
         }
         return mapping(service, methods)
 
@@ -91,7 +96,7 @@ class Observing:
     async def get_health(self, stream: AnyStream) -> None:
         """One entry, whatever `event_set` asks for, as upstream answers it."""
         await read_request(stream, tetragon_pb2.GetHealthStatusRequest)
-        health = await self._health()
+        health = await self.verdict()
         entry = tetragon_pb2.HealthStatus(
             event=tetragon_pb2.HEALTH_STATUS_TYPE_STATUS, status=_HEALTH[health.state], details=health.text
         )
@@ -110,7 +115,8 @@ class Observing:
             raise GRPCError(Status.INVALID_ARGUMENT, str(error)) from None
         await self._streams.serve(stream, wish)
 
-    async def _health(self) -> Health:
+    async def verdict(self) -> Health:
+        """The agent's health, judged now."""
         try:
             status = await self._agent.ask("status")
         except AgentSilent:
@@ -157,28 +163,11 @@ class Control:
         await stream.send_message(control_pb2.ListPoliciesResponse(json=await self._ask(stream, "policies")))
 
     async def _ask(self, stream: AnyStream, request: str, answer_s: float = 0) -> bytes:
-        try:
-            answer = await self._agent.ask(request, answer_s)
-        except AgentSilent:
-            raise GRPCError(Status.UNAVAILABLE, SILENT.reasons[0]) from None
-        message = _failure(answer)
-        if message is None:
-            return json.dumps(answer).encode()
-        await stream.send_trailing_metadata(
-            status=Status.FAILED_PRECONDITION,
-            status_message=message,
-            metadata={HINT: json.dumps(str(answer.get("hint", "")))},
-        )
-        raise GRPCError(Status.FAILED_PRECONDITION, message)
-
-
-def _failure(answer: dict[str, Any]) -> str | None:
-    """Why the agent did not do it: it could not (`error`), or found `problems` and left all as it was."""
-    if "error" in answer:
-        return str(answer["error"])
-    if answer.get("ok") is False:
-        return "\n".join(map(str, answer.get("problems") or ["refused without a reason"]))
-    return None
+        answer = await ask(self._agent, stream, request, answer_s)
+        if answer.get("ok") is False:  # it found problems and left all as it was
+            problems = "\n".join(map(str, answer.get("problems") or ["refused without a reason"]))
+            await refuse(stream, Status.FAILED_PRECONDITION, problems, str(answer.get("hint", "")))
+        return json.dumps(answer).encode()
 
 
 def _asks_for_expansion(stream: AnyStream) -> bool:

@@ -17,12 +17,14 @@ import time
 from agent.api.child import LINK_FD, LISTEN_FD
 from agent.api.connections import Connections
 from agent.api.feed import FILTER_LIMIT
+from agent.api.levels import set_level
 from agent.api.link import AgentLink
 from agent.api.listening import BACKLOG
 from agent.api.options import Options
 from agent.api.privileges import drop
 from agent.api.quiet import Quiet
 from agent.api.service import Control, Observing
+from agent.api.standard import health, reflection
 from agent.api.streams import Streams
 
 log = logging.getLogger("agent.api")
@@ -39,7 +41,10 @@ async def serve(options: Options, listening: socket.socket, link: socket.socket)
     loop.set_exception_handler(_report)
     loop.add_signal_handler(signal.SIGTERM, agent.gone.set)
     streams = Streams(options)
-    connections = Connections([Observing(agent, streams), Control(agent)], options.max_clients)
+    observing = Observing(agent, streams)
+    services = [observing, Control(agent)]
+    services.append(health(observing.verdict, services))
+    connections = Connections([*services, *reflection(services)], options.max_clients)
     await connections.start(sock=listening, backlog=BACKLOG)
     try:
         await _until_idle(connections, agent, options.idle_s)
@@ -68,6 +73,7 @@ def run(argument: str) -> None:
     options = Options.decode(argument)
     logging.basicConfig(format="tracehound api: %(message)s", level=logging.WARNING, stream=sys.stderr)
     logging.getLogger().handlers[0].addFilter(Quiet())
+    set_level(options.log_level)
     listening, link = _inherit(LISTEN_FD), _inherit(LINK_FD)
     log.info("serving as %s", drop(options.user, options.log_dir))
     FILTER_LIMIT.install()

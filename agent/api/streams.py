@@ -54,7 +54,7 @@ class Streams:
         except OSError as error:
             raise GRPCError(Status.UNAVAILABLE, f"the log cannot be read: {error.strerror}") from None
         except TooSlow as error:
-            raise GRPCError(Status.INVALID_ARGUMENT, f"{error}; simplify the regular expressions") from None
+            raise GRPCError(Status.INVALID_ARGUMENT, f"{error}; simplify the filters") from None
         finally:
             self.open -= 1
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -48,17 +49,34 @@ async def read_request(stream: Stream[Any, Any], kind: type[M]) -> M:
         raise GRPCError(Status.INVALID_ARGUMENT, f"not a {kind.DESCRIPTOR.full_name}: {error}") from None
 
 
+async def read_requests(stream: Stream[Any, Any], kind: type[M]) -> AsyncIterator[M]:
+    """The messages of a call that sends any number, at its own pace, until it ends. Raises GRPCError."""
+    while prefix := await stream._stream.recv_data(_PREFIX.size):
+        try:
+            async with asyncio.timeout(REQUEST_S):
+                data = await _read_body(stream, prefix)
+            message = kind.FromString(data)
+        except TimeoutError:
+            raise GRPCError(Status.DEADLINE_EXCEEDED, f"no request came within {REQUEST_S:g} s") from None
+        except DecodeError as error:
+            raise GRPCError(Status.INVALID_ARGUMENT, f"not a {kind.DESCRIPTOR.full_name}: {error}") from None
+        yield message
+
+
 async def _read_bytes(stream: Stream[Any, Any]) -> bytes:
-    below = stream._stream
-    prefix = await below.recv_data(_PREFIX.size)
+    prefix = await stream._stream.recv_data(_PREFIX.size)
     if not prefix:
         raise GRPCError(Status.INVALID_ARGUMENT, "a request has one message; this one has none")
+    return await _read_body(stream, prefix)
+
+
+async def _read_body(stream: Stream[Any, Any], prefix: bytes) -> bytes:
     compressed, length = _PREFIX.unpack(prefix)
     if compressed:
         raise GRPCError(Status.UNIMPLEMENTED, "compressed messages are not supported")
     if length > LONGEST_REQUEST:
         raise GRPCError(Status.RESOURCE_EXHAUSTED, f"a request has at most {LONGEST_REQUEST} bytes")
-    return await below.recv_data(length)
+    return await stream._stream.recv_data(length)
 
 
 def frame(message: bytes) -> bytes:

@@ -13,8 +13,10 @@ from agent.api.proto.tetragon import events_pb2
 from agent.log.filters import Refused
 from agent.log.filters import events as filters
 
-REFUSED = frozenset({"cel_expression"})
-"""Members that are not served here: how long an expression takes cannot be limited, and clients are many."""
+LONGEST_CEL = 4096
+"""Characters of one CEL expression."""
+MOST_CEL = 64
+"""CEL expressions of one list."""
 
 
 class EventFilter(filters.EventFilter):
@@ -26,14 +28,14 @@ class EventFilter(filters.EventFilter):
 
 
 def _json(name: str, given: Sequence[events_pb2.Filter]) -> list[dict[str, Any]]:
+    expressions = [text for one in given for text in one.cel_expression]
+    if len(expressions) > MOST_CEL or any(len(text) > LONGEST_CEL for text in expressions):
+        raise Refused(f"{name}: at most {MOST_CEL} CEL expressions of {LONGEST_CEL} characters")
     return [_one(f"{name}[{index}]", message) for index, message in enumerate(given)]
 
 
 def _one(place: str, message: events_pb2.Filter) -> dict[str, Any]:
     """A field that a newer client knows and we do not must not be ignored: it was meant to narrow."""
-    for descriptor, _ in message.ListFields():
-        if descriptor.name in REFUSED:
-            raise Refused(f"{place}.{descriptor.name}: this filter is not supported")
     unknown = UnknownFieldSet(message)
     if len(unknown):
         raise Refused(f"{place}: field number {unknown[0].field_number} is not known here")

@@ -118,6 +118,8 @@ class Agent:
         self.asked: list[str] = []
         self.questions: list[dict[str, Any]] = []
         self.policies: dict[str, Any] = {"policies": [], "unread": []}
+        self.told: dict[str, dict[str, Any]] = {}
+        self.processes: list[dict[str, Any]] = []
         self.delay_s = 0.0
         self.socket = ApiSocket(
             ApiSettings(socket=self.path, **settings),
@@ -141,6 +143,10 @@ class Agent:
         options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", 64 << 20)]
         return grpc.insecure_channel(f"unix:{self.path}", options=options)
 
+    def end_of_child(self) -> None:
+        """Waits until the service has ended by itself."""
+        wait_until(lambda: self.child is None)
+
     def close(self) -> None:
         self._stop.set()
         self._thread.join(10)
@@ -154,6 +160,11 @@ class Agent:
             return {"version": "1.2.3"}
         if question["request"] == "status":
             return self.status
+        if question["request"] in self.told:
+            return self.told[question["request"]]
+        if question["request"] == "processes":
+            offset, end = question["offset"], question["offset"] + question["limit"]
+            return {"processes": self.processes[offset:end], "more": len(self.processes) > end}
         if question["request"].startswith("polic"):
             return self.policies
         return self.reload

@@ -42,8 +42,10 @@ def test_a_reload_that_was_taken_is_told(agent: Agent) -> None:
 
 
 def test_what_is_not_implemented_is_said_so(agent: Agent) -> None:
-    with pytest.raises(TracehoundError, match="GetInfo is not implemented"):
-        AgentClient(agent.path).call("GetInfo", sensors_pb2.GetInfoRequest(), sensors_pb2.GetInfoResponse)
+    with pytest.raises(TracehoundError, match="ListSensors is deprecated"):
+        AgentClient(agent.path).call(
+            "ListSensors", sensors_pb2.ListSensorsRequest(), sensors_pb2.ListSensorsResponse
+        )
 
 
 def test_a_policy_is_added_in_the_mode_that_is_asked_for(agent: Agent) -> None:

@@ -132,7 +132,7 @@ def test_a_regular_expression_without_end_ends_its_own_stream_only(agent: Agent,
         with pytest.raises(grpc.RpcError) as caught:
             next(evil)
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-        assert "simplify the regular expressions" in caught.value.details()
+        assert "simplify the filters" in caught.value.details()
         log.exec(2)
         assert pids(events, 1) == [2]
         assert time.monotonic() - began < 5

@@ -21,8 +21,8 @@ def test_an_answer_is_returned(agent: Agent) -> None:
 
 
 def test_a_refusal_is_an_error_in_words(agent: Agent) -> None:
-    with pytest.raises(TracehoundError, match="GetInfo is not implemented"):
-        ask(agent.path, "GetInfo")
+    with pytest.raises(TracehoundError, match="ListSensors is deprecated"):
+        ask(agent.path, "ListSensors")
 
 
 def test_no_answer_in_time_is_unreachable(agent: Agent) -> None:
