@@ -95,6 +95,20 @@ class RedactionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """Certificates of `api.listen`; files that change are read again within half a minute."""
+
+    cert: str | None = None
+    """File (PEM) with the certificate and those that lead to its authority. None: no TLS, which is only for
+    addresses of this machine (127.0.0.1, ::1)."""
+    key: str | None = None
+    """File (PEM) with its private key, without a passphrase."""
+    client_ca: str | None = None
+    """File (PEM) with the authorities of clients. Then every client needs a certificate from them, and may do
+    what the Unix socket's group may. None: whoever connects may read, and change nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class ApiSettings:
     """The control socket."""
 
@@ -106,6 +120,25 @@ class ApiSettings:
     """Events a slow client may lag behind before it gets a `loss` notice and skips ahead."""
     max_clients: int = 32
     """Streams served at once; more are refused with RESOURCE_EXHAUSTED."""
+    listen: str = ""
+    """TCP address (`HOST:PORT`) where the same service is offered as well; empty for none, because a socket of
+    the file system cannot be reached from elsewhere by mistake."""
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    """See TlsSettings."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """Metrics for Prometheus, and probes over HTTP; docs/metrics.md."""
+
+    listen: str = ""
+    """TCP address (`HOST:PORT`, `:2112` for all addresses) of `/metrics`, `/healthz` and `/readyz`; empty for
+    none. Needs the Python package of the extra `metrics`."""
+    labels: tuple[str, ...] = ("namespace", "workload")
+    """Labels of `tracehound_events_total` and `tracehound_policy_events_total` besides the type and the policy:
+    `namespace`, `workload`, `pod`, `binary`. Each multiplies the number of series."""
+    max_series: int = 5000
+    """Most series of one metric; what comes beyond is counted together, with the labels `other`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +279,8 @@ class Settings:
     """See ExportSettings."""
     store: StoreSettings = field(default_factory=StoreSettings)
     """See StoreSettings."""
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    """See MetricsSettings."""
     detect: DetectSettings = field(default_factory=DetectSettings)
     """See DetectSettings."""
     identity: IdentitySettings = field(default_factory=IdentitySettings)

@@ -40,6 +40,17 @@ def one_of(*choices: str) -> Check:
     return check
 
 
+def some_of(*choices: str) -> Check:
+    """Any of a few words."""
+
+    def check(values: tuple[str, ...]) -> None:
+        for value in values:
+            if value not in choices:
+                raise ValueError(f"holds {value!r}, which is not one of {', '.join(choices)}")
+
+    return check
+
+
 def between(low: float, high: float, show: Callable[[Any], str] = lambda value: f"{value:g}") -> Check:
     """A number from `low` to `high`, both included."""
 
@@ -141,6 +152,17 @@ def socket_path(value: str) -> None:
             f"is {length} bytes long; the kernel takes at most {SOCKET_PATH_BYTES} for a socket, "
             "choose a shorter directory"
         )
+
+
+def address(value: str) -> None:
+    """`HOST:PORT`, `[IPv6]:PORT`, `:PORT`, or nothing."""
+    if not value:
+        return
+    host, colon, port = value.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError("is no address; write HOST:PORT, for example 127.0.0.1:54321")
+    if host.startswith("[") != host.endswith("]") or (":" in host and not host.startswith("[")):
+        raise ValueError("is no address; an IPv6 host stands in brackets, for example [::1]:54321")
 
 
 def variable_names(values: tuple[str, ...]) -> None:

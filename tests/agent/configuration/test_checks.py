@@ -73,3 +73,20 @@ def test_a_runtimes_socket_says_which_runtime_and_where(value: str) -> None:
     checks.runtime_sockets(("cri:/run/containerd/containerd.sock",))
     with pytest.raises(ValueError, match="cri:/path"):
         checks.runtime_sockets((value,))
+
+
+@pytest.mark.parametrize("value", ["", "127.0.0.1:54321", "[::1]:1", ":2112", "node.example:0"])
+def test_an_address_has_a_port(value: str) -> None:
+    checks.address(value)
+
+
+@pytest.mark.parametrize("value", ["127.0.0.1", "::1:80", "[::1:80", "a:b", "a:65536", "a:", "a:²"])
+def test_what_is_no_address_is_told_with_an_example(value: str) -> None:
+    with pytest.raises(ValueError, match="for example"):
+        checks.address(value)
+
+
+def test_a_list_of_words_names_the_one_that_is_none_of_them() -> None:
+    checks.some_of("a", "b")(("b",))
+    with pytest.raises(ValueError, match="holds 'c', which is not one of a, b"):
+        checks.some_of("a", "b")(("a", "c"))

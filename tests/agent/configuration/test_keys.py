@@ -18,12 +18,14 @@ def test_every_setting_has_a_rule_and_every_rule_a_setting() -> None:
 def test_sections_are_the_nested_settings() -> None:
     assert sorted(SECTIONS) == [
         "api",
+        "api.tls",
         "detect",
         "enrich",
         "exporters",
         "identity",
         "kernel",
         "log",
+        "metrics",
         "overload",
         "policies",
         "redaction",
