@@ -12,9 +12,12 @@ from agent.cli.arguments import (
     add_agent_arguments,
     add_color_argument,
     add_output_argument,
+    add_place_arguments,
     add_settings_arguments,
     whereabouts_from,
 )
+from agent.cli.when import HELP as WHEN_HELP
+from agent.cli.when import METAVAR, parse_when
 from agent.errors import AgentUnreachable, TracehoundError, UsageError
 
 HELP = "Checks and explains TracingPolicies, and changes those of the running agent."
@@ -28,6 +31,7 @@ examples:
   tracehound policy list                       what runs, how attached, how often it matched
   tracehound policy set-mode secrets enforce
   tracehound policy disable secrets
+  tracehound policy replay secrets.yaml --since 7d   what it would have matched, overridden or killed
   sudo tracehound policy disable --all --offline    detach everything, without any agent
 """
 CHANGE_S = 120.0
@@ -35,7 +39,7 @@ CHANGE_S = 120.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Eight sub-commands."""
+    """Nine sub-commands."""
     commands = parser.add_subparsers(dest="what", metavar="COMMAND", required=True, title="commands")
     check = commands.add_parser("check", help="all that is wrong with policy files, by line")
     check.add_argument("files", nargs="+", metavar="FILE")
@@ -44,6 +48,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = commands.add_parser("add", help="load policies into the running agent, or replace them")
     add.add_argument("files", nargs="+", metavar="FILE", help="- for standard input")
     add.add_argument("--mode", choices=("enforce", "monitor"), help="above what the policy says")
+    replay = commands.add_parser("replay", help="what policies would have done in the recorded past")
+    replay.add_argument("files", nargs="+", metavar="FILE")
+    replay.add_argument(
+        "--recorded-by",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="policies that ran when the log was written (default: the configured ones and the library)",
+    )
+    for name, bound in (("--since", "nothing older"), ("--until", "nothing younger")):
+        replay.add_argument(name, type=parse_when, metavar=METAVAR, help=f"{bound}; {WHEN_HELP}")
+    add_place_arguments(replay)
     listing = commands.add_parser("list", help="policies of the running agent")
     delete = commands.add_parser("delete", help="take policies away")
     enable = commands.add_parser("enable", help="load disabled policies again")
@@ -57,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         one.add_argument("names", nargs=count, metavar="NAME", help="NAMESPACE/NAME for namespaced policies")
     mode.add_argument("names", nargs=1, metavar="NAME")
     mode.add_argument("mode", choices=("enforce", "monitor"))
-    for one in (check, explain, listing):
+    for one in (check, explain, replay, listing):
         add_output_argument(one, "text", "json")
         add_color_argument(one)
     for one in (add, listing, delete, enable, mode):
@@ -172,6 +188,7 @@ _RUN: dict[str, Callable[[argparse.Namespace], int]] = {
     "check": _in("policy_check"),
     "explain": _in("policy_explain"),
     "list": _in("policy_list"),
+    "replay": _in("policy_replay"),
     "add": _add,
     "delete": _delete,
     "enable": _enable,

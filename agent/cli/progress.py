@@ -28,7 +28,11 @@ class Progress:
 
     def __call__(self, amount: int) -> None:
         """So much more is done, in the unit of `total`."""
-        self._done += amount
+        self.at(self._done + amount, self._total)
+
+    def at(self, done: int, total: int) -> None:
+        """So much is done of so much, in any unit."""
+        self._done, self._total = done, max(total, 1)
         if self._shown and time.monotonic() >= self._next:
             self._next = time.monotonic() + EACH_S
             self._draw()

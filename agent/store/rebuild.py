@@ -8,7 +8,7 @@ Needs no library for rows that are at hand; `lines` reads a Parquet file (pyarro
 from __future__ import annotations
 
 import base64
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -202,22 +202,39 @@ def lines_where(
     Raises as `lines` does. A file of an older schema that lacks the column has no such rows.
     """
     import pyarrow as pa
+
+    wanted = pa.array(list(values), pa.string())
+    return lines_masked(path, (column,), lambda table: is_in(table.column(0), wanted), from_ns, to_ns)
+
+
+def lines_masked(
+    path: Path,
+    columns: Sequence[str],
+    mask_of: Callable[[pa.Table], pa.Array],
+    from_ns: int = 0,
+    to_ns: int = 1 << 62,
+) -> Iterator[bytes]:
+    """Lines, without newlines, of rows that `mask_of` says true of, and whose time is in a period.
+
+    It gets tables with the columns and returns one boolean per row, none of them null. Raises as `lines`
+    does. A file of an older schema that lacks one of the columns has no such rows.
+    """
     import pyarrow.compute as pc
 
     from agent.store.parquet import damage_told, opened
 
     with opened(path) as file:
-        if column not in file.schema_arrow.names:
+        there = file.schema_arrow.names
+        if not set(columns) <= set(there):
             return
         rebuilder = Rebuilder(metadata_of(file).get("middle", ""))
-        wanted = pa.array(list(values), pa.string())
-        names = [name for name in REBUILD if name in file.schema_arrow.names]
+        names = [name for name in REBUILD if name in there]
         for group in range(file.num_row_groups):
             if _is_outside(file, group, from_ns, to_ns):
                 continue
             with damage_told(path):
-                found = file.read_row_group(group, columns=[column]).column(0).combine_chunks()
-                mask = _is_in(found, wanted)
+                found = file.read_row_group(group, columns=list(columns))
+                mask = mask_of(found.select(columns))
                 if not pc.any(mask).as_py():
                     continue
                 table = file.read_row_group(group, columns=names).filter(mask)
@@ -225,17 +242,30 @@ def lines_where(
             yield from map(_encoded, rebuilder.texts(_columns(table)))
 
 
-def _is_in(column: pa.Array, wanted: pa.Array) -> pa.Array:
-    """Which rows have one of the words: looked up once per word, not per row."""
+def whole(column: pa.ChunkedArray) -> pa.Array:
+    """A column in one piece."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def is_in(column: pa.ChunkedArray, wanted: pa.Array) -> pa.Array:
+    """Which rows have one of the words."""
+    import pyarrow.compute as pc
+
+    return by_word(column, lambda words: pc.is_in(words, wanted))
+
+
+def by_word(column: pa.ChunkedArray, holds: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """Which rows have a word that passes a test: asked once per word, not per row. Without one: none."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if not pa.types.is_dictionary(column.type):
-        return pc.fill_null(pc.is_in(column, wanted), False)
-    words = pc.is_in(column.dictionary, wanted)
+    one = whole(column)
+    if not pa.types.is_dictionary(one.type):
+        return pc.fill_null(holds(one), False)
+    words = holds(one.dictionary)
     if not pc.any(words).as_py():
-        return pa.repeat(False, len(column))
-    return pc.fill_null(words.take(column.indices), False)
+        return pa.repeat(False, len(one))
+    return pc.fill_null(words.take(one.indices), False)
 
 
 def _within(times: pa.ChunkedArray, from_ns: int, to_ns: int) -> pa.ChunkedArray:
