@@ -69,6 +69,8 @@ COMMANDS = (
     Command("query", "SQL over the log"),
     Command("store", "the compacted part of the log: state, compaction, index"),
     Command("report", "an incident as one HTML file, for the ticket"),
+    Command("detections", "what rules found, live or past"),
+    Command("stories", "incidents that detections add up to; one with its tree and timeline"),
     Command("log", "list the log's segments, or prove that nothing in it was changed"),
     Command("top", "the loudest binaries and processes, losses, the agent's own cost"),
     Command("export", "exporters: their state, pause, resume, replay, check and run them"),

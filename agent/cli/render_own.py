@@ -8,6 +8,7 @@ from typing import Any
 
 from agent.cli.clock import Clock
 from agent.cli.color import Palette
+from agent.cli.render_detection import TONES, detection_text, level_of, ruleset_text, story_text
 from agent.cli.text import clean, shorten
 from agent.configuration.units import human_duration
 
@@ -34,6 +35,10 @@ def render_own(record: Record, clock: Clock, color: Palette, *, whole: bool = Fa
     text, level = _KINDS.get(kind, (_other, "info"))
     if kind == "policy" and content.get("action") in ("alarm", "refused"):
         level = "alarm"
+    if kind == "detection":
+        level = {"bad": "alarm"}.get(TONES[level_of(content)], TONES[level_of(content)])
+    if kind == "rules" and content.get("refused"):
+        level = "warn"
     if _is_relief(content):
         level = "good"
     line = clean(shorten(text(content, clock), 0 if whole else SHOWN))
@@ -208,6 +213,9 @@ _KINDS: dict[str, tuple[Callable[[Any, Clock], str], str]] = {
     "heartbeat": (_heartbeat, "dim"),
     "segment": (_segment, "dim"),
     "fork": (_fork, "dim"),
+    "detection": (detection_text, "alarm"),
+    "story": (story_text, "info"),
+    "rules": (ruleset_text, "info"),
 }
 
 KINDS = tuple(_KINDS)
