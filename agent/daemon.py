@@ -205,7 +205,7 @@ class Daemon:
             self._sink(lines, first)
 
     def _open_api(self) -> None:
-        if not self.settings.api.socket:
+        if not (self.settings.api.socket or self.settings.api.listen):
             return
         from agent.api.activation import ApiSocket
 

@@ -121,8 +121,8 @@ class ApiSettings:
     max_clients: int = 32
     """Streams served at once; more are refused with RESOURCE_EXHAUSTED."""
     listen: str = ""
-    """TCP address (`HOST:PORT`) where the same service is offered as well; empty for none, because a socket of
-    the file system cannot be reached from elsewhere by mistake."""
+    """TCP address (`HOST:PORT`) where the same service is offered as well; empty for none, because a socket
+    of the file system cannot be reached from elsewhere by mistake."""
     tls: TlsSettings = field(default_factory=TlsSettings)
     """See TlsSettings."""
 
@@ -135,7 +135,7 @@ class MetricsSettings:
     """TCP address (`HOST:PORT`, `:2112` for all addresses) of `/metrics`, `/healthz` and `/readyz`; empty for
     none. Needs the Python package of the extra `metrics`."""
     labels: tuple[str, ...] = ("namespace", "workload")
-    """Labels of `tracehound_events_total` and `tracehound_policy_events_total` besides the type and the policy:
+    """Labels of `tracehound_events_total` and `tracehound_policy_events_total` besides type and policy:
     `namespace`, `workload`, `pod`, `binary`. Each multiplies the number of series."""
     max_series: int = 5000
     """Most series of one metric; what comes beyond is counted together, with the labels `other`."""

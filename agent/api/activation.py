@@ -18,14 +18,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agent.api.child import Child
+from agent.api.addresses import bind
+from agent.api.certificates import Certificates
+from agent.api.child import LINK_FD, LISTEN_FD, TCP_FD, Child
 from agent.api.lines import Answer, HungUp, LineServer
 from agent.api.listening import Listening, listen
 from agent.api.options import Options
+from agent.errors import TracehoundError
 from agent.settings import ApiSettings
 
 IDLE_S = 60.0
 """How long a service without clients stays, in seconds: a client that comes back finds it warm."""
+RENEW_S = 20.0
+"""How often the service asks for new certificates, in seconds."""
 START_MS = 60_000
 """How much earlier than this object the agent may have started, in milliseconds."""
 GRACE_S = 2.0
@@ -54,6 +59,7 @@ class ApiSocket:
         answer: Answer,
         *,
         idle_s: float = IDLE_S,
+        renew_s: float = RENEW_S,
         report: Callable[[str], None] = _to_stderr,
     ) -> None:
         """Binds and listens. Raises AlreadyRunning, PermissionMissing, SettingsError, TracehoundError.
@@ -70,6 +76,7 @@ class ApiSocket:
             user=settings.socket_group,
             agent_started_ms=(time.time_ns() // 1_000_000) - START_MS,
             idle_s=idle_s,
+            renew_s=renew_s,
         )
         self._poll = select.epoll()
         self._listening: Listening | None = None
@@ -80,16 +87,34 @@ class ApiSocket:
         self._pause_until_s = 0.0
         self.starts = 0
         """How often the service was started."""
+        self._tcp: socket.socket | None = None
+        self._certificates = Certificates(settings)
         if settings.socket:
             self._listening = listen(settings.socket, settings.socket_group)
-            self._wait_for_client()
+        if settings.listen:
+            self._listen_tcp(settings.listen)
+        self._options = replace(
+            self._options,
+            unix=self._listening is not None,
+            tcp=self._tcp is not None,
+            tls=self._certificates.enabled,
+        )
+        self._wait_for_client()
+
+    @property
+    def address(self) -> str:
+        """TCP address where it listens, with the port that the system chose for port 0; empty for none."""
+        if self._tcp is None:
+            return ""
+        host, port = self._tcp.getsockname()[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def filenos(self) -> list[int]:
         """What to register with the loop, for reading: one descriptor that stays the same for life.
 
         It is an epoll set of its own, in which the listening socket is only while no service runs.
         """
-        return [self._poll.fileno()] if self._listening else []
+        return [self._poll.fileno()] if self._sockets else []
 
     def facts(self) -> dict[str, Any]:
         """State of the service, for the agent's status."""
@@ -107,7 +132,7 @@ class ApiSocket:
                 self._serve_link(self._link, events)
             elif self._child and ready == self._child.pidfd:
                 self._child_ended()
-            elif self._listening and ready == self._listening.sock.fileno():
+            elif ready in self._sockets.values() and self._waiting:
                 self._start()
 
     def tick(self) -> None:
@@ -124,21 +149,38 @@ class ApiSocket:
         if self._listening:
             self._listening.remove()
             self._listening = None
+        if self._tcp:
+            self._tcp.close()
+            self._tcp = None
         if not self._poll.closed:
             self._poll.close()
 
+    @property
+    def _sockets(self) -> dict[int, int]:
+        """Listening sockets: their descriptors in the child, and here."""
+        sockets = {LISTEN_FD: self._listening.sock.fileno()} if self._listening else {}
+        return {**sockets, TCP_FD: self._tcp.fileno()} if self._tcp else sockets
+
+    def _listen_tcp(self, address: str) -> None:
+        """Raises what `bind` raises, without leaving the other socket behind."""
+        try:
+            self._tcp = bind(address, "api.listen")
+        except TracehoundError:
+            self.close()
+            raise
+
     def _wait_for_client(self) -> None:
-        if self._listening:
-            self._poll.register(self._listening.sock.fileno(), select.EPOLLIN)
+        for fd in self._sockets.values():
+            self._poll.register(fd, select.EPOLLIN)
             self._waiting = True
 
     def _start(self) -> None:
         """Somebody connected: from now on the service accepts."""
-        assert self._listening is not None
-        self._poll.unregister(self._listening.sock.fileno())
+        for fd in self._sockets.values():
+            self._poll.unregister(fd)
         self._waiting = False
         try:
-            ours = self._spawn(self._listening.sock.fileno())
+            ours = self._spawn()
         except OSError as error:
             self._failed(f"could not be started: {error.strerror}")
             return
@@ -146,12 +188,12 @@ class ApiSocket:
         self._link = LineServer(ours, self._answered)
         self._poll.register(ours.fileno(), select.EPOLLIN)
 
-    def _spawn(self, listen_fd: int) -> socket.socket:
+    def _spawn(self) -> socket.socket:
         """Starts the service and returns our end of the link. Raises OSError."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
             try:
-                child = Child(listen_fd, theirs.fileno(), self._options.encode())
+                child = Child({**self._sockets, LINK_FD: theirs.fileno()}, self._options.encode())
             except OSError:
                 ours.close()
                 raise
@@ -176,6 +218,8 @@ class ApiSocket:
         if question.get("request") == "log_level":
             self._options = replace(self._options, log_level=str(question.get("level")))
             return {"ok": True}
+        if question.get("request") == "certificates":
+            return self._certificates.answer(question)
         return self._answer(question)
 
     def _hang_up(self) -> None:

@@ -8,6 +8,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,17 +16,21 @@ LISTEN_FD = 3
 """File descriptor of the listening socket in the child."""
 LINK_FD = 4
 """File descriptor of the child's end of the socket pair."""
+TCP_FD = 5
+"""File descriptor of the second listening socket, for TCP, where there is one."""
 _FREE_FD = 10  # where the agent's copies are put, so that they are not among the child's numbers
-_MODULE = "agent.api.server"
+MODULE = "agent.api.server"
+"""What runs in the child when nothing else is named."""
 _RESET = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGQUIT)
 
 
 class Child:
     """One running process of the service. It ends by itself when its end of the link is closed."""
 
-    def __init__(self, listen_fd: int, link_fd: int, options: str) -> None:
-        """Starts it; `options` is JSON for `agent.api.options`. Raises OSError."""
-        self.pid = _spawn(listen_fd, link_fd, options)
+    def __init__(self, fds: Mapping[int, int], options: str, module: str = "") -> None:
+        """Starts it: `fds` are the child's descriptors and which of ours each of them is a copy of; `options`
+        is its one argument, JSON. Raises OSError."""
+        self.pid = _spawn(fds, options, module or MODULE)
         """Process id."""
         self.started_s = time.monotonic()
         """When it was started, monotonic seconds."""
@@ -61,25 +66,24 @@ class Child:
         os.close(self.pidfd)
 
 
-def _spawn(listen_fd: int, link_fd: int, options: str) -> int:
+def _spawn(fds: Mapping[int, int], options: str, module: str) -> int:
     """posix_spawn: the agent's memory is not copied, and its signal mask is not inherited."""
-    copies = [_high_copy(listen_fd), _high_copy(link_fd)]
+    copies = {place: _high_copy(fd) for place, fd in fds.items()}
     try:
         return os.posix_spawn(
             sys.executable,
-            [sys.executable, "-P", "-m", _MODULE, options],
+            [sys.executable, "-P", "-m", module, options],
             _environment(),
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, 2, 1),  # standard output belongs to the agent's events
-                (os.POSIX_SPAWN_DUP2, copies[0], LISTEN_FD),
-                (os.POSIX_SPAWN_DUP2, copies[1], LINK_FD),
+                *((os.POSIX_SPAWN_DUP2, copy, place) for place, copy in copies.items()),
             ],
             setsigmask=[],
             setsigdef=_RESET,
         )
     finally:
-        for copy in copies:
+        for copy in copies.values():
             os.close(copy)
 
 

@@ -104,6 +104,10 @@ class Connections(Server):
         guarded.table = self
         return guarded
 
+    def made(self) -> Guarded:
+        """The protocol of a connection that somebody else accepts."""
+        return self._protocol_factory()
+
     def add(self, connection: Guarded) -> None:
         """A new one; when the table is full, the one that does the least has to go."""
         if len(self._table) >= self.most:
@@ -129,7 +133,8 @@ class Connections(Server):
 
     async def end(self) -> None:
         """Accepts no more and drops everybody."""
-        self.close()
+        if self._server is not None:
+            self.close()
         for connection in list(self._table):
             connection.transport.abort()
         await asyncio.sleep(0)

@@ -26,6 +26,14 @@ class Options:
     """When the agent started, wall-clock milliseconds: nothing older is needed to know every process."""
     idle_s: float
     """How long the service stays without clients, in seconds."""
+    unix: bool = True
+    """Whether there is a Unix socket to serve."""
+    tcp: bool = False
+    """Whether there is a TCP socket to serve."""
+    tls: bool = False
+    """Whether that one speaks TLS."""
+    renew_s: float = 20.0
+    """How often the agent is asked for new certificates, in seconds."""
     log_level: str = "warn"
     """From which level on it writes messages; a name of `agent.api.levels`."""
 

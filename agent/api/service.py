@@ -16,6 +16,7 @@ from grpclib.server import Stream
 
 from agent import __version__
 from agent.api.about import About
+from agent.api.access import guarded
 from agent.api.asking import ask, refuse
 from agent.api.feed import Wish
 from agent.api.filters.events import EventFilter
@@ -47,7 +48,7 @@ def mapping(service: ServiceDescriptor, methods: dict[str, Method]) -> dict[str,
     """grpclib's table of a service: path -> handler, for every method that its description has."""
     return {
         f"/{service.full_name}/{method.name}": Handler(
-            methods.get(method.name) or _unimplemented(method),
+            guarded(method.name, methods.get(method.name) or _unimplemented(method)),
             Cardinality.UNARY_STREAM if method.server_streaming else Cardinality.UNARY_UNARY,
             GetMessageClass(method.input_type),
             GetMessageClass(method.output_type),

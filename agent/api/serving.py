@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 
-from agent.api.child import LINK_FD, LISTEN_FD
+from agent.api.child import LINK_FD, LISTEN_FD, TCP_FD
 from agent.api.connections import Connections
 from agent.api.feed import FILTER_LIMIT
 from agent.api.levels import set_level
@@ -26,6 +26,7 @@ from agent.api.quiet import Quiet
 from agent.api.service import Control, Observing
 from agent.api.standard import health, reflection
 from agent.api.streams import Streams
+from agent.api.tcp import Tcp
 
 log = logging.getLogger("agent.api")
 
@@ -33,7 +34,9 @@ SWEEP_S = 1.0
 """How often connections are looked at, in seconds."""
 
 
-async def serve(options: Options, listening: socket.socket, link: socket.socket) -> None:
+async def serve(
+    options: Options, listening: socket.socket | None, link: socket.socket, tcp: socket.socket | None = None
+) -> None:
     """Serves until idle for long enough, or the agent is gone."""
     agent = AgentLink(link)
     await agent.open()
@@ -45,10 +48,16 @@ async def serve(options: Options, listening: socket.socket, link: socket.socket)
     services = [observing, Control(agent)]
     services.append(health(observing.verdict, services))
     connections = Connections([*services, *reflection(services)], options.max_clients)
-    await connections.start(sock=listening, backlog=BACKLOG)
+    over_tcp = Tcp(tcp, connections.made, agent, options) if tcp else None
     try:
+        if listening:
+            await connections.start(sock=listening, backlog=BACKLOG)
+        if over_tcp:
+            await over_tcp.start()
         await _until_idle(connections, agent, options.idle_s)
     finally:
+        if over_tcp:
+            over_tcp.end()
         await connections.end()
 
 
@@ -74,10 +83,12 @@ def run(argument: str) -> None:
     logging.basicConfig(format="tracehound api: %(message)s", level=logging.WARNING, stream=sys.stderr)
     logging.getLogger().handlers[0].addFilter(Quiet())
     set_level(options.log_level)
-    listening, link = _inherit(LISTEN_FD), _inherit(LINK_FD)
+    listening = _inherit(LISTEN_FD) if options.unix else None
+    tcp = _inherit(TCP_FD) if options.tcp else None
+    link = _inherit(LINK_FD)
     log.info("serving as %s", drop(options.user, options.log_dir))
     FILTER_LIMIT.install()
-    asyncio.run(serve(options, listening, link))
+    asyncio.run(serve(options, listening, link, tcp))
 
 
 def _inherit(fd: int) -> socket.socket:

@@ -110,7 +110,7 @@ class Log:
 class Agent:
     """The part of the agent's loop that concerns the socket, in a thread of its own."""
 
-    def __init__(self, directory: Path, idle_s: float = 60.0, **settings: Any) -> None:
+    def __init__(self, directory: Path, idle_s: float = 60.0, renew_s: float = 20.0, **settings: Any) -> None:
         self.path = str(directory / "s")
         self.reports: list[str] = []
         self.status: dict[str, Any] = {"state": "running"}
@@ -126,6 +126,7 @@ class Agent:
             str(directory / "log"),
             self._answer,
             idle_s=idle_s,
+            renew_s=renew_s,
             report=self.reports.append,
         )
         self._stop = threading.Event()

@@ -74,7 +74,7 @@ def test_a_killed_service_is_started_again_by_the_next_connection(agent: Agent) 
 def test_a_service_that_fails_again_and_again_is_started_less_and_less(
     make_agent: Callable[..., Agent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.api.child._MODULE", "agent.api.no_such_module")
+    monkeypatch.setattr("agent.api.child.MODULE", "agent.api.no_such_module")
     agent = make_agent()
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(agent.path)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.api.child import Child
+from agent.api.child import LINK_FD, LISTEN_FD, Child
 
 WATCH = """
 import os, signal, sys, time
@@ -24,14 +24,13 @@ def sleeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A module that notes how it was started, in the service's place."""
     (tmp_path / "sleeper.py").write_text(WATCH)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr("agent.api.child._MODULE", "sleeper")
     return tmp_path / "note"
 
 
 def start(note: Path) -> Child:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        child = Child(ours.fileno(), theirs.fileno(), str(note))
+        child = Child({LISTEN_FD: ours.fileno(), LINK_FD: theirs.fileno()}, str(note), "sleeper")
     deadline = time.monotonic() + 10
     while not (note.exists() and note.read_text()):
         assert time.monotonic() < deadline
@@ -75,7 +74,7 @@ def test_one_that_does_not_end_in_time_is_killed(sleeper: Path) -> None:
 def test_an_interpreter_that_is_gone_is_an_error(sleeper: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     with pytest.raises(OSError, match="No such file"):
-        Child(0, 0, "{}")
+        Child({}, "{}")
 
 
 def test_one_that_cannot_be_watched_is_not_left_behind(
