@@ -8,8 +8,9 @@ One that is too far back goes on at the end, and is told how many events it miss
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,8 +55,8 @@ class Wish(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether an event becomes the same message as for every other such client."""
-        return not self.fields and not self.expanded
+        """Whether an event becomes the same message as for every other client that wants the same form."""
+        return not self.fields
 
 
 class Encoded:
@@ -64,16 +65,17 @@ class Encoded:
     MOST = 512
 
     def __init__(self) -> None:
-        self._frames: dict[int, bytes] = {}
+        self._frames: dict[tuple[int, bool], bytes] = {}
 
-    def get(self, entry: Entry) -> bytes:
-        """The framed message of an event as it stands in the log. Raises Unconvertible."""
-        made = self._frames.get(entry.sequence)
+    def get(self, sequence: int, expanded: bool, form: Callable[[], dict[str, Any]]) -> bytes:
+        """The framed message of an event; `form` tells its record when nobody has made the message yet.
+        Raises Unconvertible."""
+        made = self._frames.get((sequence, expanded))
         if made is None:
-            made = frame(to_response(entry.record).SerializeToString())
+            made = frame(to_response(form()).SerializeToString())
             if len(self._frames) >= self.MOST:
                 del self._frames[next(iter(self._frames))]
-            self._frames[entry.sequence] = made
+            self._frames[sequence, expanded] = made
         return made
 
 
@@ -144,8 +146,11 @@ class Feed:
         """What becomes of the events: judged in the form that the filters need, sent in the other's."""
         if self._expansion is not None and events:
             self._expansion.catch_up()
+        if self._wish.filter.passes_all:
+            return [self._encode(entry, partial(self._form, entry.record)) for entry in events]
         wanted = self._wanted([(entry, self._form(entry.record)) for entry in events])
-        return [self._encode(entry, full if self._wish.expanded else entry.record) for entry, full in wanted]
+        kept = [(entry, full if self._wish.expanded else entry.record) for entry, full in wanted]
+        return [self._encode(entry, _given(form)) for entry, form in kept]
 
     def _form(self, record: dict[str, Any]) -> dict[str, Any]:
         """The form in which an event is judged."""
@@ -159,17 +164,15 @@ class Feed:
 
     def _wanted(self, pairs: list[tuple[Entry, dict[str, Any]]]) -> list[tuple[Entry, dict[str, Any]]]:
         judge = self._wish.filter
-        if judge.passes_all:
-            return pairs
         with FILTER_LIMIT, _bounded():
             return [pair for pair in pairs if (seen := view(pair[1])) is not None and judge.wants(seen)]
 
-    def _encode(self, entry: Entry, record: dict[str, Any]) -> bytes:
+    def _encode(self, entry: Entry, form: Callable[[], dict[str, Any]]) -> bytes:
         """The framed message; an event that cannot be converted is not passed over in silence."""
         try:
             if self._wish.is_plain:
-                return self._encoded.get(entry)
-            return frame(to_response(self._wish.fields.select(record)).SerializeToString())
+                return self._encoded.get(entry.sequence, self._wish.expanded, form)
+            return frame(to_response(self._wish.fields.select(form())).SerializeToString())
         except (Unconvertible, AttributeError, TypeError):
             return self._missed(1)
 
@@ -181,6 +184,10 @@ class Feed:
         )
         notice.time.seconds, notice.time.nanos = now_s, now_ns
         return frame(notice.SerializeToString())
+
+
+def _given(form: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+    return lambda: form
 
 
 @contextmanager
