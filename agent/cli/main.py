@@ -68,6 +68,7 @@ COMMANDS = (
     Command("connections", "who talked to an address"),
     Command("query", "SQL over the log"),
     Command("store", "the compacted part of the log: state, compaction, index"),
+    Command("capture", "a part of the log as a file that stands alone"),
     Command("report", "an incident as one HTML file, for the ticket"),
     Command("detections", "what rules found, live or past"),
     Command("stories", "incidents that detections add up to; one with its tree and timeline"),
