@@ -81,7 +81,7 @@ def is_enforced(event: dict[str, Any], own: dict[str, Any]) -> bool:
 def _make(document: Document, own: dict[str, Any], event: dict[str, Any], rule: str, level: str) -> Finding:
     process = _dict(event.get("process"))
     story = _dict(event.get("story")).get("id") or event.get("story")
-    root = _root(own.get("ancestry"), process)
+    root = _root(_ancestry_of(own, event), process)
     labels = {"alertname": "TracehoundStory", "story": _text(story)}
     if not labels["story"]:
         labels = {"alertname": rule, "root": root}
@@ -94,12 +94,24 @@ def _make(document: Document, own: dict[str, Any], event: dict[str, Any], rule: 
     )
 
 
+def _ancestry_of(own: dict[str, Any], event: dict[str, Any]) -> object:
+    """exec_ids, as events list them; a detection has whole processes."""
+    above = event.get("ancestors")
+    return [_dict(one).get("exec_id") for one in above] if isinstance(above, list) else own.get("ancestry")
+
+
 def _root(ancestry: object, process: dict[str, Any]) -> str:
     """exec_id at the end of the ancestry: the container's init or pid 1; of a process without one its own."""
     known = (
         [item for item in ancestry if isinstance(item, str) and item] if isinstance(ancestry, list) else []
     )
     return known[-1] if known else _text(process.get("exec_id"))
+
+
+def _parent_of(event: dict[str, Any]) -> dict[str, Any]:
+    """Of an event; of a detection the first of its ancestors."""
+    above = event.get("ancestors")
+    return _dict(above[0]) if isinstance(above, list) and above else _dict(event.get("parent"))
 
 
 def _annotate(
@@ -112,7 +124,7 @@ def _annotate(
             "summary": f"{rule}: {command}"[:_SAID] if command else rule,
             "description": _text(event.get("message") or event.get("description"))[:_SAID],
             "process": command[:_SAID],
-            "parent": _text(_dict(event.get("parent")).get("binary"))[:_SAID],
+            "parent": _text(_parent_of(event).get("binary"))[:_SAID],
             "exec_id": _text(process.get("exec_id")),
             "container": _text(_dict(_dict(process.get("pod")).get("container")).get("id")) or _text(
                 process.get("docker")

@@ -30,6 +30,8 @@ class Detection(NamedTuple):
     """The process that it is of, as in events; None when it is of none."""
     event: Facts | None
     """The event that matched."""
+    story: str
+    """Id of the incident that it belongs to."""
 
 
 def read(facts: Facts) -> Detection:
@@ -53,6 +55,7 @@ def read(facts: Facts) -> Detection:
         _others(content.get("rules"), rule_id),
         process,
         matched,
+        _text(content.get("story")),
     )
 
 

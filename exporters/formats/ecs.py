@@ -170,8 +170,11 @@ class Ecs:
         if facts.kind == "own":
             return {"type": facts.type, facts.type: event, "boot_id": self._boot_id, **_malformed(facts)}
         if facts.kind == "detection":
-            kept = {key: value for key, value in event.items() if key not in ("event", "process")}
-            return {"type": facts.type, "detection": kept, **_malformed(facts)}
+            kept = {
+                key: value for key, value in event.items() if key not in ("event", "process", "ancestors")
+            }
+            above = {"ancestry": ancestry} if (ancestry := facts.ancestry()) else {}
+            return {"type": facts.type, "detection": kept, **above, **_malformed(facts)}
         found: Fields = {"type": facts.type}
         found |= {key: event[key] for key in event if key not in _TOLD}
         found |= {key: own[key] for key in own if key not in _OWN_TOLD}

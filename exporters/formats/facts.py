@@ -230,7 +230,11 @@ class Facts:
         return value if value is None or type(value) is kind else self._bad(key, None)
 
     def ancestry(self) -> list[str] | None:
-        """exec_ids from the parent upwards; None when the record does not list them."""
+        """exec_ids from the parent upwards; None when the record does not list them. A detection has whole
+        processes instead."""
+        if self.kind == "detection" and type(above := self.event.get("ancestors")) is list:
+            ids = [one.get("exec_id") for one in above if type(one) is dict]
+            return [exec_id for exec_id in ids if is_text(exec_id)]
         value = self.own.get("ancestry")
         if value is not None and (type(value) is not list or not set(map(type, value)) <= _TEXTS):
             self._bad("ancestry")

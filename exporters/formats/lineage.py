@@ -107,6 +107,8 @@ class Lineage:
             self._begin_segment(own["segment"])
         elif type(own.get("fork")) is dict:
             self._learn_event(own["fork"], {})
+        elif type(detection := own.get("detection")) is dict:
+            self._learn_ancestors(detection.get("ancestors"))
 
     def subject(self, process: object, user: str = "") -> Subject:
         """A process of an event as it is to be told of. `user`: the name of its user where the event has
@@ -161,16 +163,18 @@ class Lineage:
         parent, process = event.get("parent"), event.get("process")
         if type(parent) is dict and not self._has(parent.get("exec_id")):
             self._put(parent, "")
-        ancestors = event.get("ancestors")
-        for ancestor in ancestors if type(ancestors) is list else ():
-            if type(ancestor) is dict and not self._has(ancestor.get("exec_id")):
-                self._put(ancestor, "")
+        self._learn_ancestors(event.get("ancestors"))
         if type(process) is dict:
             image = self._put(process, user if is_text(user) else "")
             if image.exec_id in self._in_use:
                 del self._in_use[image.exec_id]
             if type(parent) is dict and parent.get("pid") == image.pid:
                 self._leave(parent.get("exec_id"))  # replaced by an exec without a fork
+
+    def _learn_ancestors(self, ancestors: object) -> None:
+        for ancestor in ancestors if type(ancestors) is list else ():
+            if type(ancestor) is dict and not self._has(ancestor.get("exec_id")):
+                self._put(ancestor, "")
 
     def _learn_exit(self, event: object) -> None:
         process = event.get("process") if type(event) is dict else None

@@ -252,6 +252,7 @@ def _detection(facts: Facts, attributes: Fields) -> Subject | None:
         "security_rule.description": found.description,
         "tracehound.detection.id": found.uid,
         "tracehound.detection.level": level_of(facts),
+        "tracehound.detection.story": found.story,
     }
     attributes |= {name: value for name, value in rule.items() if value}
     attack = attack_of(found.tags)

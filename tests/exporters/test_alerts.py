@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from exporters.alerts import finding, is_enforced, level_of
+from tests.exporters.formats.records import PARENT, found
 from tests.exporters.receivers.documents import INIT, document, execution, own, refusal
 
 
@@ -65,3 +66,20 @@ def test_the_level_is_found_where_only_the_line_is_at_hand() -> None:
     made = document(own("detection", 1, {"rule": "r", "level": "critical"}))
     assert level_of(made._replace(record={})) == "critical"
     assert level_of(made._replace(record={}, body=b"CEF:0|")) == ""
+
+
+def test_what_the_agent_writes_is_an_alert_of_its_story() -> None:
+    record = found()
+    alert = finding(document(record))
+    assert alert is not None
+    assert (alert.key[:4], alert.rule, alert.labels["severity"]) == ("3fa9", "Reverse shell", "critical")
+    assert (alert.annotations["parent"], alert.annotations["process"]) == (
+        "/bin/bash",
+        "/bin/cat /etc/shadow",
+    )
+    assert "root" not in alert.labels
+
+
+def test_without_a_story_the_root_is_the_last_ancestor() -> None:
+    alert = finding(document(found(story=None)))
+    assert alert is not None and alert.labels["root"] == PARENT["parent_exec_id"]

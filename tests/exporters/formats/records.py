@@ -64,6 +64,15 @@ _OWN: dict[str, Any] = {
     "suppressed": {"count": 12, "from_sequence": 1, "to_sequence": 20},
     "notice": _GAP,
     "fork": {"process": PROCESS | {"flags": "clone"}, "parent": PARENT},
+    "story": {
+        "id": "3fa9",
+        "state": "open",
+        "level": "high",
+        "count": 1,
+        "root": PROCESS,
+        "rules": {"r": {}},
+    },
+    "rules": {"version": "0123456789ab", "loaded": 61, "refused": 1, "from_sequence": "4", "problems": ["x"]},
     "kind of the future": {"some": "thing"},
 }
 
@@ -102,6 +111,34 @@ def detection(**more: Any) -> dict[str, Any]:
         "tags": ["attack.t1059.004", "attack.execution", "cve.2021.44228"],
         "rules": [{"id": "r2", "title": "Other"}],
         "event": call("tcp_connect", sock()),
+        **more,
+    }
+    return {"tracehound": {"sequence": 6, "detection": content}, "node_name": NODE, "time": TIME}
+
+
+def found(**more: Any) -> dict[str, Any]:
+    """A detection of an exec as the agent writes it (docs/detections.md)."""
+    shell, init = PARENT, PARENT | {"exec_id": "bjE6MToxMA==", "pid": 10, "binary": "/sbin/init"}
+    about = {key: PROCESS[key] for key in ("exec_id", "pid", "uid", "binary", "arguments", "start_time")}
+    content = {
+        "id": "0123456789abcdef0123456789abcdef",
+        "level": "critical",
+        "title": RULE["title"],
+        "description": "A shell whose ends are a socket.",
+        "rule": RULE | {"version": "0123456789ab", "author": "somebody", "status": "test"},
+        "rules": [RULE | {"level": "critical"}, {"id": "r2", "title": "Other", "level": "low"}],
+        "tags": ["attack.t1059.004", "attack.execution"],
+        "matched": [{"selection": "selection", "field": "Image", "value": "/bin/cat"}],
+        "story": "3fa9c1d2000000000000000000000000",
+        "sequence": "4",
+        "boot_id": "b",
+        "event": exec_event(),
+        "process": about,
+        "ancestors": [
+            {key: one[key] for key in ("exec_id", "pid", "binary", "arguments", "start_time")}
+            for one in (shell, init)
+        ],
+        "detected": TIME,
         **more,
     }
     return {"tracehound": {"sequence": 6, "detection": content}, "node_name": NODE, "time": TIME}
@@ -195,5 +232,7 @@ def described() -> list[dict[str, Any]]:
         *pods,
         detection(),
         detection(process=PROCESS, event=None),
+        found(),
+        found(event=call("tcp_connect", sock()), pod=POD),
         own("loss"),
     ]

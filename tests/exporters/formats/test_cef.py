@@ -6,7 +6,7 @@ from typing import Any
 from exporters.formats.cef import Cef, header_text, value_text
 from tests.exporters.formats.checks import cef_fields
 from tests.exporters.formats.everything import ORIGIN
-from tests.exporters.formats.records import call, detection, exec_event, exit_event, file, own, sock
+from tests.exporters.formats.records import call, detection, exec_event, exit_event, file, found, own, sock
 
 
 def fields(record: dict[str, Any]) -> dict[str, str]:
@@ -80,3 +80,8 @@ def test_the_end_of_a_process() -> None:
         fields(exit_event(status=3))["cn2"] == "3"
         and fields(exit_event(signal="SIGKILL"))["reason"] == "SIGKILL"
     )
+
+
+def test_a_detection_names_the_ancestors_that_it_brings_along() -> None:
+    line = fields(found())
+    assert (line["cs5"], line["cs3"], line["sproc"]) == ("bash < init", "Reverse shell", "/bin/cat")

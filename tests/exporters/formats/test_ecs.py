@@ -7,7 +7,18 @@ import orjson
 
 from exporters.formats.ecs import Ecs
 from tests.exporters.formats.everything import ORIGIN
-from tests.exporters.formats.records import POD, call, detection, exec_event, exit_event, file, own, sock
+from tests.exporters.formats.records import (
+    PARENT,
+    POD,
+    call,
+    detection,
+    exec_event,
+    exit_event,
+    file,
+    found,
+    own,
+    sock,
+)
 
 
 def document(record: dict[str, Any], make: Ecs | None = None) -> Any:
@@ -76,3 +87,11 @@ def test_one_mask_is_what_is_permitted_and_effective() -> None:
     record["tracehound"]["cap"] = "3"
     held = document(record)["process"]["thread"]["capabilities"]
     assert held["permitted"] == held["effective"] == ["CAP_CHOWN", "CAP_DAC_OVERRIDE"]
+
+
+def test_a_detection_has_its_story_its_parent_and_its_ancestry() -> None:
+    told = document(found())
+    assert told["process"]["parent"]["pid"] == 50 and told["event"]["severity"] == 99
+    assert told["tracehound"]["detection"]["story"].startswith("3fa9")
+    assert told["tracehound"]["ancestry"] == [PARENT["exec_id"], PARENT["parent_exec_id"]]
+    assert "ancestors" not in told["tracehound"]["detection"]

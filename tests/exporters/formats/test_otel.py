@@ -2,7 +2,18 @@
 from __future__ import annotations
 
 from exporters.formats.otel import otel
-from tests.exporters.formats.records import POD, call, detection, exec_event, exit_event, file, own, sock
+from tests.exporters.formats.records import (
+    PARENT,
+    POD,
+    call,
+    detection,
+    exec_event,
+    exit_event,
+    file,
+    found,
+    own,
+    sock,
+)
 
 
 def test_an_exec_has_the_attributes_of_its_process() -> None:
@@ -59,3 +70,9 @@ def test_times_and_body() -> None:
     event = otel(exec_event())
     assert event.time_ns == event.observed_ns == 1767225605000000001
     assert event.body == "exec /bin/cat /etc/shadow"
+
+
+def test_a_detection_has_its_story_and_its_ancestry() -> None:
+    attributes = otel(found()).attributes
+    assert attributes["tracehound.detection.story"].startswith("3fa9")
+    assert attributes["tracehound.ancestry"] == [PARENT["exec_id"], PARENT["parent_exec_id"]]

@@ -7,7 +7,7 @@ import orjson
 
 from exporters.formats.ocsf import Ocsf
 from tests.exporters.formats.everything import ORIGIN
-from tests.exporters.formats.records import RULE, detection
+from tests.exporters.formats.records import RULE, detection, found
 
 
 def finding(**more: Any) -> Any:
@@ -34,3 +34,10 @@ def test_the_event_is_the_evidence() -> None:
 def test_a_finding_without_a_process_has_no_evidence() -> None:
     found = finding(event=None)
     assert "evidences" not in found and found["is_alert"] is True
+
+
+def test_the_ancestors_that_a_detection_brings_along_are_named() -> None:
+    [evidence] = orjson.loads(Ocsf()(found(), ORIGIN))["evidences"]
+    process = evidence["actor"]["process"]
+    names = [one.get("name") for one in process["ancestry"]]
+    assert (names, process["parent_process"]["pid"]) == (["bash", "init"], 50)
