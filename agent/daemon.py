@@ -30,7 +30,7 @@ from agent.detecting import Detecting
 from agent.enrich.containers import container_id_from_cgroup as _container  # noqa: F401  (loaded before the ring fills)
 from agent.enrich.describe import Describer
 from agent.enrich.process import Process, is_same
-from agent.enrich.procfs import host_namespaces, is_alive
+from agent.enrich.procfs import host_file, host_namespaces, is_alive
 from agent.enrich.tree import ProcessTree
 from agent.enrich.users import UserNames
 from agent.errors import StageDied, TracehoundError
@@ -123,7 +123,7 @@ class Daemon:
         require_capabilities()  # before anything is made on disk
         host_ns = host_namespaces(NAMESPACES) if settings.enrich.namespaces else []
         redactor = self._redactor(settings)
-        self._users = UserNames()
+        self._users = UserNames(host_file("/etc/passwd"))
         self.tree = ProcessTree(self.node_name, settings.enrich.max_processes, self._meet_unknown)
         self.describe = Describer(redactor, settings.enrich.environment)
         self.encoder = Encoder(
@@ -139,7 +139,7 @@ class Daemon:
         facts = SegmentFacts(
             node_name=self.node_name,
             boot_id=_first_line("/proc/sys/kernel/random/boot_id"),
-            machine_id=_first_line("/etc/machine-id"),
+            machine_id=_first_line(host_file("/etc/machine-id")),
             kernel=os.uname().release,
             version=__version__,
             host_ns=dict(zip(NAMESPACES, host_ns, strict=True)) if host_ns else {},

@@ -115,6 +115,13 @@ def host_namespaces(names: tuple[str, ...], root: str = "/proc") -> list[int]:
     return [_inum(f"{root}/1/ns/{name}") or _inum(f"{root}/2/ns/{name}") for name in names]
 
 
+def host_file(path: str, root: str = "/proc") -> str:
+    """A file of the host as the first process sees it: in a container with the host's pids our own /etc is the
+    image's. The path itself where that cannot be reached."""
+    there = f"{root}/1/root{path}"
+    return there if os.access(there, os.R_OK) else path
+
+
 def _inum(path: str) -> int:
     text = _link(path)  # b"mnt:[4026531841]"
     return int(text[text.find(b"[") + 1 : -1]) if b"[" in text else 0

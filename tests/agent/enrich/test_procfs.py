@@ -15,6 +15,7 @@ import pytest
 
 from agent.enrich.procfs import (
     ProcEntry,
+    host_file,
     host_namespaces,
     is_alive,
     read_inode,
@@ -144,3 +145,13 @@ def test_place_and_rights_of_a_process() -> None:
     )
     assert len(status.ids) == 8 and len(status.capabilities) == 4
     assert read_status(2**22 + 1) is None
+
+
+def test_a_file_of_the_host_is_read_through_the_first_process(tmp_path: Path) -> None:
+    (tmp_path / "1/root/etc").mkdir(parents=True)
+    (tmp_path / "1/root/etc/passwd").write_text("root:x:0:0")
+    assert host_file("/etc/passwd", str(tmp_path)) == f"{tmp_path}/1/root/etc/passwd"
+
+
+def test_a_file_that_the_first_process_keeps_from_us_is_our_own(tmp_path: Path) -> None:
+    assert host_file("/etc/passwd", str(tmp_path)) == "/etc/passwd"
