@@ -116,7 +116,7 @@ def host_namespaces(names: tuple[str, ...], root: str = "/proc") -> list[int]:
 
 
 def host_file(path: str, root: str = "/proc") -> str:
-    """A file of the host as the first process sees it: in a container with the host's pids our own /etc is the
+    """A file of the host as the first process sees it: in a container with the host's pids /etc is the
     image's. The path itself where that cannot be reached."""
     there = f"{root}/1/root{path}"
     return there if os.access(there, os.R_OK) else path
