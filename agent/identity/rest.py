@@ -124,7 +124,7 @@ def explain(error: Exception) -> str:
     if isinstance(error, ApiError) and error.status == 403:
         return f"{error}: the role of the agent's service account lacks this; see docs/containers.md"
     if isinstance(error, ApiError) and error.status == 404:
-        return f"{error}: are the CRDs installed (charts/tracehound/crds)? Without: identity.policies: false"
+        return f"{error}: no CRDs? `crds.install` of the chart; or identity.policies: false"
     if isinstance(error, ApiError) and error.status == 401:
         return f"the API server does not accept our token: {error}"
     if isinstance(error, NoAccess | ApiError | Unreachable):

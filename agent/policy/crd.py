@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The CustomResourceDefinitions of both kinds, made from schema.py: `python -m agent.policy.crd` writes them
-to charts/tracehound/crds/. A test makes them again and compares.
+to charts/tracehound/files/crds/. A test makes them again and compares.
 
 Kubernetes wants a structural schema: each field has one type ("Extend the Kubernetes API with
 CustomResourceDefinitions: Specifying a structural schema")."""
@@ -17,7 +17,7 @@ from agent.policy.schema import ACTIONS, ARGUMENT, SPEC
 from agent.policy.shape import Anything, Flag, Kind, List, Map, Number, Object, Text, Word
 from agent.policy.typenames import ALL_OPERATORS, FOLDED, LATER, SYNONYMS, TYPES
 
-PLACE = Path(__file__).parents[2] / "charts" / "tracehound" / "crds"
+PLACE = Path(__file__).parents[2] / "charts" / "tracehound" / "files" / "crds"
 GROUP = "cilium.io"
 VERSION = "v1alpha1"
 LICENCE = "# SPDX-License-Identifier: Apache-2.0"

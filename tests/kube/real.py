@@ -17,7 +17,7 @@ from agent.identity.policies import KINDS
 from agent.identity.rest import MERGE_PATCH, Api, ApiError, Unreachable
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "kube"
-CRDS = Path(__file__).resolve().parents[2] / "charts" / "tracehound" / "crds"
+CRDS = Path(__file__).resolve().parents[2] / "charts" / "tracehound" / "files" / "crds"
 START_S = 120.0
 """Until the server answers, in seconds."""
 RULES = [
