@@ -180,6 +180,19 @@ class HookEvent(NamedTuple):
     user_stack: int
 
 
+class CgroupChange(NamedTuple):
+    """A cgroup was made or removed, in the hierarchy in which containers are looked for."""
+
+    head: Head
+    """Who did it, and when; names no image."""
+    cgroup_id: int
+    container: int
+    """Id of the cgroup of the container that it belongs to; 0: of none that its name tells."""
+    is_removed: bool
+    path: bytes
+    """In its hierarchy, as the kernel tells it."""
+
+
 class Garbage(NamedTuple):
     """A record that is not one: wrong size or unknown kind. Counted as lost."""
 
@@ -187,4 +200,4 @@ class Garbage(NamedTuple):
     size: int
 
 
-Record = Exec | Fork | Exit | Task | HookEvent | Garbage
+Record = Exec | Fork | Exit | Task | HookEvent | CgroupChange | Garbage

@@ -183,6 +183,10 @@ __attribute__((noinline)) int decide(u32 tgid)
 	if (rules->uses & CLASSES_USE_WORKLOADS) {
 		cgroup = process->cgroup_id;
 		members = bpf_map_lookup_elem(&class_cgroups, &cgroup);
+		if (!members && cgroup) {
+			cgroup = ANY_CONTAINER;
+			members = bpf_map_lookup_elem(&class_cgroups, &cgroup);
+		}
 		intersect(&set, members ?: &rules->workload_otherwise);
 	}
 	for (u32 f = 0; f < FOLLOWED_MOST; f++) {
@@ -397,6 +401,27 @@ int classify_tasks(struct bpf_iter__task *ctx)
 	known = bpf_map_lookup_elem(&exec_states, &tgid);
 	if (asks_exec_state() && (!known || known->image_ktime != process->image_ktime))
 		keep_exec_state(forgotten((u64)task), tgid, process->image_ktime);
+	return 0;
+}
+
+/* The processes of a container of which something has become known: of what they are asked, only that has changed. */
+SEC("iter/task")
+int classify_container(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct process *process;
+	struct class_pass *now;
+	u32 zero = 0, tgid;
+
+	if (!task || task->pid != task->tgid)
+		return 0;
+	tgid = task->tgid;
+	process = bpf_map_lookup_elem(&processes, &tgid);
+	now = bpf_map_lookup_elem(&class_pass, &zero);
+	if (!process || !now || !process->cgroup_id)
+		return 0;
+	if (now->cgroup_id == ANY_CONTAINER || now->cgroup_id == process->cgroup_id)
+		decide(tgid);
 	return 0;
 }
 

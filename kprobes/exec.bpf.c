@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What was executed, with which arguments, by whom and from where? One record per successful exec; argument
  * lists and environments too long for it go ahead of it in chunks. */
+#include "include/containers.h"
 #include "include/facts.h"
 #include "include/path.h"
 
@@ -211,6 +212,7 @@ inline_always void add_unknown_image(struct exec_record *record, struct task_str
 	fresh.flags |= FLAG_EXECED;
 	fresh.binary_inode = record->inode_number;
 	fresh.binary_device = record->inode_device;
+	fresh.cgroup_id = its_container(record->facts.cgroup_id);
 	fill_header(&record->header, RECORD_EXEC, &fresh);
 	fresh.flags &= ~EXEC_ONLY_FLAGS;
 	if (bpf_map_update_elem(&processes, &tgid, &fresh, BPF_ANY))
@@ -228,6 +230,7 @@ inline_always void begin_image(struct exec_record *record, struct process *known
 	known->binary_inode = record->inode_number;
 	known->binary_device = record->inode_device;
 	known->flags &= ~EXEC_ONLY_FLAGS;
+	enter_container(known, record->facts.cgroup_id);
 }
 
 inline_always void send_exec(struct scratch *scratch)
@@ -271,12 +274,12 @@ inline_always int on_exec(struct task_struct *task, struct linux_binprm *binprm,
 	scratch->position = 0;
 	record = &scratch->record;
 	add_file(record, file, typed);
+	cgroup = container_cgroup(task, typed);
+	read_facts(&record->facts, task, cgroup, typed);
 	begin_image(record, known, task, tgid, typed);
 	record->header.ktime_ns = bpf_ktime_get_boot_ns();
 	record->header.tgid = tgid;
 	record->header.tid = tgid;
-	cgroup = container_cgroup(task, typed);
-	read_facts(&record->facts, task, cgroup, typed);
 	record->argc = READ(typed, binprm, argc);
 	record->arguments_bytes = record->environment_bytes = 0;
 	record->arguments_length = record->environment_length = 0;

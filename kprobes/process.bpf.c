@@ -41,6 +41,7 @@ struct wire_format {
 	struct exit_record exit;
 	struct chunk_record chunk;
 	struct task_record task;
+	struct cgroup_record cgroup;
 	enum record_kind kinds;
 	enum record_flags flags;
 	enum namespace_slot namespaces;
@@ -48,6 +49,7 @@ struct wire_format {
 	enum loss_cause causes;
 	enum shed_step steps;
 	enum chunk_stream streams;
+	enum cgroup_change changes;
 };
 
 __attribute__((noinline)) int keep_wire_format(struct wire_format *format)

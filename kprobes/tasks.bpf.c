@@ -2,6 +2,7 @@
 /* Which processes were there before us, and what are their kernel identities? Run once at start, after the
  * life-cycle programs are attached: one task_record per thread group, and an entry in the process map for
  * each that is not there yet. */
+#include "include/containers.h"
 #include "include/facts.h"
 
 struct {
@@ -15,7 +16,7 @@ SEC("iter/task")
 int tasks(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
-	struct process process = {};
+	struct process process = {}, *known;
 	struct task_record *record;
 	u32 zero = 0, tgid;
 
@@ -31,7 +32,11 @@ int tasks(struct bpf_iter__task *ctx)
 		process.flags |= FLAG_IN_INIT_TREE;
 	if (task->flags & PF_KTHREAD)
 		process.flags |= FLAG_KERNEL_THREAD;
+	process.cgroup_id = its_container(cgroup_id(container_cgroup(task, true), true));
 	bpf_map_update_elem(&processes, &tgid, &process, BPF_NOEXIST);
+	known = bpf_map_lookup_elem(&processes, &tgid);
+	if (known && !known->cgroup_id) /* it began before its cgroup was told of */
+		known->cgroup_id = process.cgroup_id;
 	if (task->signal->live.counter == 0) { /* it ended meanwhile: its exit may have found no entry */
 		bpf_map_delete_elem(&processes, &tgid);
 		return 0;

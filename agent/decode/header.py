@@ -15,6 +15,7 @@ from agent.events import Credentials, Head, TaskFacts
 
 KIND_EXEC, KIND_FORK, KIND_EXIT, KIND_CHUNK, KIND_TASK = 1, 2, 3, 4, 5
 KIND_HOOK, KIND_HOOK_DATA = 7, 8
+KIND_CGROUP = 9
 
 HEAD_FORMAT = "B3xIQIIQIIQ"
 HEAD = Struct("=" + HEAD_FORMAT)

@@ -5,11 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from agent.decode.cgroup import decode_cgroup
 from agent.decode.chunk import Chunks
 from agent.decode.exec import ExecDecoder
 from agent.decode.exit import decode_exit
 from agent.decode.fork import decode_fork
-from agent.decode.header import KIND_CHUNK, KIND_EXEC, KIND_EXIT, KIND_FORK, KIND_HOOK, KIND_HOOK_DATA
+from agent.decode.header import (
+    KIND_CGROUP,
+    KIND_CHUNK,
+    KIND_EXEC,
+    KIND_EXIT,
+    KIND_FORK,
+    KIND_HOOK,
+    KIND_HOOK_DATA,
+)
 from agent.decode.hook import HookDecoder
 from agent.events import Garbage, Record
 
@@ -27,6 +36,7 @@ class Decoder:
             KIND_CHUNK: chunks.add,
             KIND_HOOK: hooks,
             KIND_HOOK_DATA: hooks.add,
+            KIND_CGROUP: decode_cgroup,
         }
 
     def __call__(self, raw: bytes) -> Record | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
@@ -24,3 +25,28 @@ def container_hierarchy(
         if name in v1 and index is not None:
             return index + 1
     return 0
+
+
+def container_directory(root: Path = Path("/proc")) -> Path | None:
+    """Where that hierarchy is mounted, in the order of `container_hierarchy`; None: nowhere.
+
+    As pid 1 sees it, where that can be looked at: an agent in a container has only its own part mounted.
+    """
+    for who in ("1", "self"):
+        try:
+            text = (root / who / "mounts").read_text(errors="replace")
+        except OSError:
+            continue
+        found = _mounted([line.split() for line in text.splitlines()])
+        seen = root / who / "root" / (found or "").lstrip("/")
+        if found and os.path.isdir(seen):  # noqa: PTH112  (Path.is_dir raises where it may not look)
+            return seen
+    return None
+
+
+def _mounted(mounts: list[list[str]]) -> str | None:
+    for controller in ("pids", "memory"):
+        for fields in mounts:
+            if fields[2] == "cgroup" and controller in fields[3].split(","):
+                return fields[1]
+    return next((fields[1] for fields in mounts if fields[2] == "cgroup2"), None)

@@ -31,6 +31,8 @@ QUESTIONS: dict[str, tuple[Choice, ...]] = {
         Choice("privileges_lsm", "lsm"),
         Choice("privileges_kprobe", "kprobe"),
     ),
+    "cgroup_made": (Choice("mkdir_btf", "tp_btf"), Choice("mkdir_raw", "raw_tp")),
+    "cgroup_removed": (Choice("rmdir_btf", "tp_btf"), Choice("rmdir_raw", "raw_tp")),
     "tasks": (Choice("tasks", "iter"),),
 }
 REQUIRED = ("fork", "exec", "exit")

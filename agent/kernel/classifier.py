@@ -20,8 +20,12 @@ STATES = 32768
 counted."""
 _PASSES = 3
 """Of classify_tasks: a line of descent in which pids were given again twice is still right."""
-_PASS = struct.Struct("=II16s")
+_PASS = struct.Struct("=II16sQ")
 """struct class_pass of kprobes/include/classes.h."""
+ANY_CONTAINER = (1 << 64) - 1
+"""Key of class_cgroups for containers of which nothing is known."""
+CGROUPS = 16384
+"""Entries of class_cgroups: containers that policies can tell apart."""
 _ZERO = struct.pack("=I", 0)
 _OWN = ("class_states", "class_scratch", "class_pass", "class_cgroups")
 """Maps whose content is not the policies'."""
@@ -63,34 +67,59 @@ class Classifier:
         self._room: Mapping[str, int] = {}
         self._told: dict[str, dict[bytes, bytes]] = {}
         self._cgroups: dict[bytes, bytes] = {}
+        self._told_cgroups: dict[bytes, bytes] = {}
 
-    def publish(self, contents: Contents) -> None:
-        """Makes the classes known: when it returns, every process carries those that it has. Raises
-        KernelRefused; then what was told before still stands."""
+    @property
+    def is_loaded(self) -> bool:
+        """Whether any policy ever asked for a class."""
+        return self._object is not None
+
+    def publish(self, contents: Contents, cgroups: Mapping[int, bytes] | None = None) -> None:
+        """Makes the classes known: when it returns, every process carries those that it has. `cgroups`: which
+        classes each container's cgroup allows now (struct set by its id), all of them. Raises KernelRefused;
+        then what was told before still stands."""
+        if cgroups is not None:
+            self._cgroups = {struct.pack("=Q", number): allowed for number, allowed in cgroups.items()}
         if not contents.is_asked and self._object is None:
             return
         grown = self._shared.grow(0, {"exec_states": STATES}) if contents.keeps_exec_state else set()
         if self._object is None or grown or not self._fits(contents):
             self._replace(contents)
-        elif self._told == contents.maps:
+        elif self._told == contents.maps and self._told_cgroups == self._cgroups:
             return
         self._tell(contents)
         self._classify_all(contents.fresh)
 
-    def set_cgroups(self, members: Mapping[int, bytes]) -> None:
-        """Which classes the cgroups of containers allow (struct set by cgroup id); processes that are in them
-        are classified anew."""
-        wanted = {struct.pack("=Q", number): allowed for number, allowed in members.items()}
-        before, self._cgroups = self._cgroups, wanted
-        if self._object is None or before == wanted:
+    def set_cgroups(self, members: Mapping[int, bytes | None]) -> None:
+        """What has changed of some containers: the classes that each one's cgroup allows, None for one that
+        is gone. When it returns their processes carry them. Raises KernelRefused where there is no room."""
+        changed = {}
+        for number, allowed in members.items():
+            key = struct.pack("=Q", number)
+            if allowed is None:
+                self._cgroups.pop(key, None)
+            elif self._cgroups.get(key) != allowed:
+                self._cgroups[key] = allowed
+                changed[number] = allowed
+        if self._object is None:
+            return
+        self._tell_cgroups()
+        if changed:
+            one = next(iter(changed)) if len(changed) == 1 else ANY_CONTAINER
+            self._object.map("class_pass").update(_ZERO, _PASS.pack(0, 0, bytes(16), one))
+            self._object.run_iterator("classify_container")
+
+    def _tell_cgroups(self) -> None:
+        if self._object is None:
             return
         table = self._object.map("class_cgroups")
-        for key, value in wanted.items():
-            if before.get(key) != value:
-                table.update(key, value)
-        for key in before.keys() - wanted.keys():
+        for key in self._told_cgroups.keys() - self._cgroups.keys():
             table.delete(key)
-        self._classify_all(0)
+            del self._told_cgroups[key]
+        for key, value in self._cgroups.items():
+            if self._told_cgroups.get(key) != value:
+                table.update(key, value)
+                self._told_cgroups[key] = value
 
     def programs(self) -> list[str]:
         """Names of the programs that are attached."""
@@ -114,11 +143,12 @@ class Classifier:
         try:
             before, self._object = self._object, loaded
             told, self._told = self._told, {}
+            told_cgroups, self._told_cgroups = self._told_cgroups, {}
             self._tell(contents)
             for program in programs:
                 loaded.attach(program)
         except KernelRefused:
-            self._object, self._told = before, told
+            self._object, self._told, self._told_cgroups = before, told, told_cgroups
             loaded.close()
             raise
         self._attached = programs
@@ -142,7 +172,7 @@ class Classifier:
             programs.append("classify_exec_again")
         loading = BpfObject(self._file)
         try:
-            loading.select({*programs, "classify_tasks"})
+            loading.select({*programs, "classify_tasks", "classify_container"})
             loading.set_constants(".rodata.shape", self._shape(loading))
             self._size(loading, contents, preallocate=not facts.safe_without_prealloc)
             loading.load()
@@ -157,7 +187,7 @@ class Classifier:
             if name in shared:
                 loading.reuse(name, shared[name])
             elif name in ("class_states", "class_cgroups"):
-                loading.set_entries(name, STATES if name == "class_states" else 4096)
+                loading.set_entries(name, STATES if name == "class_states" else CGROUPS)
             elif name in contents.sizes and name != "class_rules":
                 loading.set_entries(name, max(16, 2 * contents.sizes[name]))
             if preallocate and name not in shared and loading.map_shape(name)["map_type"] == 1:
@@ -172,6 +202,7 @@ class Classifier:
         """New values first, then the rules, then what is gone."""
         if self._object is None:
             raise AssertionError("not loaded")
+        self._tell_cgroups()
         for name in sorted(contents.maps, key=lambda name: (name == "class_rules", name)):
             table = self._object.map(name)
             for key, value in contents.maps[name].items():
@@ -187,7 +218,7 @@ class Classifier:
             return
         now = self._object.map("class_pass")
         for number in range(_PASSES):
-            now.update(_ZERO, _PASS.pack(number, 0, fresh.to_bytes(16, "little")))
+            now.update(_ZERO, _PASS.pack(number, 0, fresh.to_bytes(16, "little"), 0))
             self._object.run_iterator("classify_tasks")
 
     def _kernel(self) -> Facts:

@@ -36,7 +36,7 @@ __all__ = ["QUESTIONS", "REQUIRED", "Attached", "Choice", "Facts", "Sensor", "re
 
 CONFIG = struct.Struct("=QQIIIBB2x")
 """struct config of kprobes/include/wire.h."""
-HOOKS = ("exec", "fork", "exit", "chunk", "privileges", "flood", "policy")
+HOOKS = ("exec", "fork", "exit", "chunk", "privileges", "flood", "policy", "cgroup")
 CAUSES = ("ring_full", "map_full", "scratch_busy", "shed")
 _HOOK_COUNT = 8
 _SENT = len(CAUSES) * _HOOK_COUNT
@@ -44,7 +44,7 @@ _STOOD_IN = _SENT + _HOOK_COUNT
 _COUNTERS = _STOOD_IN + _HOOK_COUNT
 _TASK_IDENTITY = struct.Struct("=16xI4xQ")
 """Of struct record_header: tgid and image_ktime."""
-_ATTACH_ORDER = ("privileges", "fork", "exit", "exec")
+_ATTACH_ORDER = ("privileges", "cgroup_made", "cgroup_removed", "fork", "exit", "exec")
 """What may have no place left comes first, so that falling back costs little."""
 
 
@@ -147,6 +147,7 @@ class Sensor:
         loading.set_entries("exec_scratch", 2 if self._seconds else 1)
         if needs_preallocation(chosen, facts):
             loading.set_map_flags("processes", 0)
+            loading.set_map_flags("container_cgroups", 0)
         if settings.pin_dir:
             self._adopt_pinned(Path(settings.pin_dir))
         try:

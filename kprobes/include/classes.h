@@ -69,7 +69,9 @@ struct class_postfix {
 struct class_conditions {
 	u64 followed[FOLLOWED_WORDS];
 };
-/* class_cgroups: u64 cgroup id -> struct set */
+/* class_cgroups: u64 id of a container's cgroup -> struct set. ANY_CONTAINER is what counts for one of which nothing is
+ * known yet. */
+#define ANY_CONTAINER (~0ULL)
 
 /* class_states, by tgid: what is known of a process's binary and hands on to its children. The followed conditions
  * that it has stand in its entry of the process map (follow_set). */
@@ -85,4 +87,5 @@ struct class_pass {
 	u32 pass; /* 0: conditions that are fresh are forgotten; then: what parents have is inherited */
 	u32 reserved;
 	u64 fresh[FOLLOWED_WORDS]; /* conditions whose numbers meant something else before */
+	u64 cgroup_id;             /* for classify_container: whose processes; ANY_CONTAINER: of all containers */
 };

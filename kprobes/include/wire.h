@@ -12,8 +12,9 @@ enum record_kind {
 	RECORD_CHUNK = 4,
 	RECORD_TASK = 5,
 	RECORD_FLOOD = 6,
-	RECORD_HOOK = 7,     /* struct hook_record of policy.h */
-	RECORD_HOOK_DATA = 8 /* struct hook_data of policy.h */
+	RECORD_HOOK = 7,      /* struct hook_record of policy.h */
+	RECORD_HOOK_DATA = 8, /* struct hook_data of policy.h */
+	RECORD_CGROUP = 9
 };
 
 enum record_flags {
@@ -127,6 +128,18 @@ struct chunk_record {
 	u8 data[CHUNK_BYTES];
 };
 
+/* A cgroup was made or removed. */
+#define CGROUP_PATH_BYTES 1024 /* as long as the kernel's tracepoints tell it (TRACE_CGROUP_PATH_LEN) */
+enum cgroup_change { CGROUP_MADE = 1, CGROUP_REMOVED = 2 };
+struct cgroup_record {
+	struct record_header header; /* only kind, ktime_ns and who did it: tgid, tid */
+	u64 cgroup_id;
+	u64 container; /* id of the cgroup of the container that it belongs to; 0: of none that its name tells */
+	u32 change;    /* enum cgroup_change */
+	u32 path_length;
+	u8 path[CGROUP_PATH_BYTES]; /* in its hierarchy, without NUL */
+};
+
 #define POLICY_SET_WORDS 4
 /* The process map's value. LAYOUT_VERSION changes whenever this does: a pinned map of another version is
  * never reused. */
@@ -136,7 +149,7 @@ struct process {
 	u64 parent_ktime;
 	u32 parent_tgid;
 	u32 flags;     /* FLAG_FORKED, FLAG_EXECED, FLAG_IN_INIT_TREE, privileges of a running exec */
-	u64 cgroup_id; /* the container's cgroup, 0 until known */
+	u64 cgroup_id; /* the container's cgroup, 0 on the host */
 	u64 binary_inode;
 	u32 binary_device;
 	u32 nspid;
@@ -145,7 +158,17 @@ struct process {
 };
 
 /* Everything that was not sent is counted where it was not sent: losses[cause * HOOK_COUNT + hook]. */
-enum hook { HOOK_EXEC, HOOK_FORK, HOOK_EXIT, HOOK_CHUNK, HOOK_PRIVILEGES, HOOK_FLOOD, HOOK_POLICY, HOOK_COUNT = 8 };
+enum hook {
+	HOOK_EXEC,
+	HOOK_FORK,
+	HOOK_EXIT,
+	HOOK_CHUNK,
+	HOOK_PRIVILEGES,
+	HOOK_FLOOD,
+	HOOK_POLICY,
+	HOOK_CGROUP,
+	HOOK_COUNT = 8
+};
 enum loss_cause { LOSS_RING_FULL, LOSS_MAP_FULL, LOSS_SCRATCH_BUSY, LOSS_SHED, LOSS_CAUSES = 4 };
 /* Slots after the losses count what was sent, by hook, and then what a second program did because the first had
  * been skipped (enum turn). */

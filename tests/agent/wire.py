@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from agent.decode.cgroup import CGROUP, PATH_BYTES
 from agent.decode.chunk import CHUNK
 from agent.decode.exec import EXEC
 from agent.decode.exit import EXIT
 from agent.decode.fork import FORK
-from agent.decode.header import HEAD, KIND_CHUNK, KIND_EXEC, KIND_EXIT, KIND_FORK, KIND_TASK
+from agent.decode.header import HEAD, KIND_CGROUP, KIND_CHUNK, KIND_EXEC, KIND_EXIT, KIND_FORK, KIND_TASK
 from agent.decode.task import TASK
 from agent.events import EXECED, FORKED
 
@@ -111,6 +112,23 @@ def exit_record(
     image: Image, parent: Image = (1, 1), code: int = 0, *, flags: int = EXECED, at: int = 9 * SECOND
 ) -> bytes:
     return EXIT.pack(*HEAD.unpack(head(KIND_EXIT, image, parent, flags=flags, at=at)), code)
+
+
+def cgroup_record(
+    cgroup_id: int,
+    container: int,
+    path: bytes,
+    *,
+    removed: bool = False,
+    length: int | None = None,
+    at: int = 4 * SECOND,
+) -> bytes:
+    """`container`: id of the container's cgroup, 0 for none."""
+    begin = HEAD.unpack(head(KIND_CGROUP, NOBODY, at=at))
+    told = len(path) if length is None else length
+    return CGROUP.pack(*begin, cgroup_id, container, 2 if removed else 1, told) + path.ljust(
+        PATH_BYTES, b"\0"
+    )
 
 
 def task_record(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from agent import events
-from agent.decode import chunk, exec, exit, fork, header, task
+from agent.decode import cgroup, chunk, exec, exit, fork, header, task
 from agent.kernel import pins, sensor
 from agent.kernel.btf import KIND_ARRAY, KIND_ENUM, KIND_STRUCT, KIND_TYPEDEF, Btf
 from agent.kernel.libbpf import libbpf
@@ -29,6 +29,7 @@ FORMATS = {
     "exit_record": exit.EXIT.format,
     "task_record": task.TASK.format,
     "chunk_record": chunk.CHUNK.format + f"{chunk.CHUNK_BYTES}s",
+    "cgroup_record": cgroup.CGROUP.format + f"{cgroup.PATH_BYTES}s",
     "config": sensor.CONFIG.format,
 }
 """struct format by struct."""
