@@ -13,8 +13,9 @@ from agent.decode.header import KIND_EXEC, KIND_EXIT, KIND_FORK, KIND_HOOK
 from agent.decode.record import Decoder
 from agent.enrich.describe import Describer
 from agent.enrich.process import Process, image_key
+from agent.enrich.registry import Registry
 from agent.enrich.tree import ProcessTree
-from agent.events import Exec, Exit, Fork, Garbage, Head, HookEvent, Record
+from agent.events import CgroupChange, Exec, Exit, Fork, Garbage, Head, HookEvent, Record
 from agent.log.clock import WallClock
 from agent.log.encode import Encoder
 from agent.log.records import Line
@@ -36,6 +37,7 @@ class Pipeline:
         encoder: Encoder,
         clock: WallClock,
         hooks: HookEncoder | None = None,
+        registry: Registry | None = None,
     ) -> None:
         self.tree = tree
         self.clock = clock
@@ -47,10 +49,12 @@ class Pipeline:
         """Matches of policies that nobody knows any more; counted as lost."""
         self.shed_step = 0
         """Set by the daemon (agent.overload)."""
+        self.registry = registry or Registry()
+        """Containers, and what is known of them."""
         self._decode = Decoder()
         self._describe = describe
         self._encoder = encoder
-        self._quick = QuickLives(tree, describe, encoder, clock)
+        self._quick = QuickLives(tree, describe, encoder, clock, self.registry)
         self._quick_hooks: QuickHooks | None = None
         self.hooks = hooks
         self._lines: list[Line] = []
@@ -59,6 +63,7 @@ class Pipeline:
             Exit: self._on_exit,
             Fork: self._on_fork,
             HookEvent: self._on_hook,
+            CgroupChange: self._on_cgroup,
             Garbage: self._on_garbage,
         }
 
@@ -134,6 +139,8 @@ class Pipeline:
     def _on_exec(self, event: Exec) -> None:
         process = self.tree.exec(event)
         detail = self._describe(process, event)
+        named = self._describe.container(detail.cgroup)
+        self.registry.settle(process, event.facts.cgroup_id, named, event.head.nspid)
         stamp = process.start_time = self.clock.text(event.head.ktime_ns)
         self._announce(process)
         self._lines.append(self._encoder.exec(process, event, detail, stamp))
@@ -179,6 +186,9 @@ class Pipeline:
         if process.tgid and process.parent is None and head.parent_tgid:
             process.born_of(self.tree.find(head.parent_tgid, head.parent_ktime))
         return process
+
+    def _on_cgroup(self, event: CgroupChange) -> None:
+        self.registry.change(event)
 
     def _on_garbage(self, _event: Garbage) -> None:
         self.bad_records += 1

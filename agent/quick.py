@@ -24,8 +24,10 @@ from agent.decode.fork import FORK
 from agent.decode.header import FACTS_FORMAT, facts_from
 from agent.decode.paths import path_from_leaf_first
 from agent.enrich.describe import Describer, Redactor, binary_of
+from agent.enrich.home import Home
 from agent.enrich.process import PID_BITS, Process, exec_id_of
 from agent.enrich.redact.rules import MARKER_PREFIX
+from agent.enrich.registry import Registry
 from agent.enrich.text import join_arguments
 from agent.enrich.tree import DEPTH_MOST, ProcessTree
 from agent.events import EXECED, FORKED, IN_INIT_TREE, PARENT_MISSED, PRIVILEGES_KNOWN
@@ -70,6 +72,9 @@ class _Facts:
     """Keys below `tracehound`."""
     cgroup: str
     """The key `cgroup` up to the name; empty when there is none."""
+    cgroup_id: int
+    home: Home | None
+    """The container that its cgroup belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +85,7 @@ class _Paths:
     cwd: str
     words: str
     container: str
-    """Of its own cgroup."""
-    docker: str
-    """Key of the process object."""
+    """That its own cgroup's name tells."""
     inside: str
     """Its keys up to the arguments."""
     behind: str
@@ -106,7 +109,14 @@ class _Arguments:
 class QuickLives:
     """Shares tree, descriptions and encoder with the stages."""
 
-    def __init__(self, tree: ProcessTree, describe: Describer, encoder: Encoder, clock: WallClock) -> None:
+    def __init__(
+        self,
+        tree: ProcessTree,
+        describe: Describer,
+        encoder: Encoder,
+        clock: WallClock,
+        registry: Registry | None = None,
+    ) -> None:
         self.waiting: dict[int, tuple[Process, bytes]] = {}
         """Forks that no exec followed yet, by key of the image: who is the parent, and the record."""
         self._tree = tree
@@ -114,6 +124,7 @@ class QuickLives:
         self._describe = describe
         self._encoder = encoder
         self._clock = clock
+        self._registry = registry or Registry()
         self._prefix = tree.node + b":"
         self._facts: dict[bytes, _Facts] = {}
         self._paths: dict[bytes, _Paths] = {}
@@ -183,10 +194,9 @@ class QuickLives:
         process.binary, process.cwd, process.words = paths.binary, paths.cwd, paths.words
         process.arguments = arguments.joined
         process.start_time = stamp
-        process.container, docker = paths.container, paths.docker
-        if parent.container and not docker:
-            process.container = parent.container
-            docker = f',"docker":{self._encoder.string(parent.container[:_DOCKER])}'
+        docker = ""
+        if paths.container or parent.container or facts.home is not None:
+            docker = self._enter(process, facts, paths.container, nspid)
         process.fragment = (
             f'{{"exec_id":"{exec_id}","pid":{tgid},"uid":{uid}{paths.inside}{arguments.inside}{paths.behind}{stamp}'
             f'","auid":{auid}{docker},"parent_exec_id":"{parent.exec_id}","tid":{tgid},"in_init_tree":'
@@ -196,6 +206,13 @@ class QuickLives:
         inner = f',"nspid":{nspid}' if nspid else ""
         own = f"{arguments.own}{paths.exe}{facts.own}{cgroup}{inner}"
         return self._encoder.exec_of(process, stamp, own)
+
+    def _enter(self, process: Process, facts: _Facts, named: str, nspid: int) -> str:
+        """A process of a container; its keys `pod` and `docker`."""
+        process.container = named or (process.parent.container if process.parent else "")
+        self._registry.settle(process, facts.cgroup_id, named, nspid)
+        pod = process.place.pod_field() if process.place is not None else ""
+        return f'{pod},"docker":{self._encoder.string(process.container[:_DOCKER])}'
 
     def exit(self, raw: bytes) -> Line | None:
         """A process_exit line; None: the stages have to do it."""
@@ -212,7 +229,8 @@ class QuickLives:
     def _learn_facts(self, raw: bytes) -> _Facts:
         facts = facts_from(_FACTS.unpack(raw))
         cgroup = f',"cgroup":{{"id":"{facts.cgroup_id}","name":' if facts.cgroup_id else ""
-        learned = _Facts(facts.credentials.euid, facts.auid, self._encoder.facts_json(facts), cgroup)
+        own, home = self._encoder.facts_json(facts), self._registry.by_cgroup.get(facts.cgroup_id)
+        learned = _Facts(facts.credentials.euid, facts.auid, own, cgroup, facts.cgroup_id, home)
         return _kept(self._facts, raw, learned)
 
     def _learn_paths(self, raw: bytes, flags: int) -> _Paths | None:
@@ -231,7 +249,6 @@ class QuickLives:
             cwd,
             words,
             container,
-            f',"docker":{string(container[:_DOCKER])}' if container else "",
             (f',"cwd":{string(cwd)}' if cwd else "") + (f',"binary":{string(binary)}' if binary else ""),
             f',"flags":"{words}","start_time":"',
             f',"exe":{string(exe)}' if exe != binary else "",

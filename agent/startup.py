@@ -13,6 +13,7 @@ from agent.enrich.containers import read_process_cgroup
 from agent.enrich.describe import Describer, ExecDetail, flag_words
 from agent.enrich.process import Process, is_same
 from agent.enrich.procfs import Inode, ProcEntry, read_inode, read_process, read_status, started_at
+from agent.enrich.registry import Registry
 from agent.enrich.text import to_text
 from agent.enrich.tree import ProcessTree
 from agent.events import (
@@ -35,7 +36,13 @@ ASK_PAUSE_S = 0.05
 
 
 def adopt_existing(
-    tasks: Sequence[Task], tree: ProcessTree, describe: Describer, clock: WallClock, *, environment: bool
+    tasks: Sequence[Task],
+    tree: ProcessTree,
+    describe: Describer,
+    clock: WallClock,
+    *,
+    environment: bool,
+    registry: Registry | None = None,
 ) -> list[tuple[Process, Exec, ExecDetail]]:
     """Puts all tasks into the tree; returns them, parents before children, with what /proc knows of them."""
     ordered = sorted(tasks, key=lambda task: task.head.image_ktime)
@@ -50,6 +57,9 @@ def adopt_existing(
         event = _as_exec(task, entry)
         detail = describe(process, event)
         _finish(process, entry, event)
+        if registry is not None:
+            named = describe.container(detail.cgroup)
+            registry.settle(process, task.facts.cgroup_id, named, task.head.nspid)
         process.start_time = clock.text(task.head.image_ktime)
         found.append((process, event, detail))
     return found

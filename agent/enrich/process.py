@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 from binascii import b2a_base64
+from typing import TYPE_CHECKING
 
 from agent.events import EXECED
+
+if TYPE_CHECKING:
+    from agent.enrich.home import Place
 
 PID_BITS = 22
 """PID_MAX_LIMIT is 2**22 (include/linux/threads.h)."""
@@ -53,6 +57,7 @@ class Process:
         "lineage",
         "parent",
         "parent_exec_id",
+        "place",
         "start_time",
         "tgid",
         "uid",
@@ -82,6 +87,8 @@ class Process:
         """RFC 3339, UTC: when the image began (procFS: when the process was created)."""
         self.container = ""
         """Container id, empty on the host or when not known."""
+        self.place: Place | None = None
+        """Its place in a container that is followed (agent.enrich.home); None on the host."""
         self.creator: str | None = None
         """exec_id of the process that called clone, where it is not the parent."""
         self.lineage: str | None = None

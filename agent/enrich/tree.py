@@ -59,6 +59,8 @@ class ProcessTree:
         process.uid, process.auid = source.uid, source.auid
         process.binary, process.arguments, process.cwd = source.binary, source.arguments, source.cwd
         process.container = source.container
+        if source.place is not None:
+            source.place.born(process, head.nspid)
         process.start_time = start_time
         self._add(process)
         return process
@@ -177,7 +179,7 @@ class ProcessTree:
                 parent = before if before.has_execed else before.parent
                 for behind in range(back - 1, -1, -1):
                     parent = process = self._unseen(tgid, image_ktime - behind, parent)
-                    process.container = before.container
+                    process.container, process.place = before.container, before.place
                 break
         if self._when_unknown:
             self._when_unknown(process)

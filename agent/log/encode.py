@@ -28,6 +28,16 @@ _CAP_SETS = ("permitted", "effective", "inheritable", "ambient")
 _SIGNALS = {number: signal.name for number in range(1, 32) for signal in (Signals(number),)}
 
 
+class PlaceLike(Protocol):
+    """What is read of agent.enrich.home.Place."""
+
+    def pod_field(self) -> str:
+        """The key `pod` of a process."""
+
+    def exec_fields(self) -> str:
+        """What an exec says below `tracehound`."""
+
+
 class ProcessLike(Protocol):
     """What is read of agent.enrich.process.Process (the log does not import enrich)."""
 
@@ -47,6 +57,10 @@ class ProcessLike(Protocol):
     lineage: str | None
     fragment: str | None
     announced: bool
+
+    @property
+    def place(self) -> PlaceLike | None:
+        """In a container that is followed."""
 
     @property
     def parent(self) -> ProcessLike | None:
@@ -131,6 +145,8 @@ class Encoder:
         """A process_exec line; `own` is what stands below `tracehound` behind the ancestry."""
         process.announced = True
         parent = process.parent
+        if process.place is not None:
+            own += process.place.exec_fields()
         above = f',"parent":{parent.fragment or self.fragment(parent)}' if parent and self._parents else ""
         head = (
             f'{{"process_exec":{{"process":{process.fragment or self.fragment(process)}'
@@ -233,11 +249,12 @@ class Encoder:
         binary = f',"binary":{self.string(process.binary)}' if process.binary else ""
         flags = f',"flags":"{process.words}"' if process.words else ""
         docker = f',"docker":{self.string(process.container[:31])}' if process.container else ""
+        pod = process.place.pod_field() if process.place is not None else ""
         parent = f',"parent_exec_id":"{process.parent_exec_id}"' if process.parent_exec_id else ""
         return (
             f'{{"exec_id":"{process.exec_id}","pid":{process.tgid},"uid":{process.uid}{cwd}'
             f"{binary}{arguments}{flags}{start}"
-            f',"auid":{process.auid}{docker}{parent},"tid":{process.tgid}'
+            f',"auid":{process.auid}{pod}{docker}{parent},"tid":{process.tgid}'
             f',"in_init_tree":{"true" if process.flags & 2 else "false"}}}'
         )
 

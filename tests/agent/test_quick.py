@@ -80,7 +80,12 @@ def only_quick(pipeline: Pipeline) -> Pipeline:
 
 
 def description(process: Process) -> dict[str, Any]:
-    found = {name: getattr(process, name) for name in Process.__slots__ if name not in ("parent", "lineage")}
+    left_out = ("parent", "lineage", "place")
+    found: dict[str, Any] = {
+        name: getattr(process, name) for name in Process.__slots__ if name not in left_out
+    }
+    if process.place is not None:
+        found["place"] = process.place.pod_field(), process.place.exec_fields(), process.place.nspid
     return {**found, "above": [above.exec_id for above in process.ancestors()]}
 
 
