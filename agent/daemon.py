@@ -55,6 +55,7 @@ from agent.telling import RuntimeHook, tell
 
 if TYPE_CHECKING:
     from agent.api.activation import ApiSocket
+    from agent.metering import Metering
     from agent.policy.book import HookBook
 
 TICK_S = 1.0
@@ -95,6 +96,7 @@ class Daemon:
         self._stop_reason = ""
         self._reload_wanted = False
         self._api: ApiSocket | None = None
+        self._metering: Metering | None = None
         self._kept: deque[list[bytes]] = deque()
         """Batches of records that were read before their turn."""
         self._evicted = 0
@@ -164,6 +166,8 @@ class Daemon:
             self.detecting.open(self.log)
             undo.callback(self.log.close, "start failed")
             self._open_api()
+            undo.callback(self._close_api)
+            self._open_metering()
             undo.pop_all()
         self.ledger = LossLedger(self.log, self.clock)
         self.compactor = Compactor(
@@ -217,6 +221,21 @@ class Daemon:
             raise
         except OSError as error:
             self.notices.append(f"no control socket: {error}")
+
+    def _open_metering(self) -> None:
+        """Raises TracehoundError when the address cannot be had."""
+        if not self.settings.metrics.listen:
+            return
+        from agent.metering import Metering
+
+        settings, user = self.settings, self.settings.api.socket_group
+        self._metering = Metering(settings.metrics, settings.log.dir, user, self._answer, self.notices.append)
+
+    def _close_api(self) -> None:
+        if self._metering:
+            self._metering.close()
+        if self._api:
+            self._api.close()
 
     def _adopt(self) -> None:
         """Existing processes, after the programs are attached: what happens meanwhile waits in the ring. An
@@ -298,11 +317,13 @@ class Daemon:
 
     def _readers(self) -> dict[int, tuple[str, Callable[[int], object]]]:
         """By descriptor, beside the ring: who is called when it is readable."""
-        readers: dict[int, tuple[str, Callable[[int], object]]] = {
-            fd: ("detections", self.detecting.handle) for fd in self.detecting.filenos()
-        }
+        readers: dict[int, tuple[str, Callable[[int], object]]] = dict.fromkeys(
+            self.detecting.filenos(), ("detections", self.detecting.handle)
+        )
         if self._api:
-            readers |= {fd: ("api", self._api.handle) for fd in self._api.filenos()}
+            readers |= dict.fromkeys(self._api.filenos(), ("api", self._api.handle))
+        if self._metering:
+            readers |= dict.fromkeys(self._metering.filenos(), ("metrics", self._metering.handle))
         return readers
 
     def drain(self, batches_most: int = _BATCHES_MOST, until_s: float = float("inf")) -> int:
@@ -411,6 +432,8 @@ class Daemon:
             self._each_tick()
         if self._api:
             self._api.tick()
+        if self._metering:
+            self._metering.tick()
         if self._reload_wanted:
             self._reload_wanted = False
             self._do_reload()
@@ -518,8 +541,7 @@ class Daemon:
         with contextlib.ExitStack() as steps:
             steps.callback(self._close_signals)
             steps.callback(self.exporting.close)
-            if self._api:
-                steps.callback(self._api.close)
+            steps.callback(self._close_api)
             steps.callback(self.status.remove)
             steps.callback(self.compactor.close)
             steps.callback(

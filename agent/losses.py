@@ -76,7 +76,7 @@ class LossLedger:
                 "loss",
                 {
                     "cause": cause,
-                    "lane": LANES.get(hook.partition(":")[0], "lifecycle"),
+                    "lane": _lane(hook),
                     "hook": hook,
                     "count": grown,
                     "from": self._clock.text(self._looked_ns),
@@ -86,6 +86,13 @@ class LossLedger:
         self._looked_ns = now_ns if begin_ns is None else begin_ns
         self._forget()
         return lost
+
+    def told(self) -> list[dict[str, object]]:
+        """All losses since start, by cause, lane and hook."""
+        return [
+            {"cause": cause, "lane": _lane(hook), "hook": hook, "count": total}
+            for (cause, hook), total in self._seen.items()
+        ]
 
     def by_cause(self) -> dict[str, int]:
         """All losses since start."""
@@ -109,3 +116,7 @@ class LossLedger:
             self.recent[cause] -= count
             if not self.recent[cause]:
                 del self.recent[cause]
+
+
+def _lane(hook: str) -> str:
+    return LANES.get(hook.partition(":")[0], "lifecycle")

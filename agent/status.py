@@ -94,6 +94,8 @@ def build_state(daemon: Daemon) -> dict[str, Any]:
         "sent": daemon.sensor.sent(),
         "lost": daemon.ledger.by_cause(),
         "lost_recent": daemon.ledger.recent,
+        "losses": daemon.ledger.told(),
+        "compaction": daemon.compactor.facts(),
         "programs": daemon.program_states(),
         "policies": daemon.policing.summary(),
         "exporters": daemon.exporting.state(),

@@ -81,6 +81,10 @@ class Compactor:
             self._next = self._monotonic() + PAUSE_S
             self._start()
 
+    def facts(self) -> dict[str, object]:
+        """For the agent's status."""
+        return {"published": self.published, "works": self._works, "running": self._child is not None}
+
     def takes(self, segment: SegmentName | None) -> bool:
         """Whether lines are going to be compacted, as far as is known: not while compaction fails, nor those
         with which it did. None: lines that are being written."""
