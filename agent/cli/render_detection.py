@@ -17,7 +17,7 @@ TONES = {"critical": "alarm", "high": "bad", "medium": "warn", "low": "info", "i
 """Names of colours (agent.cli.color.Palette)."""
 STORY_SHOWN = 8
 """Characters of a story's id that people see; `tracehound stories` takes them."""
-_COMMAND_SHOWN = 200
+_COMMAND_SHOWN, _ROOT_SHOWN = 200, 60
 _RULES_SHOWN = 3
 
 
@@ -69,7 +69,7 @@ def story_text(content: Content, clock: Clock) -> str:
     words = {"open": "begins", "updated": "goes on", "closed": "is over"}
     state = words.get(str(content.get("state")), str(content.get("state")))
     count = int(content.get("count", 0))
-    root = process_text(content.get("root"))
+    root = process_text(content.get("root"), _ROOT_SHOWN)
     counted = f"{count:,} detection{'s' if count != 1 else ''}" + (f" below {root}" if root else "")
     since = f" since {clock(content['first'])}" if count > 1 and "first" in content else ""
     name = str(content.get("id", "?"))[:STORY_SHOWN]
