@@ -24,7 +24,9 @@ from typing import Any, Protocol
 
 import orjson
 
-from agent.log.followers import read_followers
+from agent.errors import TracehoundError
+from agent.log.followers import CURSOR_NAME, read_followers
+from agent.log.reader import LogReader
 from agent.log.retention import Follower
 from agent.log.times import format_time
 from agent.settings import DetectSettings
@@ -84,7 +86,6 @@ class Detecting:
         self._settings, self._log_dir, self._notice = settings, str(Path(log_dir).absolute()), notice
         self._sync_s = sync_s
         self._log: Log | None = None
-        self._begin = 0
         self._poll: select.epoll | None = None
         self._news = -1
         self._child: _Child | None = None
@@ -96,8 +97,10 @@ class Detecting:
         """Detections that were written since the start."""
 
     def open(self, log: Log) -> None:
-        """From now on there is a log. Rules that never ran here begin with what comes after its `start`."""
-        self._log, self._begin = log, log.last_sequence
+        """From now on there is a log. Rules that never ran here begin with what comes now."""
+        self._log = log
+        if has_rules(self._settings):
+            self._note_begin()
         self._poll = select.epoll()
         self._news = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
@@ -234,6 +237,7 @@ class Detecting:
     def _start(self, now: float) -> None:
         assert self._log is not None and self._poll is not None
         self._dropped = self._log.dropped
+        self._note_begin()
         try:
             self._child = child = _Child(self._news, self._log_dir, self._settings.state_dir)
         except OSError as error:
@@ -245,6 +249,19 @@ class Detecting:
         self._poll.register(child.pidfd, select.EPOLLIN)
         child.say(self._configuration())
 
+    def _note_begin(self) -> None:
+        """Where rules begin that never ran here: noted before there is anything to lose."""
+        place = Path(self._settings.state_dir) / CURSOR_NAME
+        try:
+            if place.exists():
+                return
+            place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            new = place.with_suffix(".new")
+            new.write_bytes(f"{LogReader(self._log_dir).end()}\n{{}}\n".encode())
+            new.rename(place)
+        except (OSError, TracehoundError) as error:
+            self._notice(f"detections: their place in the log cannot be noted: {error}")
+
     def _configuration(self) -> dict[str, Any]:
         settings = self._settings
         return {
@@ -252,7 +269,6 @@ class Detecting:
                 "paths": [*settings.rules, *(one for one in settings.dirs if Path(one).exists())],
                 "library": settings.library,
                 "exceptions": [one for one in settings.exceptions if Path(one).exists()],
-                "begin": self._begin,
                 "sync_seconds": self._sync_s,
             }
         }
