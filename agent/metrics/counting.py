@@ -6,13 +6,16 @@ Reading begins at the end of the log; counters begin at zero there, as Prometheu
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from agent.log.entry import Entry, LineTest, line_test, parse
 from agent.log.filters.view import EVENT_KEYS
 from agent.log.reader import LogReader
+from agent.log.records import OWN_HEAD
 from agent.log.tail import Tail
 from agent.metrics.family import COUNTER, Family, single
 from agent.metrics.series import Series
@@ -26,7 +29,9 @@ LABELS: dict[str, Callable[[Record], str]] = {
     "binary": lambda process: str(process.get("binary", "")),
 }
 """Values of the labels that the settings may name; empty outside of pods."""
-_OWN = ("detection", "throttle", "pod_deleted")
+_is_own: LineTest = line_test(("detection", "throttle", "pod_deleted"))  # type: ignore[assignment]  # names: a test
+_COMMON = re.compile(rb'\{"(process_exec|process_exit)":')
+_POD = b'"pod":{'
 _MOST_AT_ONCE = 20_000
 
 
@@ -38,6 +43,7 @@ class Counting:
     ) -> None:
         """Raises LogUnavailable when there is no log."""
         self._free = [LABELS[name] for name in labels]
+        self._nothing = ("",) * len(labels)
         self.missed = 0
         """Records that were removed before they were counted."""
 
@@ -54,15 +60,20 @@ class Counting:
         self.throttled = series("throttle", "Begins and ends of throttling.", ("type",), ())
         self._all = (self.events, self.policy_events, self.detections, self.throttled)
         reader = LogReader(log_dir)
-        kinds = {*_OWN, *EVENT_KEYS}
-        self._tail: Tail = reader.tail(reader.end(), types=kinds)
+        self._tail: Tail = reader.tail(reader.end())
+        self._is_simple = "binary" not in labels
 
     def catch_up(self) -> bool:
         """Counts what was written since, up to a number of records; whether there is more. Raises OSError."""
-        entries = self._tail.entries()
-        for number, entry in enumerate(entries, 1):
-            self._count(entry.record)
-            if number >= _MOST_AT_ONCE:
+        seen = 0
+        for part in self._tail.chunks():
+            if isinstance(part, Entry):  # a notice
+                self._count(part.record)
+                continue
+            for line in part.lines:
+                self._line(line)
+            seen += len(part.lines)
+            if seen >= _MOST_AT_ONCE:
                 return True
         for one in self._all:
             one.sweep()
@@ -84,6 +95,14 @@ class Counting:
     def close(self) -> None:
         """Closes the open segment."""
         self._tail.close()
+
+    def _line(self, line: bytes) -> None:
+        """Most lines need no parsing: life and death of processes outside of pods."""
+        kind = _COMMON.match(line)
+        if kind is not None and self._is_simple and _POD not in line:
+            self.events.add((kind[1].decode(), *self._nothing))
+        elif (not line.startswith(OWN_HEAD) or _is_own(line)) and (told := parse(line)):
+            self._count(told[0])
 
     def _count(self, record: Record) -> None:
         """Somebody else's record may have any shape; it is passed over when it has none of ours."""

@@ -40,6 +40,18 @@ def test_events_are_counted_by_type_and_labels(log: Log) -> None:
     }
 
 
+def test_events_outside_of_pods_are_counted_without_being_parsed(log: Log) -> None:
+    counter = counting(log, "namespace")
+    log.exec(2, arguments='"pod":{')
+    log.exec(3, pod=POD)
+    log.event("process_exit", {"process": process(3)})
+    assert counted(counter, "events") == {
+        ("process_exec", ""): 1,
+        ("process_exec", "ns"): 1,
+        ("process_exit", ""): 1,
+    }
+
+
 def test_counting_goes_on_where_it_was(log: Log) -> None:
     counter = counting(log)
     for pid in (1, 2):
@@ -96,11 +108,11 @@ def test_records_that_went_before_they_were_counted_are_told(log: Log) -> None:
 
 
 def test_a_record_of_a_shape_that_is_none_is_passed_over(log: Log) -> None:
-    counter = counting(log, "namespace")
+    counter = counting(log, "binary")
     log.event("process_exec", {"process": "nobody"})
     log.own("detection", {"rule": "r"})
     log.exec(2)
-    assert counted(counter, "events") == {("process_exec", ""): 1}
+    assert counted(counter, "events") == {("process_exec", "/bin/ls"): 1}
 
 
 def test_a_log_that_is_not_there_is_an_error(tmp_path: Path) -> None:
