@@ -1,24 +1,64 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent's state, as it tells it on its control socket, or wrote it to `LOGDIR/status.json`.
+"""`tracehound health`, and the agent's state, as it tells it on its control socket, or wrote it to
+`LOGDIR/status.json`.
 
-The socket is asked first. The file tells of an agent that is dead, hangs, or whose socket is closed to us."""
+The socket is asked first. The file tells of an agent that is dead, hangs, or whose socket is closed to us.
+The command only reads the file: a probe must not start anything."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from agent.cli.arguments import Whereabouts
+from agent.cli.arguments import Whereabouts, add_output_argument, add_place_arguments, settings_from
 from agent.cli.clock import seconds_between
+from agent.cli.text import clean
 from agent.cli.when import as_log_time
 from agent.errors import AgentUnreachable, LogUnavailable
+
+HELP = """\
+Is the agent alive, and does it do its work? For probes: reads the state that the agent writes every second,
+asks nobody, and tells by its exit status. `status` tells more, and also calls an agent that lost something
+not well."""
+EXAMPLES = """\
+exit status: 0 it passes, 1 it does not, 7 no agent
+
+examples:
+  tracehound health                  does it do its work? (programs attached, log written, API watched)
+  tracehound health --live           would a restart help? fails only when it would
+  tracehound health -o json | jq -r '.checks[] | select(.grade != "ok") | .text'
+"""
 
 FILE = "status.json"
 FRESH_SECONDS = 5.0
 """The agent writes its state every second; after this long without news it hangs or is dead."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """--live, -o and which agent."""
+    parser.add_argument("--live", action="store_true", help="pass as long as a restart would not help")
+    add_output_argument(parser, "text", "json")
+    add_place_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the checks. Raises AgentUnreachable when nothing runs, LogUnavailable."""
+    from agent.metrics.probes import examine, is_alive, is_ready, lines
+
+    directory = Path(args.log_dir) if args.log_dir else settings_from(args).settings.log.dir
+    state = require_alive(Path(directory))
+    findings = examine(state.content, state.age_seconds)
+    passes = (is_alive if args.live else is_ready)(findings)
+    if args.format == "json":
+        checks = [{"name": one.name, "grade": one.grade.name.lower(), "text": one.text} for one in findings]
+        print(json.dumps({"passes": passes, "checks": checks}))
+    else:
+        print("\n".join(clean(line) for line in lines(findings)))
+    return 0 if passes else 1
 
 
 class AgentState(NamedTuple):

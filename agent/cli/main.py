@@ -77,6 +77,7 @@ COMMANDS = (
     Command("export", "exporters: their state, pause, resume, replay, check and run them"),
     Command("policy", "check, explain, add, list and change TracingPolicies"),
     Command("status", "the running agent's health"),
+    Command("health", "for probes: is the agent alive, does it do its work?"),
     Command("doctor", "what this kernel and host offer, and what is missing"),
     Command("config", "show or check the settings"),
     Command("reload", "make the running agent read its settings again"),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -13,6 +14,7 @@ import pytest
 from agent.cli import health
 from agent.cli.arguments import Whereabouts
 from agent.cli.health import ask_state, explain_dead, read_state, require_alive
+from agent.cli.main import main
 from agent.errors import AgentUnreachable, LogUnavailable
 from tests.agent.api.support import Agent
 from tests.agent.cli.conftest import START_NS, LogMaker, WriteState, stamp
@@ -130,3 +132,43 @@ def test_a_fresh_state_of_a_process_that_is_gone_is_dead(log: LogMaker, write_st
     assert not read_state(log.directory).alive
     write_state(pid_ns=here)
     assert read_state(log.directory).alive
+
+
+def checked(log: LogMaker, capsys: pytest.CaptureFixture[str], *flags: str) -> tuple[int, str]:
+    status = main(["health", "--log-dir", str(log.directory), *flags])
+    return status, capsys.readouterr().out
+
+
+WELL = {"state": "running", "programs": [{"name": "exec", "attached": True}]}
+
+
+def test_an_agent_that_does_its_work_passes(
+    log: LogMaker, write_state: WriteState, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_state(**WELL)
+    status, text = checked(log, capsys)
+    assert (status, text.splitlines()[0]) == (0, "[+] agent: running")
+
+
+def test_one_whose_log_is_not_written_is_alive_and_not_ready(
+    log: LogMaker, write_state: WriteState, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_state(**WELL, log={"state": "full", "error": "disk\x1b[31m"})
+    status, text = checked(log, capsys)
+    assert (status, text.splitlines()[0]) == (1, "[-] log: it cannot be written: disk\\e[31m")
+    assert checked(log, capsys, "--live")[0] == 0
+
+
+def test_checks_are_told_as_json(
+    log: LogMaker, write_state: WriteState, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_state(**{**WELL, "programs": []})
+    status, text = checked(log, capsys, "--live", "-o", "json")
+    told = json.loads(text)
+    assert (status, told["passes"]) == (1, False)
+    assert {"name": "sensors", "grade": "dead", "text": "no program is attached"} in told["checks"]
+
+
+def test_without_an_agent_there_is_no_health(log: LogMaker, write_state: WriteState) -> None:
+    write_state(pid=DEAD_PID, updated=ago(60))
+    assert main(["health", "--log-dir", str(log.directory)]) == 7
