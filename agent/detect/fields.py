@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""fields.yaml: which fields a view has, what they are called otherwise, and where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from agent.detect.sources import FAMILIES, SOURCES, Source
+
+VIEWS: Mapping[str, tuple[str, ...]] = {
+    "process_creation": ("process",),
+    "process_termination": ("process",),
+    "policy": ("process", "policy"),
+    "file_event": ("process", "policy", "file"),
+    "file_delete": ("process", "policy", "file"),
+    "file_rename": ("process", "policy", "file"),
+    "file_access": ("process", "policy", "file"),
+    "network_connection": ("process", "policy", "network"),
+    "dns_query": ("process", "policy", "network", "dns"),
+    "auditd": ("auditd",),
+}
+"""Sections of fields.yaml by view."""
+
+
+class Field(NamedTuple):
+    """One field of a view."""
+
+    name: str
+    """What rules of either mapping come down to."""
+    source: Source | None
+    """None: no event has it."""
+    never: str = ""
+    """Why no event has it."""
+    is_unique: bool = False
+    """Whether it differs nearly always: answers of rules that ask it are not cached."""
+
+
+def field_of(view: str, name: str) -> Field:
+    """A field by any of its names; one that the view does not have is absent always. Case counts."""
+    plain, families = _fields(view)
+    if name in plain:
+        return plain[name]
+    for prefix, (canonical, source) in families.items():
+        rest = name.removeprefix(prefix)
+        if rest and rest != name and (source != "audit_argument" or rest.isdecimal()):
+            return Field(canonical + rest, FAMILIES[source](rest))
+    return Field(name, None, f"events of {view} have no such field")
+
+
+def names_of(view: str) -> list[str]:
+    """All names of a view's fields, for messages."""
+    plain, families = _fields(view)
+    return [*plain, *(f"{prefix}*" for prefix in families)]
+
+
+@cache
+def _fields(view: str) -> tuple[dict[str, Field], dict[str, tuple[str, str]]]:
+    plain: dict[str, Field] = {}
+    families: dict[str, tuple[str, str]] = {}
+    for section in VIEWS[view]:
+        for name, said in _document()[section].items():
+            for alias in (name, *said.get("as", ())):
+                if alias.endswith("*"):
+                    families[alias[:-1]] = (name[:-1], said["from"])
+                else:
+                    plain[alias] = _field(name, said)
+    return plain, families
+
+
+def _field(name: str, said: Mapping[str, Any]) -> Field:
+    if "never" in said:
+        return Field(name, None, str(said["never"]))
+    return Field(name, SOURCES[said["from"]], "", bool(said.get("unique")))
+
+
+@cache
+def _document() -> dict[str, Any]:
+    import yaml
+
+    document: dict[str, Any] = yaml.safe_load(files("agent.detect").joinpath("fields.yaml").read_text())
+    return document
