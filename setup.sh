@@ -9,7 +9,7 @@ set -eu
 
 cd "$(dirname "$0")"
 case "${1:-}" in
-'') kind=run extra='[store]' ;;
+'') kind=run extra='[store,detect]' ;;
 test) kind=dev extra='[dev]' ;;
 *) echo "usage: ./setup.sh [test]" >&2; exit 2 ;;
 esac
