@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from agent.api.convert import Unconvertible, to_response
 from agent.api.expansion import Expansion
@@ -22,6 +22,7 @@ from agent.api.filters.fields import FieldSelection
 from agent.api.filters.timelimit import TimeLimit, TooSlow
 from agent.api.head import Head, ignore, is_own
 from agent.api.proto.tetragon import events_pb2
+from agent.api.rate import Rate
 from agent.api.wire import frame
 from agent.log.entry import Cursor, Entry
 from agent.log.filters.view import view
@@ -35,6 +36,8 @@ BATCH_BYTES = 1 << 18
 FILTER_S = 0.25
 """CPU time that a client's filters may take for one batch, in seconds."""
 
+T = TypeVar("T")
+
 FILTER_LIMIT = TimeLimit(FILTER_S)
 
 
@@ -47,6 +50,8 @@ class Wish(NamedTuple):
     """Which of their fields."""
     expanded: bool
     """Whether it wants the expanded form."""
+    per_s: float = 0.0
+    """Most events in a second; 0: all."""
 
     @property
     def needs_expansion(self) -> bool:
@@ -90,6 +95,7 @@ class Feed:
         self._wish = wish
         self._encoded = encoded
         self._expansion = expansion
+        self._rate = Rate(wish.per_s) if wish.per_s else None
         head.look()
         self._go_to_end()
 
@@ -118,7 +124,15 @@ class Feed:
         frames = [self._missed(missed) for missed in map(_removed, entries) if missed]
         self._own += sum(1 for entry in entries if is_own(entry.line))
         events = [entry for entry in entries if entry.line and not is_own(entry.line)]
-        return b"".join(frames + self._messages(events))
+        frames += self._messages(events)
+        if self._rate and (held_back := self._rate.to_tell()):
+            frames.append(self._missed(held_back))
+        return b"".join(frames)
+
+    @property
+    def owes(self) -> bool:
+        """Whether the client has to be told something although nothing new may come."""
+        return self._rate is not None and self._rate.owes
 
     def close(self) -> None:
         """Closes the open segment."""
@@ -147,10 +161,17 @@ class Feed:
         if self._expansion is not None and events:
             self._expansion.catch_up()
         if self._wish.filter.passes_all:
+            events = self._limited(events)
             return [self._encode(entry, partial(self._form, entry.record)) for entry in events]
         wanted = self._wanted([(entry, self._form(entry.record)) for entry in events])
-        kept = [(entry, full if self._wish.expanded else entry.record) for entry, full in wanted]
+        kept = [
+            (entry, full if self._wish.expanded else entry.record) for entry, full in self._limited(wanted)
+        ]
         return [self._encode(entry, _given(form)) for entry, form in kept]
+
+    def _limited(self, wanted: list[T]) -> list[T]:
+        """The first ones, as many as the client's rate lets through."""
+        return wanted[: self._rate.take(len(wanted))] if self._rate else wanted
 
     def _form(self, record: dict[str, Any]) -> dict[str, Any]:
         """The form in which an event is judged."""

@@ -28,7 +28,7 @@ from agent.api.proto.tetragon import events_pb2, sensors_pb2, tetragon_pb2
 from agent.api.proto.tracehound import control_pb2
 from agent.api.runtime import RuntimeHook
 from agent.api.streams import Streams
-from agent.api.wire import EXPAND, read_request
+from agent.api.wire import EXPAND, RATE, read_request
 from agent.log.filters import Refused
 
 log = logging.getLogger(__name__)
@@ -111,6 +111,7 @@ class Observing:
                 filter=EventFilter(request),
                 fields=FieldSelection(request.field_filters),
                 expanded=_asks_for_expansion(stream),
+                per_s=_rate(stream),
             )
         except Refused as error:
             raise GRPCError(Status.INVALID_ARGUMENT, str(error)) from None
@@ -176,3 +177,14 @@ def _asks_for_expansion(stream: AnyStream) -> bool:
     if value not in ("true", "false"):
         raise Refused(f"metadata {EXPAND}: {value!r} is neither true nor false")
     return value == "true"
+
+
+def _rate(stream: AnyStream) -> float:
+    value = str(stream.metadata.get(RATE, "")) if stream.metadata is not None else ""
+    try:
+        rate = float(value or 0)
+    except ValueError:
+        rate = -1.0
+    if not 0 <= rate < float("inf") or (value and not rate):
+        raise Refused(f"metadata {RATE}: {value!r} is not a number of events per second above 0")
+    return rate

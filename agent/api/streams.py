@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from grpclib.const import Status
@@ -18,6 +18,7 @@ from agent.api.feed import Encoded, Feed, Wish
 from agent.api.filters.timelimit import TooSlow
 from agent.api.head import Head
 from agent.api.options import Options
+from agent.api.rate import TOLD_S
 from agent.api.wire import send_frames
 from agent.errors import LogUnavailable
 
@@ -69,7 +70,9 @@ class Streams:
                 if frames:
                     await send_frames(stream, frames)
                 await asyncio.sleep(took if took > LONG_BATCH_S else 0)
-                await self._head.wait(feed.cursor)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(TOLD_S if feed.owes else None):
+                        await self._head.wait(feed.cursor)
         finally:
             feed.close()
 

@@ -25,6 +25,8 @@ REQUEST_S = 10.0
 
 EXPAND = "tracehound-expand"
 """Metadata of a request for events: `true` asks for the expanded form."""
+RATE = "tracehound-rate"
+"""Metadata of a request for events: most events in a second, a number above 0."""
 MODE = "tracehound-mode"
 """Metadata of a request that adds a policy: `enforce` or `monitor`, above what the policy says."""
 HINT = "tracehound-hint"

@@ -195,7 +195,9 @@ def _answers(service: str, name: str) -> Any:
     return GetMessageClass(SERVICES[service].methods_by_name[name].output_type)
 
 
-def get_events(channel: grpc.Channel, begun: bool = True, expand: bool = False, **request: Any) -> Any:
+def get_events(
+    channel: grpc.Channel, begun: bool = True, expand: bool = False, rate: str = "", **request: Any
+) -> Any:
     """An event stream; it has begun when this returns."""
     path = "/tetragon.FineGuidanceSensors/GetEvents"
     stream = channel.unary_stream(
@@ -204,6 +206,7 @@ def get_events(channel: grpc.Channel, begun: bool = True, expand: bool = False, 
         events_pb2.GetEventsResponse.FromString,
     )
     metadata = [("tracehound-expand", "true")] if expand else []
+    metadata += [("tracehound-rate", rate)] if rate else []
     events = stream(events_pb2.GetEventsRequest(**request), metadata=metadata, timeout=60)
     if begun:
         events.initial_metadata()

@@ -2,6 +2,7 @@
 """Clients that do not behave, next to one that does."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -139,6 +140,24 @@ def test_connections_come_and_go_by_the_thousand(agent: Agent, witness: Callable
         connect(agent).close()
     witness()
     wait_until(lambda: len(list(Path(f"/proc/{agent.child}/fd").iterdir())) < 40)
+
+
+def test_a_thousand_connections_at_once_keep_nobody_out(
+    agent: Agent, witness: Callable[[], None], log: Log
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    try:
+        with ExitStack() as stack, agent.channel() as channel:
+            events = get_events(channel)
+            for _ in range(1000):
+                stack.enter_context(connect(agent)).sendall(PREFACE + SETTINGS)
+            log.exec(5)
+            assert pids(events, 1) == [5]
+            witness()
+            assert len(list(Path(f"/proc/{agent.child}/fd").iterdir())) < 200
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 CLIENT = """

@@ -89,3 +89,33 @@ def test_types_of_events_have_the_interfaces_numbers() -> None:
     assert event_type({"tracehound": {}}) == 0
     names = {name.upper(): number for name, number in EVENT_NUMBERS.items()}
     assert names == {name: number for name, number in events_pb2.EventType.items() if number}
+
+
+POD = {
+    "namespace": "shop",
+    "name": "web-1",
+    "uid": "u",
+    "container": {
+        "id": "containerd://abc",
+        "name": "web",
+        "image": {"id": "sha256:1", "name": "web:1"},
+        "start_time": "2026-01-01T00:00:00Z",
+        "pid": 7,
+        "maybe_exec_probe": True,
+        "security_context": {"privileged": True},
+    },
+    "pod_labels": {"app": "web"},
+    "pod_annotations": {"a": "b"},
+    "workload": "web",
+    "workload_kind": "Deployment",
+}
+
+
+def test_container_and_pod_arrive_whole() -> None:
+    process = {"pid": 7, "docker": "abc", "in_init_tree": False, "pod": POD}
+    record = {"process_exec": {"process": process, "ancestors": [process, {"pid": 1}]}}
+    made = to_response(record).process_exec
+    told = json_format.MessageToDict(made.process, preserving_proto_field_name=True)
+    assert told == process
+    assert [one.pid.value for one in made.ancestors] == [7, 1]
+    assert made.process.HasField("in_init_tree")

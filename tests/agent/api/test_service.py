@@ -218,3 +218,18 @@ def test_every_recorded_kind_of_event_can_be_streamed(log: Log, channel: grpc.Ch
     for kind in kinds:
         log.event(kind, {"process": process(5)})
     assert [next(events).WhichOneof("event") for _ in kinds] == kinds
+
+
+def test_a_client_gets_no_more_than_it_wants_and_is_told_the_rest(log: Log, channel: grpc.Channel) -> None:
+    events = get_events(channel, rate="10")
+    log.execs(range(1, 41))
+    assert pids(events, 10) == list(range(1, 11))
+    assert next(events).rate_limit_info.number_of_dropped_process_events == 30
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "inf", "nan", "many"])
+def test_a_rate_that_is_none_is_refused(channel: grpc.Channel, rate: str) -> None:
+    error = failure(lambda: next(get_events(channel, begun=False, rate=rate)))
+    assert (
+        error.details() == f"metadata tracehound-rate: {rate!r} is not a number of events per second above 0"
+    )
