@@ -35,6 +35,7 @@ def _info(daemon: Daemon, _question: Mapping[str, Any]) -> dict[str, Any]:
     probes = [
         {"name": f"{entry.choice.program}:{entry.choice.kind}", "enabled": entry.attached}
         for entry in daemon.sensor.programs.values()
+        if entry.choice.kind != "iter"  # runs now and then, and is not attached
     ]
     return {"version": __version__, "probes": probes, "settings": dict(flat(daemon.settings))}
 

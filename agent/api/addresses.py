@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import socket
 
 from agent.errors import AlreadyRunning, PermissionMissing, SettingsError
@@ -22,6 +21,8 @@ def split(address: str) -> tuple[str, int]:
 def is_local(address: str) -> bool:
     """Whether only this machine can reach it. A name other than `localhost` counts as reachable from
     elsewhere: what it stands for can change."""
+    import ipaddress  # 0.6 MB that an agent without such an address need not have
+
     host, _ = split(address)
     try:
         return ipaddress.ip_address(host).is_loopback
