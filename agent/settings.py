@@ -248,6 +248,20 @@ class IdentitySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerSettings:
+    """How containers are followed; docs/containers.md says what events tell of them."""
+
+    patience_seconds: float = 30.0
+    """How long a container may be `pending` before it is `unknowable`, in seconds. As long as runtimes are
+    asked again; what is answered later counts all the same."""
+    hold_seconds: float = 2.0
+    """How long a client of the API waits for the events of a pending container, in seconds, so that they come
+    with their pod; 0: not at all. Exporters have a setting of their own, and the log never waits."""
+    annotations: tuple[str, ...] = ()
+    """Annotations of pods that events show, as shell patterns. Empty: none, for they hold whole manifests."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of the agent."""
 
@@ -283,5 +297,7 @@ class Settings:
     """See MetricsSettings."""
     detect: DetectSettings = field(default_factory=DetectSettings)
     """See DetectSettings."""
+    containers: ContainerSettings = field(default_factory=ContainerSettings)
+    """See ContainerSettings."""
     identity: IdentitySettings = field(default_factory=IdentitySettings)
     """See IdentitySettings."""
