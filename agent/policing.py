@@ -5,12 +5,13 @@ policies does not pay for them."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.aside import Aside, at_once
 from agent.decode.header import KIND_HOOK
+from agent.enrich.home import Home
 from agent.errors import SettingsError, TracehoundError, UsageError
 from agent.settings import PolicySettings, Settings
 
@@ -42,6 +43,8 @@ class Surroundings(NamedTuple):
     """Takes a sentence for the person who started the agent."""
     aside: Aside = at_once
     """Reads the ring while a change is compiled and the kernel verifies it."""
+    homes: Callable[[], Iterable[Home]] = tuple
+    """All containers that there are."""
 
 
 class Policing:
@@ -104,6 +107,13 @@ class Policing:
     def object_status(self) -> dict[str, Any]:
         """What became of the objects, for the message `status`."""
         return self._objects.status() if self._objects else {"policies": []}
+
+    def containers_changed(self, homes: Iterable[Home]) -> None:
+        """More is known of these containers: when it returns, policies hold for them.
+
+        Raises KernelRefused."""
+        if self._desk:
+            self._desk.containers_changed(homes)
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
         """What the control socket asks about policies; what went wrong under `error`, with `code` for how:
@@ -215,7 +225,7 @@ class Policing:
         from agent.policy.engine import Engine
 
         maps = {name: self._around.map_fd(name) for name in FROM_SENSOR}
-        return Engine(maps, self._pin_dir, settings.kill_budget)
+        return Engine(maps, self._pin_dir, settings.kill_budget, self._around.homes)
 
     def _kubernetes(self) -> Objects:
         if self._objects is None:

@@ -251,5 +251,5 @@ def wrong_with(each: BinaryFilter, is_parent: bool) -> Iterator[str]:
 
 
 def is_host(workload: Workload) -> bool:
-    """Whether a workload means processes outside of containers."""
-    return bool(workload.host) and not (workload.pod or workload.container or workload.namespace)
+    """Whether a workload means processes outside of containers; it may mean containers besides."""
+    return bool(workload.host) and not workload.namespace

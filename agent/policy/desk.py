@@ -4,11 +4,12 @@ out, and every change stands in the log as a `policy` record. Made when the firs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from agent.aside import Aside, at_once
+from agent.enrich.home import Home
 from agent.errors import TracehoundError, UsageError
 from agent.kernel.hooks import HookState
 from agent.policy.contents import tell
@@ -225,6 +226,10 @@ class Desk:
         """Signals per policy and minute."""
         if budget != self._engine.slots.budget:
             self._engine.slots.change(budget)
+
+    def containers_changed(self, homes: Iterable[Home]) -> None:
+        """More is known of these containers."""
+        self._engine.containers_changed(homes)
 
     def close(self) -> None:
         """Detaches what is not pinned; what was sent can still be read."""

@@ -7,9 +7,10 @@ import ctypes
 import resource
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from agent.enrich.home import Home
 from agent.errors import TracehoundError
 from agent.kernel.classifier import Classifier
 from agent.kernel.hooks import HookSet, HookState
@@ -18,7 +19,9 @@ from agent.kernel.stacks import StackMap
 from agent.kernel.view import KernelView
 from agent.policy.book import PolicyBook
 from agent.policy.budgets import BudgetedSlots
+from agent.policy.classes import ClassTable
 from agent.policy.manager import KILL_BUDGET, HookCompiler, Policies
+from agent.policy.members import Members
 from agent.policy.model import Policy
 from agent.policy.parse import parse_policies
 from agent.policy.plan import plan_policy
@@ -40,10 +43,14 @@ class Engine:
     """Everything behind the policies of one agent."""
 
     def __init__(
-        self, sensor: Mapping[str, int], pin_dir: Path | None = None, kill_budget: int = KILL_BUDGET
+        self,
+        sensor: Mapping[str, int],
+        pin_dir: Path | None = None,
+        kill_budget: int = KILL_BUDGET,
+        homes: Callable[[], Iterable[Home]] = tuple,
     ) -> None:
-        """`sensor`: descriptors of the base sensor's maps, by FROM_SENSOR. Raises KernelRefused,
-        KernelUnsupported."""
+        """`sensor`: descriptors of the base sensor's maps, by FROM_SENSOR; `homes`: all containers. Raises
+        KernelRefused, KernelUnsupported."""
         _allow_descriptors()
         self._view: KernelView | None = None
         self._used_s = 0.0
@@ -54,10 +61,22 @@ class Engine:
         self.throttling = Throttling(self.shared.map("throttles"))
         facts = kernel_facts(self._kernel())
         self.classifier = Classifier(self.shared, has_atomics=facts.has_atomics, has_cast=facts.has_cast)
-        compiler = HookCompiler(facts, lambda table: self.classifier.publish(table.compile()))
+        self.members = Members(homes)
+        compiler = HookCompiler(facts, self._publish)
+        self._classes = compiler.classes
         switch = Switch(self.hooks, compiler, self.book)
         self.slots = BudgetedSlots(self.shared.map("policies"), kill_budget)
         self.policies = Policies(switch, self.slots, parse_policies, self._plan)
+
+    def containers_changed(self, homes: Iterable[Home]) -> None:
+        """More is known of these containers: when it returns, policies hold for them.
+
+        Raises KernelRefused."""
+        if changed := self.members.changed(self._classes, homes):
+            self.classifier.set_cgroups(changed)
+
+    def _publish(self, table: ClassTable) -> None:
+        self.classifier.publish(table.compile(), self.members.entries(table))
 
     def tune(self, settings: PolicySettings) -> None:
         """Applies what changes while it runs."""

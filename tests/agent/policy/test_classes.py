@@ -75,7 +75,7 @@ def test_a_cgroup_has_the_classes_whose_workload_it_belongs_to() -> None:
     assert classes.workloads == {web, Workload(host=True)}
 
 
-def test_only_a_host_selector_alone_means_the_host() -> None:
+def test_a_host_selector_means_the_host_but_never_in_a_namespace() -> None:
     assert is_host(Workload(host=True))
     assert not is_host(Workload(host=True, namespace="kube-system"))
     assert not is_host(Workload(pod=LabelSelector()))
