@@ -35,6 +35,7 @@ from agent.enrich.tree import ProcessTree
 from agent.enrich.users import UserNames
 from agent.errors import StageDied, TracehoundError
 from agent.exporting import Exporting
+from agent.following import Following
 from agent.kernel.ring import BATCH_RECORDS
 from agent.kernel.sensor import Sensor, require_capabilities
 from agent.log.clock import WallClock
@@ -101,7 +102,7 @@ class Daemon:
         """Batches of records that were read before their turn."""
         self._evicted = 0
         self.runtime_hook: RuntimeHook | None = None
-        """Gets containers that are about to start (agent.telling); whoever follows containers sets it."""
+        """Gets containers that are about to start (agent.telling)."""
         self._redaction_key: bytes | None = None
         self.fill_peak = 0.0
         """The fullest that the ring was seen, as a fraction of it."""
@@ -109,9 +110,16 @@ class Daemon:
         self.notices: list[str] = []
         """Sentences for the person who started it: what is missing and why."""
         around = Surroundings(
-            self._map_fd, self._connect, self._record, self.notices.append, InThread(self.drain)
+            self._map_fd,
+            self._connect,
+            self._record,
+            self.notices.append,
+            InThread(self.drain),
+            lambda: self.following.registry.by_id.values(),
         )
         self.policing = Policing(around, pin_dir, state_file_of(settings))
+        self.following = Following(settings, self.node_name, self.policing, self._record, self.notices.append)
+        self.runtime_hook = self.following.runtime_hook
         self.exporting = Exporting(settings.exporters, settings.log.dir, self.notices.append)
         self.detecting = Detecting(
             settings.detect, settings.log.dir, self.notices.append, settings.log.fsync_seconds
@@ -137,7 +145,10 @@ class Daemon:
             credentials=settings.enrich.credentials,
             user_name=self._users.name if settings.enrich.user_names else None,
         )
-        self.pipeline = Pipeline(self.tree, self.describe, self.encoder, self.clock)
+        registry = self.following.registry
+        registry.redact = redactor.redact_arguments if redactor else None
+        self.following.living = self.tree.living.values
+        self.pipeline = Pipeline(self.tree, self.describe, self.encoder, self.clock, registry=registry)
         facts = SegmentFacts(
             node_name=self.node_name,
             boot_id=_first_line("/proc/sys/kernel/random/boot_id"),
@@ -161,6 +172,8 @@ class Daemon:
             self.sensor.open()
             undo.callback(self.sensor.close)
             self.notices += self.sensor.notices
+            undo.callback(self.following.close)
+            self.following.open(self.sensor.map_fd("container_cgroups"))
             programs = [entry.choice.program for entry in self.sensor.programs.values() if entry.attached]
             self.log.open(programs)
             self.detecting.open(self.log)
@@ -246,7 +259,12 @@ class Daemon:
             self._kept.append(records)
         executed = {image for records in self._kept for image in images_of(records, KIND_EXEC)}
         adopted = adopt_existing(
-            tasks, self.tree, self.describe, self.clock, environment=bool(self.settings.enrich.environment)
+            tasks,
+            self.tree,
+            self.describe,
+            self.clock,
+            environment=bool(self.settings.enrich.environment),
+            registry=self.following.registry,
         )
         untold = [one for one in adopted if (one[0].tgid, one[0].image_ktime) not in executed]
         lines = lines_of(untold, self.encoder, self.clock)
@@ -311,7 +329,9 @@ class Daemon:
                             os.read(fd, 64)
                     elif fd in readers:
                         self._guarded(readers[fd][0], readers[fd][1], fd)
-                if self._guarded("pipeline", self.drain, _BATCHES_MOST, next_tick):
+                drained = self._guarded("pipeline", self.drain, _BATCHES_MOST, next_tick)
+                self._guarded("containers", self.following.step)
+                if drained:
                     time.sleep(NAP_S)
         return self._stop_reason
 
@@ -320,6 +340,7 @@ class Daemon:
         readers: dict[int, tuple[str, Callable[[int], object]]] = dict.fromkeys(
             self.detecting.filenos(), ("detections", self.detecting.handle)
         )
+        readers |= dict.fromkeys(self.following.filenos(), ("containers", self.following.handle))
         if self._api:
             readers |= dict.fromkeys(self._api.filenos(), ("api", self._api.handle))
         if self._metering:
@@ -428,6 +449,7 @@ class Daemon:
         self.compactor.tick()
         self.exporting.tick(now)
         self.detecting.tick(now)
+        self.following.tick(now)
         if self._each_tick:
             self._each_tick()
         if self._api:
@@ -523,6 +545,8 @@ class Daemon:
         redactor = self._redactor(settings)
         self.settings = settings
         self.describe.redactor = redactor
+        self.following.registry.redact = redactor.redact_arguments if redactor else None
+        self.following.change(settings)
         user_names = self._users.name if settings.enrich.user_names else None
         self.encoder.change(settings.log.ancestry, user_names)
         self.tree.most = settings.enrich.max_processes
@@ -552,6 +576,7 @@ class Daemon:
             )
             steps.callback(self.sensor.close)
             steps.callback(self.detecting.close)
+            steps.callback(self.following.close)
             self.policing.close()
             self.sensor.detach()  # from now on nothing is added, so the end of the ring is the end
             self._account()

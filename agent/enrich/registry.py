@@ -42,6 +42,8 @@ class Registry:
         self.by_id: dict[str, Home] = {}
         self.by_cgroup: dict[int, Home] = {}
         """Of every cgroup in a container, nested ones as well."""
+        self.by_path: dict[str, Home] = {}
+        """Containers by their cgroup's path."""
         self.asking: list[Home] = []
         """Those that nobody was asked about yet."""
         self.news: dict[str, Home] = {}
@@ -76,6 +78,10 @@ class Registry:
                 self.by_cgroup[cgroup.cgroup_id] = above
             return
         ref = container_id_from_cgroup(cgroup.path)
+        own = self.by_id.get(ref.id) if ref is not None else None
+        if own is not None and own.cgroup_id and cgroup.path.startswith(f"{own.cgroup}/"):
+            self.by_cgroup[cgroup.cgroup_id] = own  # inside of a container that has only a name
+            return
         if ref is None and cgroup.container:
             name = cgroup.path.rpartition("/")[2].removesuffix(".scope")
             ref = ContainerRef(name[-_ID:])
@@ -84,19 +90,23 @@ class Registry:
             if not cgroup.container and home.cgroup_id == cgroup.cgroup_id:
                 self.unnamed.append(home)
 
-    def expect(self, id_: str, cgroup: str, pod_uid: str = "", runtime: str = "") -> Home:
-        """A container that is about to start, as its runtime says. Its cgroup may be there or not."""
+    def expect(self, id_: str, cgroup: str, cgroup_id: int, pod_uid: str = "") -> Home:
+        """A container that is about to start, as its runtime says; `cgroup_id`: 0 while it has none."""
         found = container_id_from_cgroup(cgroup) or ContainerRef(id_)
-        return self._add(ContainerRef(id_, runtime or found.runtime, pod_uid or found.pod_uid), cgroup, 0)
+        return self._add(ContainerRef(id_, found.runtime, pod_uid or found.pod_uid), cgroup, cgroup_id)
 
     def _removed(self, cgroup_id: int) -> None:
         home = self.by_cgroup.pop(cgroup_id, None)
         if home is not None and home.cgroup_id == cgroup_id:
             home.gone_s = self._now()
             self.gone.append(home)
+            self.news[home.ref.id] = home
 
     def _add(self, ref: ContainerRef, path: str, cgroup_id: int) -> Home:
         home = self.by_id.get(ref.id)
+        if home is not None and cgroup_id and home.cgroup_id not in (0, cgroup_id):
+            self._forget(ref.id, home)  # it was started once more: another cgroup, and another first process
+            home = None
         if home is None:
             home = self.by_id[ref.id] = Home(ref, path, cgroup_id, self._now())
             self.asking.append(home)
@@ -110,6 +120,7 @@ class Registry:
                 home.cgroup_id = cgroup_id
                 self.news[ref.id] = home
             self.by_cgroup[cgroup_id] = home
+            self.by_path[home.cgroup] = home
         return home
 
     # Processes
@@ -212,6 +223,8 @@ class Registry:
 
     def _forget(self, id_: str, home: Home) -> None:
         del self.by_id[id_]
+        if self.by_path.get(home.cgroup) is home:
+            del self.by_path[home.cgroup]
         of_pod = self._by_pod.get(home.ref.pod_uid, {})
         of_pod.pop(id_, None)
         if not of_pod:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -52,6 +53,9 @@ class Cgroups:
                 if pipe is not None:
                     pipe.close()
         for directory, _, _ in os.walk(self.top, topdown=False):
+            for pid in Path(directory, "cgroup.procs").read_text().split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
             remove(Path(directory))
 
 

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Follows containers: what the kernel tells of cgroups goes into the registry, questions go to the child,
+answers come back, and what has become known goes into the log and to the policies.
+
+In the agent's loop; nothing here waits. `step` is called after every turn of the loop.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+from agent.enrich.home import PENDING, Home
+from agent.enrich.process import Process
+from agent.enrich.registry import Registry, Seen
+from agent.errors import KernelRefused, TracehoundError
+from agent.identifying import Identifying
+from agent.identity.options import options_for
+from agent.kernel.containers import ContainerCgroups
+from agent.settings import IdentitySettings, Settings
+
+STATUS_S = 60.0
+"""How often the child is told what became of policies, in seconds, besides after each change."""
+NOBODY = "nobody is asked: identity.kubernetes and identity.runtimes are off"
+SILENT = "nobody told of it in {:g} s (containers.patience_seconds)"
+
+
+class Policing(Protocol):
+    """What is asked of agent.policing.Policing."""
+
+    def take_objects(self, things: object) -> None:
+        """The policies of Kubernetes."""
+
+    def relabel_node(self, labels: Mapping[str, str]) -> None:
+        """The node's labels."""
+
+    def object_status(self) -> dict[str, Any]:
+        """What became of the policies."""
+
+    def containers_changed(self, homes: Iterable[Home]) -> None:
+        """More is known of these."""
+
+
+class Following:
+    """Containers of this agent."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        node: str,
+        policing: Policing,
+        record: Callable[[str, Mapping[str, object]], None],
+        notice: Callable[[str], None],
+        command: tuple[str, ...] = ("-m", "agent.identity"),
+    ) -> None:
+        """`record` writes an own record; `command`: what Python runs to look containers up."""
+        self.registry = Registry(time.monotonic)
+        self.living: Callable[[], Iterable[Process]] = tuple
+        """All living images; set by the daemon."""
+        self._settings, self._policing, self._record, self._notice = settings, policing, record, notice
+        self._in_cluster = in_cluster(settings.identity)
+        self._cgroups: ContainerCgroups | None = None
+        self._status_at = 0.0
+        self._told: dict[str, dict[str, Any]] = {}
+        takers = {
+            "answer": self.registry.answer,
+            "pod": self.registry.pod,
+            "policies": self._take_policies,
+            "node": lambda told: self._policing.relabel_node(told["labels"]),
+        }
+        options = lambda: options_for(  # noqa: E731  (made anew at each start)
+            self._settings.identity, node, self._settings.containers.annotations
+        )
+        self.identifying = Identifying(options, takers, self.registry.ask_again, notice, command)
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether anybody may be asked."""
+        identity = self._settings.identity
+        return self._in_cluster or identity.runtimes
+
+    def open(self, map_fd: int) -> None:
+        """`map_fd`: of container_cgroups. Finds the containers that are there: the kernel has to know them
+        before processes are asked for. Programs have to be attached."""
+        self._cgroups = ContainerCgroups(map_fd)
+        for number, path in self._cgroups.existing():
+            self._meet(self._cgroups, number, path)
+        self._put_unnamed()
+        if self._in_cluster:
+            self.identifying.want()
+
+    def _meet(self, cgroups: ContainerCgroups, number: int, path: str) -> None:
+        """A cgroup that was there; parents come first."""
+        registry = self.registry
+        above = registry.by_path.get(path.rpartition("/")[0])
+        registry.seen(Seen(number, above.cgroup_id if above else 0, path))
+        home = registry.by_cgroup.get(number)
+        if home is not None:
+            cgroups.put(number, home.cgroup_id)
+
+    def filenos(self) -> list[int]:
+        """For the loop."""
+        return self.identifying.filenos()
+
+    def handle(self, fd: int = -1) -> None:
+        """The child said something."""
+        self.identifying.handle(fd)
+        self.step()
+
+    def step(self) -> None:
+        """Carries out what has come up since the last turn."""
+        registry = self.registry
+        if registry.unnamed:
+            self._put_unnamed()
+        if registry.asking or registry.gone:
+            self._ask()
+        if registry.news:
+            self._tell()
+
+    def tick(self, now: float) -> None:
+        """Once a second; `now` is monotonic seconds."""
+        settings = self._settings.containers
+        self.identifying.tick(now)
+        why = SILENT.format(settings.patience_seconds) if self.is_asking else NOBODY
+        self.registry.expire(settings.patience_seconds if self.is_asking else 0.0, why)
+        if now >= self._status_at and self.identifying.is_running:
+            self._say_status(now)
+        self.step()
+
+    def change(self, settings: Settings) -> None:
+        """Settings that change while it runs."""
+        self._settings = settings
+
+    def runtime_hook(self, told: Mapping[str, Any]) -> None:
+        """A container that is about to start (agent.telling): when this returns, policies hold for its
+        cgroup as far as its pod is known. Raises TracehoundError."""
+        cgroup, id_ = str(told.get("cgroup", "")), str(told.get("id", ""))
+        number = self._cgroups.id_of(cgroup) if self._cgroups else 0
+        if not id_:
+            raise TracehoundError("the container has no id", "the runtime has to name it")
+        home = self.registry.expect(id_, cgroup, number, str(told.get("pod_uid", "")))
+        if told.get("pod_name") and not home.pod:
+            pod = {key: str(told.get(f"pod_{key}", "")) for key in ("namespace", "name", "uid")}
+            home.take_pod(pod)
+            self.registry.news[id_] = home
+        if number and self._cgroups:
+            self._cgroups.put(number, number)
+        self.step()
+
+    def problems(self) -> Iterator[str]:
+        """For health."""
+        yield from self.identifying.problems()
+        if self._cgroups and self._cgroups.full:
+            yield f"containers: {self._cgroups.full} cgroups found no room in the kernel's map"
+
+    def state(self) -> dict[str, Any]:
+        """For the agent's status."""
+        states: dict[str, int] = {}
+        for home in self.registry.by_id.values():
+            states[home.state] = states.get(home.state, 0) + 1
+        return {"containers": states, "identity": self.identifying.state()}
+
+    def close(self) -> None:
+        """Ends the child."""
+        self.identifying.close()
+
+    def _put_unnamed(self) -> None:
+        unnamed, self.registry.unnamed = self.registry.unnamed, []
+        for home in unnamed if self._cgroups else ():
+            for number in self._cgroups.put_below(home.cgroup, home.cgroup_id) if self._cgroups else ():
+                self.registry.by_cgroup.setdefault(number, home)
+
+    def _ask(self) -> None:
+        """Questions, and who is gone. Without a child they wait for one."""
+        registry = self.registry
+        if not self.is_asking:
+            registry.asking, registry.gone = [], []
+            return
+        self.identifying.want()
+        if not self.identifying.is_running:
+            return
+        asking, registry.asking = registry.asking, []
+        for home in asking:
+            self.identifying.say({"container": home.question()})
+        gone, registry.gone = registry.gone, []
+        for home in gone:
+            self.identifying.say({"gone": home.ref.id})
+
+    def _tell(self) -> None:
+        """Policies first: they are waited for."""
+        registry = self.registry
+        registry.retell(self.living())
+        news, registry.news = registry.news, {}
+        try:
+            self._policing.containers_changed(news.values())
+        except KernelRefused as error:
+            self._notice(f"containers: policies do not know of all of them: {error.message}")
+        for home in news.values():
+            content = home.update()
+            if (home.state != PENDING or home.pod) and self._told.get(home.ref.id) != content:
+                self._told[home.ref.id] = content
+                self._record("container_update", content)
+        if len(self._told) > 2 * len(registry.by_id) + 64:
+            self._told = {id_: told for id_, told in self._told.items() if id_ in registry.by_id}
+
+    def _take_policies(self, told: Mapping[str, Any]) -> None:
+        self._policing.take_objects(told["set"])
+        self._say_status(time.monotonic())
+
+    def _say_status(self, now: float) -> None:
+        self._status_at = now + STATUS_S
+        status = self._policing.object_status()
+        if status["policies"]:
+            self.identifying.say({"status": status})
+
+
+def in_cluster(settings: IdentitySettings, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether there is an API server to ask: then the child is needed before there is a container."""
+    found = settings.kubernetes or settings.kubeconfig or environ.get("KUBERNETES_SERVICE_HOST")
+    return bool(found) and settings.kubernetes is not False

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Containers from their cgroup to the log: a whole agent, real cgroups and real containers, and a child that
+knows them by rote."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.errors import TracehoundError
+from agent.following import in_cluster
+from agent.settings import ContainerSettings, IdentitySettings
+from tests.agent.kernel.cgrouping import Cgroups, cgroups, remove
+from tests.agent.running import Runc, Running, running, why_no_containers
+
+kernel = pytest.mark.kernel
+root = pytest.mark.root
+has_runc = pytest.mark.skipif(bool(why_no_containers()), reason=why_no_containers())
+ID, OTHER = "c0" * 32, "d1" * 32
+UID = "11111111-2222-3333-4444-555555555555"
+UNASKED = IdentitySettings(kubernetes=False, runtimes=False)
+
+
+@pytest.fixture
+def tree() -> Iterator[Cgroups]:
+    with cgroups() as made:
+        yield made
+
+
+@pytest.fixture
+def runc(tmp_path: Path) -> Iterator[Runc]:
+    made = Runc(tmp_path / "runc")
+    yield made
+    made.close()
+
+
+def in_pod(id_: str = ID, uid: str = UID) -> str:
+    return f"kubepods/besteffort/pod{uid}/{id_}"
+
+
+def pod_names(agent: Running, id_: str) -> list[str]:
+    return [one["process_exec"]["process"].get("pod", {}).get("name", "") for one in agent.execs(id_)]
+
+
+@kernel
+@root
+def test_the_first_exec_of_a_pod_that_was_answered_for_says_which(tmp_path: Path, tree: Cgroups) -> None:
+    with running(tmp_path) as agent:
+        made = tree.make(in_pod())
+        assert agent.until(lambda: agent.updates(ID))
+        tree.run(made, ["true"])
+        assert agent.until(lambda: agent.execs(ID))
+        assert pod_names(agent, ID) == [f"pod-{ID}"]
+
+
+@kernel
+@root
+def test_a_late_answer_follows_as_a_record_and_counts_from_then_on(tmp_path: Path, tree: Cgroups) -> None:
+    with running(tmp_path, "late") as agent:
+        tree.run(tree.make(in_pod()), ["sh", "-c", "read go; true"])
+        assert agent.until(lambda: agent.execs(ID))
+        assert agent.execs(ID)[0]["tracehound"]["container"] == {"id": ID, "state": "pending"}
+        assert agent.until(lambda: agent.updates(ID))
+        [update] = agent.updates(ID)
+        assert (update["state"], update["pod"]["name"]) == ("known", f"pod-{ID}")
+        place = next(p for p in agent.daemon.tree.living.values() if p.container == ID)
+        assert f'"name":"pod-{ID}"' in agent.daemon.encoder.fragment(place)
+
+
+@kernel
+@root
+def test_outside_of_kubernetes_a_container_has_its_name(tmp_path: Path, tree: Cgroups) -> None:
+    with running(tmp_path) as agent:
+        made = tree.make(f"docker/{ID}")
+        assert agent.until(lambda: agent.updates(ID))
+        tree.run(made, ["true"])
+        assert agent.until(lambda: agent.execs(ID))
+        [told] = agent.execs(ID)
+        assert (
+            told["tracehound"]["container"]["name"] == "main" and "pod" not in told["process_exec"]["process"]
+        )
+
+
+@kernel
+@root
+def test_a_process_in_a_nested_cgroup_belongs_to_the_container(tmp_path: Path, tree: Cgroups) -> None:
+    with running(tmp_path) as agent:
+        tree.run(tree.make(in_pod() + "/init.scope"), ["true"])
+        assert agent.until(lambda: agent.execs(ID))
+        assert agent.execs(ID)[0]["tracehound"]["cgroup"]["name"] == "init.scope"
+
+
+@kernel
+@root
+def test_without_an_answer_everything_works_and_the_reason_is_told(tmp_path: Path, tree: Cgroups) -> None:
+    with running(tmp_path, "hangs", containers=ContainerSettings(patience_seconds=0.3)) as agent:
+        tree.run(tree.make(in_pod()), ["true"])
+        assert agent.until(lambda: agent.updates(ID) and agent.execs(ID))
+        [update] = agent.updates(ID)
+        assert update["state"] == "unknowable" and "0.3 s" in update["reason"]
+
+
+@kernel
+@root
+def test_where_nobody_is_asked_the_reason_is_there_at_once(tmp_path: Path, tree: Cgroups) -> None:
+    with running(tmp_path, identity=UNASKED) as agent:
+        tree.make(in_pod())
+        assert agent.until(lambda: agent.updates(ID))
+        assert "identity.runtimes" in agent.updates(ID)[0]["reason"]
+        assert not agent.following.identifying.is_running
+
+
+@kernel
+@root
+def test_when_the_child_is_killed_its_successor_is_asked(tmp_path: Path, tree: Cgroups) -> None:
+    with running(tmp_path, "late") as agent:
+        tree.make(in_pod())
+        assert agent.until(lambda: agent.following.identifying.is_running)
+        os.kill(agent.following.identifying.state()["pid"], signal.SIGKILL)
+        assert agent.until(lambda: agent.updates(ID))
+        assert agent.following.identifying.starts == 2
+
+
+@kernel
+@root
+def test_a_container_that_was_gone_before_the_answer_is_told_of_all_the_same(
+    tmp_path: Path, tree: Cgroups
+) -> None:
+    with running(tmp_path, "late") as agent:
+        made = tree.make(in_pod())
+        tree.run(made, ["true"]).wait()
+        remove(made)
+        assert agent.until(lambda: agent.updates(ID))
+        assert agent.updates(ID)[0]["state"] == "known"
+
+
+@kernel
+@root
+def test_containers_that_were_there_before_are_known(tmp_path: Path, tree: Cgroups) -> None:
+    made = tree.make(in_pod())
+    child = tree.run(made, ["sh", "-c", "echo; read go"])
+    assert child.stdout is not None and child.stdout.readline()
+    with running(tmp_path) as agent:
+        assert agent.until(lambda: agent.updates(ID))
+        assert agent.execs(ID)[0]["tracehound"]["container"]["state"] == "pending"
+
+
+@kernel
+@root
+@has_runc
+def test_what_is_executed_in_a_container_from_outside_is_marked(tmp_path: Path, runc: Runc) -> None:
+    with running(tmp_path) as agent:
+        runc.run(ID, ["/bin/sh", "-c", "sleep 300 & sleep 300"], f"{runc.top}/{in_pod()}")
+        assert agent.until(lambda: len(agent.execs(ID)) >= 3, 120)
+        assert agent.until(lambda: agent.updates(ID))
+        assert runc.execute(ID, ["/bin/sh", "-c", "true; cat /dev/null; sleep 0"]) == 0
+        assert agent.until(lambda: len(agent.execs(ID)) >= 6, 120)
+        told = {}
+        for one in agent.execs(ID):
+            process, own = one["process_exec"]["process"], one["tracehound"]
+            told[process.get("arguments", "")] = own.get("injected", False), process["in_init_tree"]
+        assert told["300"] == (False, True)
+        assert told["/dev/null"] == told["0"] == (True, False)
+        assert pod_names(agent, ID)[-1] == f"pod-{ID}"
+
+
+@kernel
+@root
+@has_runc
+def test_in_the_hosts_pid_namespace_nothing_is_marked_by_mistake(tmp_path: Path, runc: Runc) -> None:
+    with running(tmp_path) as agent:
+        cgroup = f"{runc.top}/{in_pod()}"
+        runc.run(ID, ["/bin/sh", "-c", "true; sleep 300"], cgroup, pid_namespace=False)
+        assert agent.until(lambda: len(agent.execs(ID)) >= 2, 120)
+        assert not any(one["tracehound"].get("injected") for one in agent.execs(ID))
+        assert runc.execute(ID, ["/bin/cat", "/dev/null"]) == 0
+        assert agent.until(lambda: any(one["tracehound"].get("injected") for one in agent.execs(ID)), 60)
+
+
+@kernel
+@root
+def test_a_runtimes_hook_is_told_when_policies_can_hold(tmp_path: Path, tree: Cgroups) -> None:
+    with running(tmp_path, "hangs") as agent:
+        path = tree.path(tree.make(f"odd-name/{in_pod()}"))
+        pod = {"pod_name": "web-1", "pod_namespace": "shop", "pod_uid": UID}
+        agent.following.runtime_hook({"id": ID, "cgroup": path, **pod})
+        home = agent.following.registry.by_id[ID]
+        assert (home.pod["name"], home.cgroup_id) == ("web-1", (tree.root / path[1:]).stat().st_ino)
+        with pytest.raises(TracehoundError):
+            agent.following.runtime_hook({"id": "", "cgroup": path})
+
+
+@pytest.mark.parametrize(
+    ("settings", "environment", "found"),
+    [
+        (IdentitySettings(), {}, False),
+        (IdentitySettings(), {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, True),
+        (IdentitySettings(kubernetes=False), {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, False),
+        (IdentitySettings(kubeconfig="/k"), {}, True),
+        (replace(IdentitySettings(), kubernetes=True), {}, True),
+    ],
+)
+def test_the_child_is_needed_at_once_where_there_is_an_api_server(
+    settings: IdentitySettings, environment: dict[str, str], found: bool
+) -> None:
+    assert in_cluster(settings, environment) is found
