@@ -25,6 +25,7 @@ SHOWN = (
     "auid",
     "cwd",
     "binary",
+    "arguments",
     "flags",
     "start_time",
     "docker",
@@ -83,14 +84,9 @@ class Known:
             known = known.parent
 
     def shown(self) -> Fields:
-        """For detections: the fields of SHOWN, `arguments` as a list, `user` and `exe`."""
+        """For detections: the fields of SHOWN as events have them, `user` and `exe`."""
         own = self.own
         told = {key: self.process[key] for key in SHOWN if key in self.process}
-        arguments = own.get("arguments")
-        if isinstance(arguments, list):
-            told["arguments"] = arguments
-        elif isinstance(self.process.get("arguments"), str):
-            told["arguments"] = [str(self.process.get("binary", "")), self.process["arguments"]]
         told.update({key: own[key] for key in ("exe", "user") if key in own})
         return told
 
