@@ -99,6 +99,7 @@ def build_state(daemon: Daemon) -> dict[str, Any]:
         "programs": daemon.program_states(),
         "policies": daemon.policing.summary(),
         "exporters": daemon.exporting.state(),
+        **daemon.following.state(),
         "detections": daemon.detecting.state(),
         "ring": {"bytes": ring.size, "fill": round(ring.fill(), 4), "peak": round(daemon.fill_peak, 4)},
         "processes": len(daemon.tree.living),
@@ -126,6 +127,7 @@ def _reasons(daemon: Daemon) -> list[str]:
     failures = daemon.policing.summary()["failures"]
     found += grouped((f"policy {one['name']}", one["error"]) for one in failures)
     found += daemon.exporting.problems()
+    found += daemon.following.problems()
     found += daemon.detecting.problems()
     if daemon.overload.step:
         found.append(f"shedding step {daemon.overload.step} of 3: the agent cannot keep up")

@@ -96,6 +96,7 @@ def a_daemon(directory: Path) -> Any:
         program_states=lambda: [{"name": "exec_btf", "kind": "tp_btf", "attached": True}],
         policing=SimpleNamespace(summary=lambda: {"enabled": 2, "failures": []}),
         exporting=SimpleNamespace(state=list, problems=lambda: iter(())),
+        following=SimpleNamespace(state=lambda: {"containers": {"known": 3}}, problems=lambda: iter(())),
         detecting=SimpleNamespace(state=dict, problems=lambda: iter(())),
     )
 
