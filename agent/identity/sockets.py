@@ -34,7 +34,7 @@ class Runtime:
 
     def find(self, question: Question) -> Found | None:
         """Raises SourceError."""
-        path = next((place for place in self._places if Path(place).is_socket()), "")
+        path = next((place for place in self._places if _is_socket(place)), "")
         if not path:
             if self._required:
                 raise SourceError(f"{self._places[0]}: there is no such socket")
@@ -42,6 +42,14 @@ class Runtime:
         if path != self._path:
             self._path, self._client = path, _client(self.name, path)
         return self._client.find(question) if self._client else None
+
+
+def _is_socket(path: str) -> bool:
+    """Not where it may not be looked at: in the image these are links through the host's first process."""
+    try:
+        return Path(path).is_socket()
+    except OSError:
+        return False
 
 
 def _client(name: str, path: str) -> Source:

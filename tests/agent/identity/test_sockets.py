@@ -20,6 +20,10 @@ def test_a_runtime_that_is_not_there_knows_nothing() -> None:
     assert Runtime("docker", ["/nonexistent"]).find(Question("x")) is None
 
 
+def test_a_place_that_cannot_be_looked_at_is_no_socket() -> None:
+    assert Runtime("docker", ["/" + "x" * 300]).find(Question("x")) is None
+
+
 def test_a_socket_that_was_named_must_be_there() -> None:
     with pytest.raises(SourceError, match="/nonexistent: there is no such socket"):
         Runtime("docker", ["/nonexistent"], required=True).find(Question("x"))
