@@ -135,6 +135,7 @@ if [ -f kprobes/Makefile ]; then
 fi
 if [ $kind = dev ]; then
     as_owner tests/exporters/receivers/fetch.sh || say "no receivers for the exporters' tests; they are skipped"
+    as_owner tests/chart/fetch.sh || say "no helm for the chart's tests; they are skipped"
 fi
 as_owner .venv/bin/python -m compileall -q agent || true
 say "ready"
