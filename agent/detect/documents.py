@@ -10,12 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from agent.configuration.values import shorten
-
-if TYPE_CHECKING:
-    import yaml
 
 MAX_BYTES = 4 << 20
 """Of a file. SigmaHQ's longest Linux rule has 12 kB; a list of 10,000 addresses about 200 kB."""
@@ -94,6 +91,11 @@ def documents(data: bytes) -> Iterator[Item]:
         raise Unreadable(line, "", message, "remove it") from error
 
 
+def _number(event: Any) -> int:
+    """Of the line, from 1."""
+    return int(event.start_mark.line) + 1
+
+
 def _line(text: str, line: int) -> str:
     lines = text.splitlines()
     return shorten(lines[line - 1].strip()) if 0 < line <= len(lines) else ""
@@ -135,7 +137,7 @@ class _Builder:
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         self._spend(event, 1)
-        line = event.start_mark.line + 1
+        line = _number(event)
         if isinstance(event, yaml.ScalarEvent):
             item = Item(self._scalar(event), line, 1)
         elif isinstance(event, yaml.SequenceStartEvent):
@@ -173,10 +175,13 @@ class _Builder:
         import yaml
 
         seen: dict[str, int] = {}
-        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+        while True:
+            event: Any = next(self._events)
+            if isinstance(event, yaml.MappingEndEvent):
+                return
             if not isinstance(event, yaml.ScalarEvent):
                 raise self._refusal(event, "a key has to be a word", "quote it, or correct the indentation")
-            key, line = str(event.value), event.start_mark.line + 1
+            key, line = str(event.value), _number(event)
             if key in seen:
                 raise self._refusal(
                     event, f"given twice, first in line {seen[key]}", "remove one, or name it otherwise"
@@ -198,5 +203,5 @@ class _Builder:
             raise self._refusal(event, f"cannot be a value ({tag})", "quote it") from error
 
     def _refusal(self, event: Any, message: str, hint: str) -> Unreadable:
-        line = event.start_mark.line + 1
+        line = _number(event)
         return Unreadable(line, _line(self._text, line), message, hint)

@@ -25,6 +25,10 @@ VIEWS: Mapping[str, tuple[str, ...]] = {
 """Sections of fields.yaml by view."""
 
 
+Family = tuple[str, str, tuple[str, ...]]
+"""What the names begin with, the source, and `only`."""
+
+
 class Field(NamedTuple):
     """One field of a view."""
 
@@ -34,6 +38,8 @@ class Field(NamedTuple):
     """None: no event has it."""
     never: str = ""
     """Why no event has it."""
+    only: tuple[str, ...] = ()
+    """Types of audit records that have it; empty: all of the view's events may."""
     is_unique: bool = False
     """Whether it differs nearly always: answers of rules that ask it are not cached."""
 
@@ -43,10 +49,10 @@ def field_of(view: str, name: str) -> Field:
     plain, families = _fields(view)
     if name in plain:
         return plain[name]
-    for prefix, (canonical, source) in families.items():
+    for prefix, (canonical, source, only) in families.items():
         rest = name.removeprefix(prefix)
         if rest and rest != name and (source != "audit_argument" or rest.isdecimal()):
-            return Field(canonical + rest, FAMILIES[source](rest))
+            return Field(canonical + rest, FAMILIES[source](rest), "", only)
     return Field(name, None, f"events of {view} have no such field")
 
 
@@ -57,14 +63,14 @@ def names_of(view: str) -> list[str]:
 
 
 @cache
-def _fields(view: str) -> tuple[dict[str, Field], dict[str, tuple[str, str]]]:
+def _fields(view: str) -> tuple[dict[str, Field], dict[str, Family]]:
     plain: dict[str, Field] = {}
-    families: dict[str, tuple[str, str]] = {}
+    families: dict[str, Family] = {}
     for section in VIEWS[view]:
         for name, said in _document()[section].items():
             for alias in (name, *said.get("as", ())):
                 if alias.endswith("*"):
-                    families[alias[:-1]] = (name[:-1], said["from"])
+                    families[alias[:-1]] = (name[:-1], said["from"], tuple(said.get("only", ())))
                 else:
                     plain[alias] = _field(name, said)
     return plain, families
@@ -73,7 +79,7 @@ def _fields(view: str) -> tuple[dict[str, Field], dict[str, tuple[str, str]]]:
 def _field(name: str, said: Mapping[str, Any]) -> Field:
     if "never" in said:
         return Field(name, None, str(said["never"]))
-    return Field(name, SOURCES[said["from"]], "", bool(said.get("unique")))
+    return Field(name, SOURCES[said["from"]], "", tuple(said.get("only", ())), bool(said.get("unique")))
 
 
 @cache

@@ -45,7 +45,7 @@ def _match(match: Match, view: str) -> Folded:
     field = field_of(section, check.field)
     if field.name == "type" and kind:
         return check_holds(check, lambda _name: (kind,))
-    if field.source is None:
+    if field.source is None or (kind and field.only and kind not in field.only):
         return check_holds(check, lambda _name: ())
     if check.op.startswith("ref"):
         other = field_of(section, str(check.value))
