@@ -66,7 +66,7 @@ class Following:
         self._told: dict[str, dict[str, Any]] = {}
         takers = {
             "answer": self.registry.answer,
-            "pod": self.registry.pod,
+            "pod": self._take_pod,
             "policies": self._take_policies,
             "node": lambda told: self._policing.relabel_node(told["labels"]),
         }
@@ -204,6 +204,11 @@ class Following:
                 self._record("container_update", content)
         if len(self._told) > 2 * len(registry.by_id) + 64:
             self._told = {id_: told for id_, told in self._told.items() if id_ in registry.by_id}
+
+    def _take_pod(self, told: Mapping[str, Any]) -> None:
+        self.registry.pod(told)
+        if told.get("deleted"):
+            self._record("pod_deleted", {name: told.get(name, "") for name in ("namespace", "name", "uid")})
 
     def _take_policies(self, told: Mapping[str, Any]) -> None:
         self._policing.take_objects(told["set"])

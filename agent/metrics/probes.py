@@ -143,8 +143,8 @@ def _exporters(state: Told) -> Finding:
 
 
 def _watch(state: Told) -> Finding:
-    """The Kubernetes API, where it is asked at all (`identity.health`, docs/containers.md)."""
-    told = ((state.get("identity") or {}).get("health") or {}).get("kubernetes") or {}
+    """The Kubernetes API, where it is asked at all (`identity.sources`, docs/containers.md)."""
+    told = ((state.get("identity") or {}).get("sources") or {}).get("kubernetes") or {}
     if told.get("state") == "stale":
         return Finding(
             "kubernetes", Grade.NOT_READY, str(told.get("error") or "the API server does not answer")

@@ -114,8 +114,10 @@ def _detections(state: Told) -> Iterator[Family]:
 
 
 def _watches(state: Told) -> Iterator[Family]:
-    """Where names of containers come from: `identity.health` (docs/containers.md)."""
-    told = (state.get("identity") or {}).get("health") or {}
+    """Containers, and where their names come from (docs/containers.md)."""
+    if "containers" in state:
+        yield by("containers", GAUGE, "Containers by what is known of them.", "state", state["containers"])
+    told = (state.get("identity") or {}).get("sources") or {}
     fresh = {source: one.get("state") == "fresh" for source, one in told.items() if one.get("state") != "off"}
     ages = {source: told[source]["age_seconds"] for source in fresh if "age_seconds" in told[source]}
     yield by("identity_fresh", GAUGE, "Whether a source of names answers.", "source", fresh)

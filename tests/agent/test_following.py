@@ -72,6 +72,17 @@ def test_a_late_answer_follows_as_a_record_and_counts_from_then_on(tmp_path: Pat
         assert f'"name":"pod-{ID}"' in agent.daemon.encoder.fragment(place)
 
 
+@root
+def test_a_pod_that_was_deleted_is_told(tmp_path: Path) -> None:
+    pod = {"uid": UID, "namespace": "shop", "name": "web-1", "labels": {}}
+    with running(tmp_path) as agent:
+        take = agent.following.identifying._takers["pod"]
+        take({**pod, "deleted": False})
+        take({**pod, "deleted": True})
+        told = [line["tracehound"].get("pod_deleted") for line in agent.lines()]
+    assert [one for one in told if one] == [{"namespace": "shop", "name": "web-1", "uid": UID}]
+
+
 @kernel
 @root
 def test_outside_of_kubernetes_a_container_has_its_name(tmp_path: Path, tree: Cgroups) -> None:

@@ -30,7 +30,8 @@ STATE: dict[str, Any] = {
     "policies": {"enabled": 1, "failed": 0},
     "detections": {"wanted": True, "running": True, "rules": 3, "lag_seconds": 0.5},
     "exporters": [],
-    "identity": {"health": {"kubernetes": {"state": "fresh", "age_seconds": 1.5}, "cri": {"state": "off"}}},
+    "containers": {"known": 2},
+    "identity": {"sources": {"kubernetes": {"state": "fresh", "age_seconds": 1.5}, "cri": {"state": "off"}}},
 }
 
 

@@ -44,7 +44,7 @@ def test_what_a_restart_would_make_worse_is_told_and_nothing_else(worse: dict[st
         {"log": {"state": "full", "error": "No space left on device"}},
         {"ring": {"fill": 0.95}},
         {"detections": {"wanted": True, "running": False}},
-        {"identity": {"health": {"kubernetes": {"state": "stale", "error": "refused"}}}},
+        {"identity": {"sources": {"kubernetes": {"state": "stale", "error": "refused"}}}},
     ],
 )
 def test_what_keeps_it_from_its_work_makes_it_unready(worse: dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ from tests.agent.metrics.support import STATE, values
         ("compacted_segments", {(): 2}),
         ("detection_up", {(): 1}),
         ("detection_lag_seconds", {(): 0.5}),
+        ("containers", {"known": 2}),
         ("identity_fresh", {"kubernetes": 1}),
         ("identity_age_seconds", {"kubernetes": 1.5}),
     ],
