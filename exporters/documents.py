@@ -52,13 +52,15 @@ class Clock:
         return self._ns + int(fraction) * 10 ** (9 - len(fraction)) if fraction else self._ns
 
 
-def raw_maker(selecting: Selecting) -> Make:
-    """For lines that are sent as they are: nothing is parsed."""
+def raw_maker(selecting: Selecting, joining: Joining | None = None) -> Make:
+    """For lines that are sent as they are: nothing is parsed but what gets its pod late."""
     test, clock = line_test(selecting.types), Clock()
 
     def make(line: bytes, boot_id: str) -> Document | None:
         if test is not None and not test(line):
             return None
+        if joining is not None:
+            line = joining.join_line(line)
         if line.startswith(b'{"tracehound"'):
             own, end = _OWN.match(line), _OWN_END.match(line, line.rfind(b'"node_name":"'))
             if own and end:
@@ -107,6 +109,7 @@ class Parsing:
             if not is_whole(line):
                 raise NoRecord
             return None
+        line = self._joining.join_line(line)
         record = _parse(line)
         if self._test is not None and not self._test(line):
             self.learn(record)
@@ -115,7 +118,6 @@ class Parsing:
             if self._learn is not None:
                 self._learn(record)
             return None
-        record = self._joining.joined(record)
         chosen: Any = self._fields.select(record) if self._fields else record
         return self._document(chosen, record, line, boot_id)
 

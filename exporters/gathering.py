@@ -15,6 +15,7 @@ from exporters.base import Batching, Document
 from exporters.cursor import Place
 from exporters.documents import Make, NoRecord, made_document
 from exporters.formats import Format
+from exporters.joining import JoinedSource
 from exporters.limits import Bucket
 from exporters.source import Source
 from exporters.state import State
@@ -72,7 +73,7 @@ class Gatherer:
 
     def __init__(
         self,
-        source: Source,
+        source: Source | JoinedSource,
         make: Make,
         batching: Batching,
         state: State,
@@ -100,6 +101,11 @@ class Gatherer:
     def waiting(self) -> int:
         """Documents in the batch so far; a pending `suppressed` record counts."""
         return len(self._documents) + (self._held is not None)
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether events wait for their pod."""
+        return isinstance(self._source, JoinedSource) and self._source.is_holding
 
     @property
     def age_s(self) -> float:

@@ -30,7 +30,7 @@ from exporters.documents import Make, Parsing, raw_maker
 from exporters.formats import Format, make_format
 from exporters.gathering import Batch, Gatherer, Outcome
 from exporters.history import learn_back
-from exporters.joining import Joining
+from exporters.joining import JoinedSource, Joining
 from exporters.lag import events_behind
 from exporters.limits import Backoff, Bucket
 from exporters.patience import Patience, Stopped
@@ -135,7 +135,7 @@ class Runner:
                 self._replay()
             outcome = self._gather(self._gatherer)
             if outcome is Outcome.DRY:
-                if until_idle:
+                if until_idle and not self._gatherer.is_holding:
                     self._deliver(self._gatherer)
                     return
                 self._patience.nap(POLL_S)
@@ -195,12 +195,13 @@ class Runner:
 
     def _gatherer_at(self, place: Place, until: Cursor | None = None) -> Gatherer:
         config = self.config
-        source = Source(self._log_dir, place.cursor, self._report)
+        joining = Joining(config.common.hold_seconds)
+        source = JoinedSource(Source(self._log_dir, place.cursor, self._report), joining)
         rate = config.common.rate
         bucket = Bucket(rate.events_per_second, rate.burst) if rate.events_per_second else None
         gatherer = Gatherer(
             source,
-            self._maker(place),
+            self._maker(place, joining),
             config.batching,
             self.state,
             place=place,
@@ -215,11 +216,11 @@ class Runner:
     def _most_bytes(self) -> int:
         return min(self.config.batching.bytes, self.config.common.memory_bytes // 4)
 
-    def _maker(self, place: Place) -> Make:
+    def _maker(self, place: Place, joining: Joining) -> Make:
         config = self.config
         if self._form is None and not config.batching.needs_record and not config.filter.needs_record:
-            return raw_maker(config.filter)
-        parsing = Parsing(config.filter, self._form, Joining(config.common.hold_seconds))
+            return raw_maker(config.filter, joining)
+        parsing = Parsing(config.filter, self._form, joining)
         if parsing.needs_history:
             learn_back(self._log_dir, place.cursor, parsing.learn)
         return parsing.make
@@ -244,7 +245,11 @@ class Runner:
 
     def _send_between(self, begin: Place, end: Cursor) -> None:
         gatherer = self._gatherer_at(begin, end)
-        while self._gather(gatherer) not in (Outcome.ENDED, Outcome.DRY):
+        while (outcome := self._gather(gatherer)) is not Outcome.ENDED:
+            if outcome is Outcome.DRY and not gatherer.is_holding:
+                break
+            if outcome is Outcome.DRY:
+                self._patience.nap(POLL_S)
             self.tick()
         self._deliver(gatherer)
 
