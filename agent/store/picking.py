@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from agent.log.entry import line_test
 from agent.log.records import OWN_HEAD
+from agent.log.segments import SegmentName
 from agent.store.layout import Source, sources
 from agent.store.live import chunks_of
 from agent.store.rebuild import is_in, lines_masked
@@ -116,12 +117,21 @@ def pick(
 
     Raises OSError when the directory cannot be read.
     """
+    for _, line in pick_placed(log_dir, wanted, problems, period, watch):
+        yield line
+
+
+def pick_placed(
+    log_dir: Path, wanted: Pick, problems: Problems, period: Period = EVER, watch: Watch | None = None
+) -> Iterator[tuple[SegmentName, bytes]]:
+    """As `pick`, with the segment of each line."""
     todo = [one for one in sources(log_dir) if one.name.created_ms * 1_000_000 <= period.until_ns]
     sizes = [size_of(source) for source in todo]
     done, total = 0, sum(sizes)
     for source, size in zip(todo, sizes, strict=True):
         try:
-            yield from lines_of(log_dir, source, wanted, period)
+            for line in lines_of(log_dir, source, wanted, period):
+                yield source.name, line
         except ImportError:
             problems.append(
                 f"{source.path.name} was not read: that needs pyarrow (install tracehound[store])"

@@ -109,12 +109,14 @@ def _grow_file(log_dir: Path, name: SegmentName, shift: int, key: int, numbers: 
     target = parquet_path(log_dir, _later(name, shift, numbers))
     encoding = dict.fromkeys(("time", "sequence"), "DELTA_BINARY_PACKED")
     words = [one for one in table.column_names if one not in encoding and one != "ancestry"]
-    pq.write_table(
-        table.replace_schema_metadata(file.metadata.metadata), target,
-        compression="zstd", compression_level=3, column_encoding=encoding,
-        use_dictionary=[*words, "ancestry.list.element"],
-        dictionary_pagesize_limit=1 << 28, row_group_size=1 << 20, store_schema=False,
-    )  # fmt: skip
+    with pq.ParquetWriter(
+        target, table.schema, compression="zstd", compression_level=3, column_encoding=encoding,
+        use_dictionary=[*words, "ancestry.list.element"], dictionary_pagesize_limit=1 << 28,
+        store_schema=False,
+    ) as writer:  # fmt: skip
+        writer.write_table(table, row_group_size=1 << 20)
+        told = {key: value for key, value in file.metadata.metadata.items() if key.startswith(b"tracehound.")}
+        writer.add_key_value_metadata(told)
 
 
 def _plus(column: pa.ChunkedArray, shift: int, kind: pa.DataType) -> pa.ChunkedArray:

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules over the recorded past: the engine of live detections, over the rows that may matter.
+
+Three goes over the log: columns say which events may matter (agent/detect/prefilter.py); the beginnings of
+these processes and of their ancestors are looked up; then the engine gets both, in the order of the log. What
+it says of an event depends on the event and its lineage alone, so the answer is that of every event fed.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from agent.detect.capture import BEGINNINGS, is_within
+from agent.detect.prefilter import Prefilter
+from agent.detect.rules import Rule
+from agent.detect.running import Engine, Hit
+from agent.log.entry import parse, sequence_in
+from agent.log.segments import SegmentName
+from agent.store.picking import EVER, OfProcesses, Period, Watch, pick_placed
+from agent.store.records import Problems
+
+Record = dict[str, Any]
+Placed = tuple[SegmentName, bytes]
+"""A line and its segment."""
+_EXEC = b'{"process_exec":'
+_IDS = re.compile(rb'"(?:parent_)?exec_id":"([^"\\]*)"')
+_ANCESTRY = re.compile(rb'"ancestry":\[([^\]]*)\]')
+_QUOTED = re.compile(rb'"([^"\\]+)"')
+KEPT_BYTES = 256 << 20
+"""Most bytes of lines that wait for their ancestors; what comes later is looked for in another round."""
+
+
+class Hunt:
+    """One hunt. `candidates` and `hits` count while it runs."""
+
+    def __init__(
+        self,
+        log_dir: Path,
+        rules: Iterable[Rule],
+        engine: Engine,
+        problems: Problems,
+        watch: Watch | None = None,
+    ) -> None:
+        self.candidates = 0
+        """Events that the engine was asked about."""
+        self.hits = 0
+        self._log_dir, self._engine, self._problems = log_dir, engine, problems
+        self._filter, self._watch = Prefilter(rules), watch
+
+    def run(self, period: Period = EVER) -> Iterator[tuple[Record, list[Hit]]]:
+        """Events with what matched them, in the order of the log. Raises OSError."""
+        for placed in self._rounds(period):
+            named = _Named(line for _, line in placed)
+            for line, is_candidate in self._with_beginnings(placed, named):
+                parsed = parse(line)
+                if parsed is None:
+                    continue
+                record = parsed[0]
+                if not is_candidate or not is_within(record, period):
+                    self._engine.learn(record)
+                    continue
+                self.candidates += 1
+                hits = list(self._engine.feed(record))
+                if hits:
+                    self.hits += len(hits)
+                    yield record, hits
+                self._let_go(record, named)
+
+    def _let_go(self, record: Record, named: _Named) -> None:
+        """A process of which no other candidate speaks has ended for the engine: it remembers so many."""
+        process = record["process_exec"]["process"] if "process_exec" in record else {}
+        exec_id = process.get("exec_id", "")
+        if exec_id and exec_id.encode() not in named.others:
+            self._engine.learn({"process_exit": {"process": {"exec_id": exec_id}}})
+
+    def _rounds(self, period: Period) -> Iterator[list[Placed]]:
+        """Candidates, as many at a time as may be kept."""
+        placed: list[Placed] = []
+        kept = 0
+        for one in pick_placed(self._log_dir, self._filter, self._problems, period, self._watch):
+            placed.append(one)
+            kept += len(one[1])
+            if kept >= KEPT_BYTES:
+                yield placed
+                placed, kept = [], 0
+        yield placed
+
+    def _with_beginnings(self, placed: list[Placed], named: _Named) -> Iterator[tuple[bytes, bool]]:
+        """Lines with whether they are candidates, in the order of the log: among them the beginnings of all
+        whom candidates name, and of boots."""
+        if not placed:
+            return
+        wanted = {one.decode() for one in named.others - named.begun}
+        beginnings = pick_placed(self._log_dir, OfProcesses(wanted, BEGINNINGS), self._problems)
+        until = placed[-1][0]
+        before = ((name, sequence_in(line), 0, line) for name, line in beginnings if name <= until)
+        candidates = ((name, sequence_in(line), 1, line) for name, line in placed)
+        for _, _, is_candidate, line in heapq.merge(before, candidates):
+            yield line, bool(is_candidate)
+
+
+class _Named:
+    """exec_ids in lines, found without parsing: there are many, and nothing in an exec_id is escaped."""
+
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        self.others: set[bytes] = set()
+        """Of whoever stands in a line, but for the process that an exec begins."""
+        self.begun: set[bytes] = set()
+        """Of processes that execs begin."""
+        for line in lines:
+            ids = _IDS.findall(line)
+            if line.startswith(_EXEC):
+                self.begun.add(ids[0])
+                ids = ids[1:]
+            self.others.update(ids)
+            ancestry = _ANCESTRY.search(line)
+            if ancestry:
+                self.others.update(_QUOTED.findall(ancestry[1]))
+        self.others.discard(b"")

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+from agent.detect.subject import values_of
+from tests.agent.detect.found import detection
+
+
+def test_a_detection_has_the_fields_that_rules_ask() -> None:
+    values = values_of(detection("/usr/bin/nc", "/bin/bash", "/usr/sbin/sshd", arguments="-e /bin/sh"))
+    assert values("Image") == ["/usr/bin/nc"]
+    assert values("ParentImage") == ["/bin/bash"]
+    assert values("Ancestors") == ["/bin/bash", "/usr/sbin/sshd"]
+    assert values("CommandLine") == ["/usr/bin/nc -e /bin/sh"]
+
+
+def test_what_it_does_not_have_is_no_value() -> None:
+    values = values_of({})
+    assert [values(name) for name in ("Image", "Ancestors", "TargetFilename", "Pod", "Unheard")] == [[]] * 5
+
+
+def test_files_peers_and_pods_are_the_events() -> None:
+    args = [{"file_arg": {"path": "/etc/shadow"}}, {"sock_arg": {"daddr": "192.0.2.1", "dport": 53}}]
+    event = {"process_kprobe": {"process": {}, "policy_name": "reads", "args": args}}
+    pod = {"namespace": "shop", "container": {"image": {"name": "cart:1"}}}
+    values = values_of({"event": event, "pod": pod})
+    found = [values(one) for one in ("TargetFilename", "DestinationIp", "DestinationPort", "Policy")]
+    assert found == [["/etc/shadow"], ["192.0.2.1"], ["53"], ["reads"]]
+    assert (values("Namespace"), values("ContainerImage")) == (["shop"], ["cart:1"])
+
+
+def test_other_fields_are_known_where_they_matched() -> None:
+    values = values_of({"matched": [{"selection": "s", "field": "Arg.mode", "value": "1"}]})
+    assert values("Arg.mode") == ["1"]
