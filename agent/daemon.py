@@ -228,7 +228,11 @@ class Daemon:
 
         try:
             self._api = ApiSocket(
-                self.settings.api, self.settings.log.dir, self._answer, report=self.notices.append
+                self.settings.api,
+                self.settings.log.dir,
+                self._answer,
+                hold_s=self.settings.containers.hold_seconds,
+                report=self.notices.append,
             )
         except TracehoundError:
             raise

@@ -60,10 +60,12 @@ class ApiSocket:
         *,
         idle_s: float = IDLE_S,
         renew_s: float = RENEW_S,
+        hold_s: float = 0.0,
         report: Callable[[str], None] = _to_stderr,
     ) -> None:
         """Binds and listens. Raises AlreadyRunning, PermissionMissing, SettingsError, TracehoundError.
 
+        `hold_s`: how long streams hold the events of a container that is not known yet, in seconds.
         `answer` gets what the service asks (`{"request": "status"}`, `version`, `reload`) and must return
         at once; `report` gets one sentence when the service failed.
         """
@@ -76,6 +78,7 @@ class ApiSocket:
             user=settings.socket_group,
             agent_started_ms=(time.time_ns() // 1_000_000) - START_MS,
             idle_s=idle_s,
+            hold_s=hold_s,
             renew_s=renew_s,
         )
         self._poll = select.epoll()

@@ -26,6 +26,7 @@ from agent.api.rate import Rate
 from agent.api.wire import frame
 from agent.log.entry import Cursor, Entry
 from agent.log.filters.view import view
+from agent.log.joining import Joining, Waiting
 from agent.log.tail import Tail
 from agent.log.window import Window
 
@@ -33,6 +34,8 @@ BATCH_EVENTS = 64
 """Events that are read, judged and sent together."""
 BATCH_BYTES = 1 << 18
 """A batch ends early when its lines have this many bytes: it is all that is in memory for a client."""
+HELD_BYTES = 1 << 20
+"""Most bytes of lines that wait for their pod, for one client."""
 FILTER_S = 0.25
 """CPU time that a client's filters may take for one batch, in seconds."""
 
@@ -88,14 +91,23 @@ class Feed:
     """The events for one client, from the end of the log at the time it is made. Never waits."""
 
     def __init__(
-        self, head: Head, directory: str, wish: Wish, encoded: Encoded, expansion: Expansion | None
+        self,
+        head: Head,
+        directory: str,
+        wish: Wish,
+        encoded: Encoded,
+        expansion: Expansion | None,
+        hold_s: float = 0.0,
     ) -> None:
+        """`hold_s`: how long events wait for their pod, in seconds."""
         self._head = head
         self._directory = Path(directory)
         self._wish = wish
         self._encoded = encoded
         self._expansion = expansion
         self._rate = Rate(wish.per_s) if wish.per_s else None
+        self._joining = Joining(hold_s)
+        self._waiting: Waiting[list[Entry]] = Waiting(self._joining, _lines, HELD_BYTES)
         head.look()
         self._go_to_end()
 
@@ -119,10 +131,25 @@ class Feed:
         if behind > most_behind:
             self.close()
             self._go_to_end()
-            return self._missed(behind)
+            held = [entry for piece in self._waiting.all() for entry in piece]
+            return self._frames(held) + self._missed(behind)
         entries = list(self._batch())
-        frames = [self._missed(missed) for missed in map(_removed, entries) if missed]
         self._own += sum(1 for entry in entries if is_own(entry.line))
+        return self._frames(self._due(entries))
+
+    def _due(self, entries: list[Entry]) -> list[Entry]:
+        """What need not wait any more, with the pods that became known meanwhile."""
+        if self._joining.hold_s <= 0:
+            return entries
+        if entries:
+            self._waiting.add(entries)
+        due: list[Entry] = []
+        while (piece := self._waiting.due(at_end=self.events_behind == 0)) is not None:
+            due += piece
+        return [entry._replace(record=self._joining.joined(entry.record)) for entry in due]
+
+    def _frames(self, entries: list[Entry]) -> bytes:
+        frames = [self._missed(missed) for missed in map(_removed, entries) if missed]
         events = [entry for entry in entries if entry.line and not is_own(entry.line)]
         frames += self._messages(events)
         if self._rate and (held_back := self._rate.to_tell()):
@@ -133,6 +160,11 @@ class Feed:
     def owes(self) -> bool:
         """Whether the client has to be told something although nothing new may come."""
         return self._rate is not None and self._rate.owes
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether events wait for their pod."""
+        return len(self._waiting) > 0
 
     def close(self) -> None:
         """Closes the open segment."""
@@ -218,6 +250,10 @@ def _bounded() -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise TooSlow(f"a CEL expression was given up: {str(error).splitlines()[0]}") from None
+
+
+def _lines(entries: list[Entry]) -> list[bytes]:
+    return [entry.line for entry in entries]
 
 
 def _removed(entry: Entry) -> int:

@@ -26,6 +26,8 @@ class Options:
     """When the agent started, wall-clock milliseconds: nothing older is needed to know every process."""
     idle_s: float
     """How long the service stays without clients, in seconds."""
+    hold_s: float = 0.0
+    """How long streams hold the events of a container that is not known yet, in seconds."""
     unix: bool = True
     """Whether there is a Unix socket to serve."""
     tcp: bool = False

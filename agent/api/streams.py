@@ -22,6 +22,8 @@ from agent.api.rate import TOLD_S
 from agent.api.wire import send_frames
 from agent.errors import LogUnavailable
 
+HELD_S = 0.1
+"""How often is looked whether events have waited long enough for their pod, in seconds."""
 LONG_BATCH_S = 0.01
 """A stream whose batch took longer than this rests as long as it worked, in seconds."""
 
@@ -49,7 +51,9 @@ class Streams:
         self.open += 1
         try:
             async with self._shared_head() as head, self._shared_expansion(wish) as expansion:
-                await self._run(stream, Feed(head, self._options.log_dir, wish, self._encoded, expansion))
+                options = self._options
+                feed = Feed(head, options.log_dir, wish, self._encoded, expansion, options.hold_s)
+                await self._run(stream, feed)
         except LogUnavailable as error:
             raise GRPCError(Status.UNAVAILABLE, f"{error.message}; {error.hint}") from None
         except OSError as error:
@@ -71,7 +75,7 @@ class Streams:
                     await send_frames(stream, frames)
                 await asyncio.sleep(took if took > LONG_BATCH_S else 0)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(TOLD_S if feed.owes else None):
+                    async with asyncio.timeout(_patience(feed)):
                         await self._head.wait(feed.cursor)
         finally:
             feed.close()
@@ -105,3 +109,10 @@ class Streams:
             if self._expanding == 0:
                 self._expansion.close()
                 self._expansion = None
+
+
+def _patience(feed: Feed) -> float | None:
+    """After how long a feed is looked at although nothing new has come, in seconds."""
+    if feed.is_holding:
+        return HELD_S
+    return TOLD_S if feed.owes else None

@@ -141,9 +141,9 @@ class Joining:
 class Waiting(Generic[T]):
     """Pieces of the log that wait for their turn, in order. Time is monotonic seconds."""
 
-    def __init__(self, joining: Joining, lines_of: Callable[[T], list[bytes]]) -> None:
-        """`lines_of` gives the lines of a piece, none for a notice."""
-        self._joining, self._lines_of = joining, lines_of
+    def __init__(self, joining: Joining, lines_of: Callable[[T], list[bytes]], most_bytes: int = 0) -> None:
+        """`lines_of` gives the lines of a piece, none for a notice; `most_bytes`: 0 for AHEAD_BYTES."""
+        self._joining, self._lines_of, self._most = joining, lines_of, most_bytes
         self._waiting: deque[tuple[T, set[str], float, float, int]] = deque()
         """Each with whom it waits for, when it was read, when the log says it was written (wall-clock
         seconds), and its size."""
@@ -168,7 +168,7 @@ class Waiting(Generic[T]):
         if not self._waiting:
             return None
         piece, ids, read_s, written_s, size = self._waiting[0]
-        if ids and self._size <= AHEAD_BYTES and self._joining.waits_for(ids):
+        if ids and self._size <= (self._most or AHEAD_BYTES) and self._joining.waits_for(ids):
             hold_s = self._joining.hold_s
             is_passed = self._newest_s >= written_s + hold_s  # the answer was not written in time
             is_late = at_end and (time.monotonic() - read_s >= hold_s or time.time() - written_s >= hold_s)
@@ -177,6 +177,13 @@ class Waiting(Generic[T]):
         self._waiting.popleft()
         self._size -= size
         return piece
+
+    def all(self) -> list[T]:
+        """Everything that waits, at once."""
+        pieces = [one[0] for one in self._waiting]
+        self._waiting.clear()
+        self._size = 0
+        return pieces
 
 
 def _remember(memory: dict[str, Any], key: str, value: Any) -> None:

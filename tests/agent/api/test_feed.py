@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import signal
 import struct
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from agent.api.filters.fields import FieldSelection
 from agent.api.filters.timelimit import TooSlow
 from agent.api.head import Head
 from agent.api.proto.tetragon import events_pb2
+from agent.log.times import format_time
 from tests.agent.api.support import Log
 
 Response = events_pb2.GetEventsResponse
@@ -167,3 +169,49 @@ def restored() -> Iterator[None]:
     before = signal.getsignal(signal.SIGVTALRM)
     yield
     signal.signal(signal.SIGVTALRM, before)
+
+
+POD = {"namespace": "shop", "name": "web-1"}
+
+
+def pending_exec(log: Log, pid: int, container: str = "c0" * 32) -> None:
+    """An event of just now, whose pod is not known yet."""
+    log.sequence += 1
+    process = {"exec_id": "a", "pid": pid, "docker": container[:31]}
+    own = {"sequence": log.sequence, "container": {"id": container, "state": "pending"}}
+    body = {"process_exec": {"process": process}}
+    log._append({**body, "node_name": "n1", "time": format_time(time.time_ns()), "tracehound": own})
+
+
+def holding_feed(log: Log, hold_s: float) -> Feed:
+    wish = Wish(EventFilter(events_pb2.GetEventsRequest()), FieldSelection([]), expanded=False)
+    return Feed(Head(str(log.directory)), str(log.directory), wish, Encoded(), None, hold_s)
+
+
+def test_an_event_waits_for_its_pod_and_those_behind_it_wait_with_it(log: Log) -> None:
+    feed = holding_feed(log, 30)
+    pending_exec(log, 1)
+    assert everything(feed) == [] and feed.is_holding
+    log.exec(2)
+    assert everything(feed) == []
+    log.own("container_update", {"id": "c0" * 32, "state": "known", "pod": POD})
+    found = everything(feed)
+    assert [one.process_exec.process.pod.name for one in found] == ["web-1", ""]
+    assert pids(found) == [1, 2] and not feed.is_holding
+
+
+def test_it_waits_no_longer_than_it_was_told(log: Log) -> None:
+    feed = holding_feed(log, 0.05)
+    pending_exec(log, 1)
+    assert everything(feed) == []
+    time.sleep(0.06)
+    assert pids(everything(feed)) == [1]
+
+
+def test_a_client_that_skips_ahead_gets_what_waited_first(log: Log) -> None:
+    feed = holding_feed(log, 30)
+    pending_exec(log, 1)
+    assert everything(feed) == []
+    log.execs(range(2, 50))
+    found = everything(feed, most_behind=10)
+    assert pids(found[:1]) == [1] and dropped(found[1:]) == [48]
