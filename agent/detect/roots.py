@@ -42,4 +42,4 @@ def _starts_others(process: Process) -> bool:
     if not isinstance(binary, str) or not binary or not process.get("exec_id"):
         return True
     name = binary.rpartition("/")[2]
-    return process.get("pid") in (1, 2) or name in STARTERS or name.startswith(_SHIM)
+    return process.get("pid") in (0, 1, 2) or name in STARTERS or name.startswith(_SHIM)

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Detections of one subtree and window become one incident. Pure: time is what the records say, or what
+the caller says it is.
+
+What is told depends on the detections alone, so that a worker that begins again with a saved state tells
+the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from agent.detect.roots import root_of
+from agent.detect.rules import LEVELS
+from agent.log.times import format_time
+
+SECOND_NS = 1_000_000_000
+WINDOW_NS = 600 * SECOND_NS
+"""A story ends when nothing has come for so long."""
+MINUTE_NS = 60 * SECOND_NS
+MOST_A_MINUTE = 20
+"""Detections of one rule in one story that are told in a minute; the others are counted."""
+MOST_STORIES = 1000
+"""Open at once; beyond it the one that has been silent for longest ends early."""
+MOST_PROCESSES = 1000
+"""Processes of a story that are told apart."""
+MOST_TECHNIQUES = 100
+ROOT = ("exec_id", "pid", "uid", "binary", "arguments", "start_time", "docker", "pod")
+"""What is told of the process at the top."""
+_RANK = {level: rank for rank, level in enumerate(LEVELS)}
+
+Content = dict[str, Any]
+
+
+class Told(NamedTuple):
+    """A record for the log."""
+
+    kind: str
+    """`detection` or `story`."""
+    content: Content
+    time_ns: int | None
+    """Wall-clock nanoseconds; None: when it is written."""
+
+    @property
+    def key(self) -> str:
+        """Equal for what must not be told twice."""
+        content = self.content
+        if self.kind == "detection":
+            return str(content.get("id"))
+        return f"{content.get('id')} {content.get('state')} {content.get('count')}"
+
+
+@dataclass(slots=True)
+class Story:
+    """One incident."""
+
+    id: str
+    root: Content
+    """The process at its top, as its first detection knew it."""
+    level: str
+    first_ns: int
+    last_ns: int
+    count: int = 0
+    suppressed: int = 0
+    told_count: int = 0
+    """Count of its last record."""
+    told_ns: int = 0
+    """Time of the detection with which that was written, wall-clock nanoseconds."""
+    rules: dict[str, Content] = field(default_factory=dict)
+    """By id: title, level, count."""
+    techniques: list[str] = field(default_factory=list)
+    processes: dict[str, None] = field(default_factory=dict)
+    minutes: dict[str, list[int]] = field(default_factory=dict)
+    """By rule: the minute at hand, and how many were told in it."""
+
+    def content(self, state: str) -> Content:
+        """What its record says."""
+        return {
+            "id": self.id,
+            "state": state,
+            "level": self.level,
+            "count": self.count,
+            "first": format_time(self.first_ns),
+            "last": format_time(self.last_ns),
+            "root": self.root,
+            "rules": {rule: dict(counted) for rule, counted in self.rules.items()},
+            "techniques": list(self.techniques),
+            "processes": len(self.processes),
+            "suppressed": self.suppressed,
+        }
+
+    def may_tell(self, rule: str, time_ns: int) -> bool:
+        """Whether another detection of a rule is told; the answer counts."""
+        minute = time_ns // MINUTE_NS
+        known = self.minutes.setdefault(rule, [minute, 0])
+        if known[0] != minute:
+            known[:] = [minute, 0]
+        known[1] += 1
+        return known[1] <= MOST_A_MINUTE
+
+
+class Stories:
+    """The open ones."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Story] = {}
+        """By the exec_id of the root, the one that was silent for longest first."""
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(
+        self, detection: Content, time_ns: int, whole: Callable[[], Content] | None = None
+    ) -> Iterator[Told]:
+        """A detection in the order of the log. What is told because of it, the detection itself included
+        unless there are too many of its kind. `whole` makes what is told where `detection` has only what is
+        asked here: id, level, rule, tags, process, ancestors."""
+        process = detection.get("process") or {}
+        root = root_of(process, detection.get("ancestors") or ())
+        rule = detection.get("rule") or {}
+        key = str(root.get("exec_id") or rule.get("id"))
+        story = self._open.pop(key, None)
+        if story is not None and time_ns > story.last_ns + WINDOW_NS:
+            yield Told("story", story.content("closed"), None)
+            story = None
+        story = story or _begun(key, root, detection, time_ns)
+        self._open[key] = story
+        rose = _count(story, detection, process, rule, time_ns)
+        if story.may_tell(str(rule.get("id")), time_ns):
+            told = detection if whole is None else whole()
+            told["story"] = story.id
+            yield Told("detection", told, time_ns)
+        else:
+            story.suppressed += 1
+        if story.count == 1:
+            yield _tell(story, "open", time_ns)
+        elif rose or _is_due(story, time_ns):
+            yield _tell(story, "updated", time_ns)
+        if len(self._open) > MOST_STORIES:
+            yield Told("story", self._open.pop(next(iter(self._open))).content("closed"), None)
+
+    def look(self, now_ns: int) -> Iterator[Told]:
+        """What is due at a moment (wall-clock nanoseconds) up to which all detections were added."""
+        for key, story in list(self._open.items()):
+            if now_ns > story.last_ns + WINDOW_NS:
+                del self._open[key]
+                yield Told("story", story.content("closed"), None)
+            elif _is_due(story, now_ns):
+                yield _tell(story, "updated", now_ns)
+
+    def settle(self, now_ns: int) -> Iterator[Told]:
+        """What was not told yet of open ones, at the end of a run; they go on in the next."""
+        for story in self._open.values():
+            if story.count != story.told_count:
+                yield _tell(story, "updated", now_ns)
+
+    def state(self) -> list[Content]:
+        """For `restore`, as JSON."""
+        return [
+            {"key": key, **{name: getattr(story, name) for name in Story.__slots__}}
+            | {"processes": list(story.processes)}
+            for key, story in self._open.items()
+        ]
+
+    def restore(self, state: list[Content]) -> None:
+        """What `state` said. Raises ValueError, TypeError or KeyError when it is not that."""
+        for saved in state:
+            fields = {**saved, "processes": dict.fromkeys(saved["processes"])}
+            key = str(fields.pop("key"))
+            self._open[key] = Story(**fields)
+
+
+def _begun(key: str, root: Mapping[str, Any], detection: Content, time_ns: int) -> Story:
+    name = hashlib.sha256(f"{key}\0{detection.get('id')}".encode()).hexdigest()[:32]
+    about = {name: root[name] for name in ROOT if name in root}
+    return Story(name, about, str(detection.get("level", "")), time_ns, time_ns)
+
+
+def _count(
+    story: Story, detection: Content, process: Mapping[str, Any], rule: Mapping[str, Any], time_ns: int
+) -> bool:
+    """Takes a detection in; returns whether the story became more severe."""
+    story.count += 1
+    story.first_ns, story.last_ns = min(story.first_ns, time_ns), max(story.last_ns, time_ns)
+    level = str(detection.get("level", ""))
+    entry = story.rules.setdefault(
+        str(rule.get("id")), {"title": rule.get("title", ""), "level": level, "count": 0}
+    )
+    entry["count"] += 1
+    for tag in detection.get("tags") or ():
+        technique = _technique(tag)
+        if technique and technique not in story.techniques and len(story.techniques) < MOST_TECHNIQUES:
+            story.techniques.append(technique)
+    if len(story.processes) < MOST_PROCESSES and process.get("exec_id"):
+        story.processes[str(process["exec_id"])] = None
+    rose = _RANK.get(level, -1) > _RANK.get(story.level, -1)
+    story.level = level if rose else story.level
+    return rose
+
+
+def _technique(tag: object) -> str:
+    """`T1059.004` of `attack.t1059.004`; empty for other tags."""
+    text = str(tag).lower()
+    return text[7:].upper() if text.startswith("attack.t") and text[8:12].isdecimal() else ""
+
+
+def _is_due(story: Story, now_ns: int) -> bool:
+    return story.count >= 2 * story.told_count and now_ns - story.told_ns >= MINUTE_NS
+
+
+def _tell(story: Story, state: str, now_ns: int) -> Told:
+    story.told_count, story.told_ns = story.count, now_ns
+    return Told("story", story.content(state), now_ns)

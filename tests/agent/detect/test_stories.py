@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+from typing import Any
+
+import orjson
+
+from agent.detect.stories import (
+    MINUTE_NS,
+    MOST_A_MINUTE,
+    MOST_STORIES,
+    SECOND_NS,
+    WINDOW_NS,
+    Stories,
+    Told,
+)
+
+SHELL = {"exec_id": "shell", "pid": 40, "binary": "/bin/bash"}
+SSHD = {"exec_id": "sshd", "pid": 30, "binary": "/usr/sbin/sshd"}
+T0 = 29_000_000 * MINUTE_NS
+
+
+def detection(
+    number: int, *, rule: str = "r1", level: str = "medium", above: Any = (SHELL, SSHD), **more: Any
+) -> dict[str, Any]:
+    process = {"exec_id": f"p{number}", "pid": 100 + number, "binary": "/bin/nc"}
+    return {
+        "id": f"d{number}",
+        "level": level,
+        "rule": {"id": rule, "title": f"Rule {rule}"},
+        "tags": ["attack.execution", "attack.t1059.004"],
+        "process": process,
+        "ancestors": list(above),
+        **more,
+    }
+
+
+def told(stories: Stories, found: dict[str, Any], time_ns: int) -> list[tuple[str, Any]]:
+    return [(one.kind, one.content.get("state")) for one in stories.add(found, time_ns)]
+
+
+def test_the_first_detection_begins_a_story_and_the_next_one_belongs_to_it() -> None:
+    stories = Stories()
+    first, second = detection(1), detection(2)
+    assert told(stories, first, T0) == [("detection", None), ("story", "open")]
+    assert told(stories, second, T0 + 1) == [("detection", None)]
+    assert first["story"] == second["story"] and len(stories) == 1
+
+
+def test_a_story_says_when_what_how_often_and_below_whom() -> None:
+    stories = Stories()
+    list(stories.add(detection(1), T0))
+    list(stories.add(detection(2, rule="r2"), T0 + SECOND_NS))
+    [closed] = stories.look(T0 + 2 * WINDOW_NS)
+    content = closed.content
+    assert (content["state"], content["count"], content["processes"]) == ("closed", 2, 2)
+    assert (content["root"], content["techniques"]) == (SHELL, ["T1059.004"])
+    assert content["rules"]["r2"] == {"title": "Rule r2", "level": "medium", "count": 1}
+    assert content["first"] < content["last"] and closed.time_ns is None and not len(stories)
+
+
+def test_processes_of_different_subtrees_have_stories_of_their_own() -> None:
+    stories = Stories()
+    one, other = detection(1), detection(2, above=[SSHD])
+    list(stories.add(one, T0)), list(stories.add(other, T0))
+    assert one["story"] != other["story"]
+
+
+def test_what_comes_after_the_window_is_another_story() -> None:
+    stories = Stories()
+    first, late = detection(1), detection(2)
+    list(stories.add(first, T0))
+    assert told(stories, late, T0 + WINDOW_NS + 1) == [
+        ("story", "closed"),
+        ("detection", None),
+        ("story", "open"),
+    ]
+    assert first["story"] != late["story"]
+
+
+def test_a_rule_that_fires_thirty_thousand_times_is_one_story_with_a_count() -> None:
+    stories = Stories()
+    lines = [one for number in range(30_000) for one in stories.add(detection(number), T0 + number * 10**6)]
+    lines += stories.look(T0 + 2 * WINDOW_NS)
+    assert sum(one.kind == "detection" for one in lines) == MOST_A_MINUTE
+    assert [one.content["state"] for one in lines if one.kind == "story"] == ["open", "closed"]
+    assert (lines[-1].content["count"], lines[-1].content["suppressed"]) == (30_000, 30_000 - MOST_A_MINUTE)
+
+
+def test_every_rule_and_every_minute_has_its_own_share() -> None:
+    stories = Stories()
+    for number in range(MOST_A_MINUTE):
+        list(stories.add(detection(number), T0))
+    assert told(stories, detection(100), T0) == []
+    assert ("detection", None) in told(stories, detection(101, rule="r2"), T0)
+    assert ("detection", None) in told(stories, detection(102), T0 + MINUTE_NS)
+
+
+def test_it_is_told_again_when_it_becomes_worse_at_once() -> None:
+    stories = Stories()
+    list(stories.add(detection(1), T0))
+    assert told(stories, detection(2, level="critical"), T0 + 1) == [
+        ("detection", None),
+        ("story", "updated"),
+    ]
+    assert told(stories, detection(3, level="high"), T0 + 2) == [("detection", None)]
+
+
+def test_it_is_told_again_when_it_has_doubled_but_once_a_minute() -> None:
+    stories = Stories()
+    for number in range(8):
+        list(stories.add(detection(number), T0 + number))
+    assert list(stories.look(T0 + MINUTE_NS - 1)) == []
+    assert [one.content["count"] for one in stories.look(T0 + MINUTE_NS)] == [8]
+    assert list(stories.look(T0 + 3 * MINUTE_NS)) == []
+
+
+def test_what_was_not_told_yet_is_told_at_the_end_of_a_run() -> None:
+    stories = Stories()
+    for number in range(3):
+        list(stories.add(detection(number), T0 + number))
+    assert [(one.content["state"], one.content["count"]) for one in stories.settle(T0 + 9)] == [
+        ("updated", 3)
+    ]
+    assert list(stories.settle(T0 + 9)) == [] and len(stories) == 1
+
+
+def test_there_are_only_so_many_at_once() -> None:
+    stories = Stories()
+    for number in range(MOST_STORIES):
+        list(stories.add(detection(number, above=[]), T0 + number))
+    more = list(stories.add(detection(MOST_STORIES, above=[]), T0 + MOST_STORIES))
+    assert (more[-1].content["state"], more[-1].content["root"]["exec_id"]) == ("closed", "p0")
+    assert len(stories) == MOST_STORIES
+
+
+def test_one_that_is_saved_and_restored_tells_the_same() -> None:
+    before, after = Stories(), Stories()
+    for number in range(30):
+        list(before.add(detection(number), T0 + number))
+    after.restore(orjson.loads(orjson.dumps(before.state())))
+    for number in range(30, 90):
+        at = T0 + number * SECOND_NS
+        assert list(before.add(detection(number), at)) == list(after.add(detection(number), at))
+    assert list(before.look(T0 + 2 * WINDOW_NS)) == list(after.look(T0 + 2 * WINDOW_NS))
+
+
+def test_a_detection_without_a_process_belongs_to_the_story_of_its_rule() -> None:
+    stories = Stories()
+    one = detection(1, process=None, ancestors=None)
+    assert told(stories, one, T0) == [("detection", None), ("story", "open")]
+    assert one["story"] == next(stories.look(T0 + 2 * WINDOW_NS)).content["id"]
+
+
+def test_what_must_not_be_told_twice_has_the_same_key() -> None:
+    assert Told("detection", {"id": "d"}, 1).key == Told("detection", {"id": "d"}, 2).key
+    states = {Told("story", {"id": "s", "state": state, "count": 2}, 1).key for state in ("open", "closed")}
+    assert len(states) == 2
