@@ -66,6 +66,9 @@ class Common:
     """Most seconds that a batch may take; then the connection is given up and the batch sent again."""
     hold_seconds: float = 2.0
     """How long an event whose container is not known yet waits for the answer."""
+    probes: str = "count"
+    """What is sent of kubelet's exec probes: `count` (one of each a minute, and how many there were) or
+    `all`."""
     dead_letter_bytes: int = 64 << 20
     """Most bytes of refused documents that are kept; the oldest half goes first."""
 
@@ -73,6 +76,7 @@ class Common:
         options.check_range("memory_bytes", self.memory_bytes, 1 << 20, 1 << 40)
         options.check_range("send_seconds", self.send_seconds, 0.1, 86400)
         options.check_range("hold_seconds", self.hold_seconds, 0, 60)
+        options.check_choice("probes", self.probes, ("count", "all"))
         options.check_range("dead_letter_bytes", self.dead_letter_bytes, 4096, 1 << 40)
         if self.start not in ("now", "beginning"):
             try:

@@ -17,11 +17,16 @@ from exporters.documents import Make, NoRecord, made_document
 from exporters.formats import Format
 from exporters.joining import JoinedSource
 from exporters.limits import Bucket
+from exporters.probes import Probes
 from exporters.source import Source
 from exporters.state import State
 
 SLICE_S = 0.2
 """After so long the caller gets its turn, in seconds, however much there is to read."""
+
+
+TELL_PROBES_S = 60.0
+"""How often is told how many exec probes were left out, in seconds."""
 
 
 class Outcome(Enum):
@@ -44,21 +49,29 @@ class Batch(NamedTuple):
 
 
 class Held:
-    """Events that the rate limit held back and that no record tells of yet."""
+    """Events that were held back and that no record tells of yet."""
 
-    def __init__(self, first: Document) -> None:
+    def __init__(self, first: Document, cause: str = "") -> None:
+        """`cause`: empty for the rate limit."""
         self.count = 0
+        self._cause = cause
         self._first = self._last = first
 
     def add(self, document: Document) -> None:
         self.count += 1
         self._last = document
 
+    @property
+    def age_s(self) -> float:
+        """How long ago the first one happened, in seconds."""
+        return (time.time_ns() - self._first.time_ns) / 1e9
+
     def told(self, exporter: str, form: Format | None) -> Document:
         """The `suppressed` record."""
         first, last = self._first, self._last
-        content = {
+        content: dict[str, object] = {
             "exporter": exporter,
+            **({"cause": self._cause} if self._cause else {}),
             "count": self.count,
             "from_sequence": first.sequence,
             "to_sequence": last.sequence,
@@ -80,10 +93,12 @@ class Gatherer:
         *,
         place: Place,
         bucket: Bucket | None = None,
+        probes: Probes | None = None,
         form: Format | None = None,
         until: Cursor | None = None,
     ) -> None:
-        """`form` words the records that the runner makes itself; `until`: the place where reading ends."""
+        """`form` words the records that the runner makes itself; `until`: the place where reading ends;
+        `probes`: which exec probes are left out."""
         self.place = place
         """The place after what was read so far."""
         self.limit_bytes = batching.bytes
@@ -94,13 +109,16 @@ class Gatherer:
         self._chunk: Chunk | None = None
         self._index = self._offset = 0
         self._held: Held | None = None
+        self._probes = probes
+        self._held_probes: Held | None = None
         self._last = Document({}, b"", "", time.time_ns(), place.cursor.sequence, place.boot_id, "", "")
         self._begin()
 
     @property
     def waiting(self) -> int:
         """Documents in the batch so far; a pending `suppressed` record counts."""
-        return len(self._documents) + (self._held is not None)
+        told = self._held_probes is not None and self._held_probes.age_s >= TELL_PROBES_S
+        return len(self._documents) + (self._held is not None) + told
 
     @property
     def is_holding(self) -> bool:
@@ -128,6 +146,7 @@ class Gatherer:
     def take(self) -> Batch:
         """The batch as it is, with the account of what was held back; a new one begins."""
         self._tell_held()
+        self._tell_probes()
         batch = Batch(self._documents, self.place, self._size)
         self._begin()
         return batch
@@ -169,6 +188,7 @@ class Gatherer:
         """Lines of the chunk into the batch; False when it is full before the chunk's end."""
         lines, boot_id, make = chunk.lines, chunk.boot_id, self._make
         documents, bucket, offset, index = self._documents, self._bucket, self._offset, self._index
+        probes = self._probes
         most, limit, size, left_out = self._batching.events, self.limit_bytes, self._size, 0
         end, full = self._end_in(chunk), False
         while index < len(lines) and offset < end:
@@ -185,7 +205,9 @@ class Gatherer:
                 if documents and (more > limit or len(documents) >= most):
                     full = True
                     break
-                if bucket is not None and "process_" in document.type and not bucket.admit():
+                if probes is not None and not probes.admit(document, line):
+                    self._hold_probe(document)
+                elif bucket is not None and "process_" in document.type and not bucket.admit():
                     self._hold(document)
                 else:
                     documents.append(document)
@@ -216,6 +238,18 @@ class Gatherer:
             self._held = Held(document)
         self._held.add(document)
         self._state.suppressed += 1
+
+    def _hold_probe(self, document: Document) -> None:
+        if self._held_probes is None:
+            self._held_probes = Held(document, "maybe_exec_probe")
+        self._held_probes.add(document)
+        self._state.suppressed += 1
+
+    def _tell_probes(self) -> None:
+        """How many there were, once a minute."""
+        if self._held_probes is not None and self._held_probes.age_s >= TELL_PROBES_S:
+            self._documents.append(self._held_probes.told(self._state.name, self._form))
+            self._held_probes = None
 
     def _tell_held(self) -> None:
         if self._held is not None:

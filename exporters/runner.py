@@ -34,6 +34,7 @@ from exporters.joining import JoinedSource, Joining
 from exporters.lag import events_behind
 from exporters.limits import Backoff, Bucket
 from exporters.patience import Patience, Stopped
+from exporters.probes import Probes
 from exporters.registry import module_of
 from exporters.source import Source
 from exporters.state import State, resume_state, write_state
@@ -206,6 +207,7 @@ class Runner:
             self.state,
             place=place,
             bucket=bucket,
+            probes=Probes() if config.common.probes == "count" else None,
             form=self._form,
             until=until,
         )
