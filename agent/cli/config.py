@@ -110,13 +110,14 @@ def _fact(name: str, value: Any, origin: str) -> dict[str, Any]:
 def _show_yaml(loaded: LoadedSettings, names: list[str]) -> None:
     """A file that, read back, gives the same values; origins stand as comments."""
     values = flatten(loaded.settings)
-    section = ""
+    opened: list[str] = []
     for name in names:
-        above, _, leaf = name.rpartition(".")
-        if above != section and above:
-            print(f"{above}:")
-        section = above
-        print(f"{'  ' if above else ''}{leaf}: {_yaml(name, values[name])}  # {clean(loaded.origins[name])}")
+        *above, leaf = name.split(".")
+        for depth, section in enumerate(above):
+            if opened[: depth + 1] != above[: depth + 1]:
+                print(f"{'  ' * depth}{section}:")
+        opened = above
+        print(f"{'  ' * len(above)}{leaf}: {_yaml(name, values[name])}  # {clean(loaded.origins[name])}")
 
 
 def _yaml(name: str, value: Any) -> str:

@@ -112,7 +112,7 @@ _TABLE = {
     ("process", "set limits"): (
         "prctl task_prctl prlimit64 setrlimit task_setrlimit seccomp task_setpgid setpgid setsid"
     ),
-    ("driver", "load"): "init_module finit_module do_init_module load_module module_load",
+    ("driver", "load"): "init_module finit_module do_init_module load_module module_load kernel_read_file",
     ("driver", "unload"): "delete_module free_module module_free",
     ("driver", "request"): "kernel_module_request request_module module_request",
     ("kernel", "load bpf"): "bpf_check bpf_prog_load bpf_prog bpf_prog_alloc",
