@@ -93,6 +93,8 @@ def rules_text(content: Content) -> str:
 def ruleset_text(content: Content, _clock: Clock) -> str:
     """`61 loaded, 2 refused, from record 88 on: …`."""
     start = f"{content.get('loaded', '?')} loaded, {content.get('refused', 0)} refused"
+    if content.get("not_evaluable"):
+        start += f", {content['not_evaluable']} not evaluable here"
     problems = "; ".join(str(problem) for problem in content.get("problems") or ())
     return f"{start}, from record {content.get('from_sequence', '?')} on" + (
         f": {problems}" if problems else ""

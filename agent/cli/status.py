@@ -151,7 +151,9 @@ def _detections(told: Mapping[str, Any]) -> str:
         return ""
     if "rules" not in told:
         return "rules are being read"
-    refused = f" ({told['refused']} refused)" if told.get("refused") else ""
+    words = {"refused": "refused", "not_evaluable": "not evaluable here"}
+    parts = ", ".join(f"{told[key]} {word}" for key, word in words.items() if told.get(key))
+    refused = f" ({parts})" if parts else ""
     behind = f", {human_duration(told['lag_seconds'])} behind" if told.get("lag_seconds") else ""
     found = f"{told.get('hits', 0):,} hits, {told.get('stories', 0)} open stories"
     return f"{told['rules']} rules{refused}, {found}, {told.get('evaluated', 0):,} events evaluated{behind}"

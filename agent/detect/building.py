@@ -42,6 +42,8 @@ class Built(NamedTuple):
     """agent.detect.engine.Engine."""
     rules: tuple[Rule, ...]
     problems: tuple[RuleProblem, ...]
+    useless: Mapping[str, str]
+    """Of rules that cannot be evaluated here (agent/detect/needs.py), by id, why not."""
     version: str
     """First 12 hexadecimal digits of SHA-256 over the rules' ids and versions, and exceptions."""
 
@@ -51,6 +53,7 @@ class Built(NamedTuple):
             "version": self.version,
             "loaded": len(self.rules),
             "refused": len(self.problems),
+            "not_evaluable": len(self.useless),
             "paths": list(wanted.paths),
             "library": wanted.library,
             "from_sequence": str(from_sequence),
@@ -112,6 +115,7 @@ def build(wanted: Wanted) -> Built:
     """Reads and compiles."""
     from agent.detect.engine import Engine
     from agent.detect.exceptions import read_exceptions
+    from agent.detect.needs import State, judge
     from agent.detect.rules import read_rules
 
     paths = [*wanted.paths, *([str(library_dir())] if wanted.library else [])]
@@ -119,4 +123,5 @@ def build(wanted: Wanted) -> Built:
     exceptions = read_exceptions(wanted.exceptions)
     problems = (*found.problems, *exceptions.problems)
     version = version_of(found.rules, map(str, exceptions.all))
-    return Built(Engine(found.rules, exceptions), found.rules, problems, version)
+    useless = {one.rule.id: one.reason for one in judge(found.rules) if one.state is State.REFUSED}
+    return Built(Engine(found.rules, exceptions), found.rules, problems, useless, version)

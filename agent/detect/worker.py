@@ -207,6 +207,7 @@ class Worker:
                 "level": rule.level,
                 "path": str(rule.path),
                 "line": rule.line,
+                "not_evaluable": built.useless.get(rule.id, ""),
                 "hits": counts.get(rule.id, 0),
             }
             for rule in built.rules
@@ -298,7 +299,7 @@ class Worker:
         state: dict[str, Any] = {"phase": "evaluating" if self._tail is not None else "loading"}
         if built is not None:
             state |= {"rules": len(built.rules), "refused": len(built.problems), "version": built.version}
-            state["problems"] = built.sentences()
+            state |= {"not_evaluable": len(built.useless), "problems": built.sentences()}
         if evaluation is not None:
             state |= {
                 "evaluated": evaluation.evaluated,

@@ -32,6 +32,14 @@ def test_the_record_says_from_where_on_which_rules_hold(tmp_path: Path) -> None:
     assert content["paths"] == [str(tmp_path)]
 
 
+def test_rules_that_cannot_be_evaluated_here_are_counted_with_their_reason(tmp_path: Path) -> None:
+    path = write_rule(tmp_path, "/nc", NETCAT)
+    path.write_text(path.read_text().replace("category: process_creation", "service: sshd"))
+    built = build(Wanted((str(tmp_path),)))
+    assert list(built.useless) == [NETCAT] and built.useless[NETCAT]
+    assert built.content(Wanted(), 1)["not_evaluable"] == 1
+
+
 def test_a_build_that_fails_leaves_the_rules_before_and_says_why() -> None:
     def fails(_wanted: Wanted) -> Built:
         raise MemoryError("too much")
