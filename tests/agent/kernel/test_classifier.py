@@ -10,18 +10,22 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agent.enrich.registry import Registry, Seen
 from agent.kernel.classifier import Classifier
 from agent.kernel.objects import BpfMap
 from agent.kernel.sensor import Sensor
 from agent.kernel.sharedmaps import FROM_SENSOR, SharedMaps
 from agent.kernel.view import KernelView
 from agent.policy.classes import ClassTable, ProcessConditions
-from agent.policy.model import BinaryFilter, PidFilter, Where
+from agent.policy.members import Members
+from agent.policy.model import BinaryFilter, LabelSelector, PidFilter, Where, Workload
 from agent.policy.trial import kernel_facts
 from agent.settings import KernelSettings
+from tests.agent.kernel.cgrouping import Cgroups, cgroups, id_of
 
 pytestmark = [pytest.mark.kernel, pytest.mark.root]
 HERE = Where("test", 1, "spec")
@@ -158,3 +162,103 @@ def test_a_freed_number_means_nothing_of_what_it_meant(classes: Classes, tmp_pat
 def test_nothing_is_loaded_before_anybody_asks(classes: Classes) -> None:
     classes.classifier.publish(classes.table.compile())
     assert classes.classifier.programs() == []
+
+
+WEB, DB = (LabelSelector((("app", app),), ()) for app in ("web", "db"))
+
+
+class Pods:
+    """Pods that are known, as the classifier is told of them."""
+
+    def __init__(self, classes: Classes, tree: Cgroups) -> None:
+        self.classes, self.tree, self.homes = classes, tree, Registry()
+        self.members = Members(self.homes.by_id.values)
+
+    def ask(self, **workload: Any) -> int:
+        asked = ProcessConditions(workloads=(Workload(**workload),))
+        number = self.classes.table.number_of(asked, "test", HERE, "test")
+        self.classes.classifier.publish(
+            self.classes.table.compile(), self.members.entries(self.classes.table)
+        )
+        return number
+
+    def make(self, id_: str) -> Path:
+        """A pod's container, of which only its cgroup is known."""
+        uid = f"{id_[:8]}-2222-3333-4444-555555555555"
+        made = self.tree.make(f"kubepods/pod{uid}/{id_}")
+        self.homes.seen(Seen(id_of(made), id_of(made), self.tree.path(made)))
+        return made
+
+    def label(self, id_: str, app: str) -> None:
+        """It becomes known, or changes."""
+        pod = {"namespace": "shop", "name": "x", "pod_labels": {"app": app}}
+        self.homes.answer({"id": id_, "state": "known", "pod": pod})
+        self.classes.classifier.set_cgroups(self.members.changed(self.classes.table, [self.homes.by_id[id_]]))
+
+    def held(self, child: subprocess.Popen[bytes], *numbers: int) -> tuple[bool, ...]:
+        """Once it runs its program."""
+        deadline = time.monotonic() + 20
+        while os.readlink(f"/proc/{child.pid}/exe").endswith("sh") and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.05)
+        return tuple(self.classes.holds(number, child.pid) for number in numbers)
+
+
+@pytest.fixture
+def pods(classes: Classes) -> Iterator[Pods]:
+    with cgroups() as tree:
+        yield Pods(classes, tree)
+
+
+def test_a_pods_first_program_has_the_classes_that_mean_it(pods: Pods) -> None:
+    web, db, host = pods.ask(pod=WEB), pods.ask(pod=DB), pods.ask(host=True)
+    made = pods.make("a" * 64)
+    pods.label("a" * 64, "web")
+    child = pods.tree.run(made)
+    assert pods.held(child, web, db, host) == (True, False, False)
+    ours = pods.tree.run(pods.tree.make("host"))
+    assert pods.held(ours, web, db, host) == (False, False, True)
+
+
+def test_a_policy_that_comes_later_finds_the_pods_that_run(pods: Pods) -> None:
+    made = pods.make("a" * 64)
+    pods.label("a" * 64, "web")
+    child = pods.tree.run(made)
+    pods.held(child)
+    assert pods.held(child, pods.ask(pod=WEB), pods.ask(pod=DB)) == (True, False)
+
+
+def test_labels_of_pods_that_run_are_followed(pods: Pods) -> None:
+    web, db = pods.ask(pod=WEB), pods.ask(pod=DB)
+    child, other = (pods.tree.run(pods.make(id_ * 64)) for id_ in "ab")
+    pods.held(other), pods.held(child)
+    assert pods.held(child, web, db) == (False, False)
+    pods.label("a" * 64, "web")
+    assert pods.held(child, web, db) == (True, False)
+    pods.label("a" * 64, "db")
+    assert pods.held(child, web, db) == (False, True)
+    assert pods.held(other, web, db) == (False, False)
+
+
+def test_a_container_of_which_nobody_told_is_no_host(pods: Pods) -> None:
+    host, every = pods.ask(host=True), pods.ask(pod=LabelSelector((), ()))
+    child = pods.tree.run(pods.tree.make("c" * 64))
+    assert pods.held(child, host, every) == (False, False)
+
+
+def test_nested_cgroups_count_as_their_pod(pods: Pods) -> None:
+    web = pods.ask(pod=WEB)
+    made = pods.make("a" * 64)
+    pods.label("a" * 64, "web")
+    child = pods.tree.run(pods.tree.make(str((made / "init.scope").relative_to(pods.tree.top))))
+    assert pods.held(child, web) == (True,)
+
+
+def test_a_pod_that_is_gone_leaves_nothing_behind(pods: Pods) -> None:
+    pods.ask(pod=WEB)
+    pods.make("a" * 64)
+    pods.label("a" * 64, "web")
+    home = pods.homes.by_id["a" * 64]
+    home.gone_s = 1.0
+    pods.classes.classifier.set_cgroups(pods.members.changed(pods.classes.table, [home]))
+    assert struct.pack("=Q", home.cgroup_id) not in pods.classes.classifier._told_cgroups
