@@ -37,7 +37,7 @@ Helm = Callable[..., subprocess.CompletedProcess[str]]
 def test_every_value_leads_to_good_objects_and_good_settings(
     name: str, values: dict[str, Any], render: Render, tmp_path: Path
 ) -> None:
-    objects = render({"crds": {"install": False}, **values})  # they are large, and every value leaves them alone
+    objects = render({"crds": {"install": False}, **values})  # large, and always the same
     for one in objects:
         if one["kind"] not in OTHERS:
             kubernetes_validate.validate(one, "1.37", strict=True)
