@@ -148,6 +148,14 @@ class ClassTable:
                 members &= ~(1 << number)
         return pack_set(members)
 
+    def masks(self) -> dict[Workload, int]:
+        """For each workload the bits of the classes that ask for it."""
+        found: dict[Workload, int] = {}
+        for conditions, number in self._numbers.items():
+            for workload in conditions.workloads:
+                found[workload] = found.get(workload, 0) | 1 << number
+        return found
+
     def compile(self) -> ClassContents:
         """The contents of all class maps."""
         follows = self._follows()

@@ -15,8 +15,11 @@ from agent.enrich.home import KNOWN, Home
 from agent.kernel.classifier import ANY_CONTAINER
 from agent.policy.classes import ClassTable
 from agent.policy.labels import fits
+from agent.policy.layout import EVERY, pack_set
 from agent.policy.model import Workload
 
+_REMEMBERED = 1024
+"""Workloads that nobody asks for any more and that are remembered nevertheless."""
 NAMESPACE_LABEL = "k8s:io.kubernetes.pod.namespace"
 """Label that Tetragon gives every pod besides its own."""
 
@@ -26,37 +29,61 @@ class Members:
 
     def __init__(self, homes: Callable[[], Iterable[Home]]) -> None:
         self._homes = homes
+        self._numbers: dict[Workload, int] = {}
+        """Of workloads that were ever asked for."""
+        self._fits: dict[int, dict[int, bool]] = {}
+        """What was found out: by cgroup, and by number of the workload."""
 
     def entries(self, table: ClassTable) -> dict[int, bytes]:
         """Values of class_cgroups for all containers; none while no policy asks for workloads."""
-        if not table.workloads:
+        masks = self._masks(table)
+        if not masks:
             return {}
-        found = {home.cgroup_id: self.entry(table, home) for home in list(self._homes()) if home.cgroup_id}
-        found[ANY_CONTAINER] = table.cgroup_entry(lambda workload: False)
+        homes = {home.cgroup_id: home for home in list(self._homes()) if home.cgroup_id}
+        self._fits = {number: known for number, known in self._fits.items() if number in homes}
+        found = {number: self._entry(masks, home) for number, home in homes.items()}
+        found[ANY_CONTAINER] = pack_set(EVERY & ~sum_of(masks))
         return found
 
     def changed(self, table: ClassTable, homes: Iterable[Home]) -> dict[int, bytes | None]:
-        """The same for some of them; None for those that are gone."""
-        if not table.workloads:
+        """The same for some of them of which something has changed; None for those that are gone."""
+        homes = [home for home in homes if home.cgroup_id]
+        for home in homes:
+            self._fits.pop(home.cgroup_id, None)
+        masks = self._masks(table)
+        if not masks:
             return {}
-        return {
-            home.cgroup_id: None if home.gone_s else self.entry(table, home)
-            for home in homes
-            if home.cgroup_id
-        }
+        return {home.cgroup_id: None if home.gone_s else self._entry(masks, home) for home in homes}
 
-    def entry(self, table: ClassTable, home: Home) -> bytes:
+    def _masks(self, table: ClassTable) -> list[tuple[Workload, int, int]]:
+        """Workload, its number, and the classes that ask for it."""
+        masks = table.masks()
+        if len(self._numbers) > _REMEMBERED + 4 * len(masks):
+            self._numbers, self._fits = {}, {}
+        for workload in masks:
+            self._numbers.setdefault(workload, len(self._numbers))
+        return [(workload, self._numbers[workload], mask) for workload, mask in masks.items()]
+
+    def _entry(self, masks: list[tuple[Workload, int, int]], home: Home) -> bytes:
         """struct set: the classes that the container's cgroup allows."""
-        seen = Seen(home)
-        known: dict[Workload, bool] = {}
+        known = self._fits.setdefault(home.cgroup_id, {})
+        members, seen = EVERY, None
+        for workload, number, mask in masks:
+            fitting = known.get(number)
+            if fitting is None:
+                seen = seen or Seen(home)
+                fitting = known[number] = seen.fits(workload)
+            if not fitting:
+                members &= ~mask
+        return pack_set(members)
 
-        def selects(workload: Workload) -> bool:
-            found = known.get(workload)
-            if found is None:
-                found = known[workload] = seen.fits(workload)
-            return found
 
-        return table.cgroup_entry(selects)
+def sum_of(masks: Iterable[tuple[Workload, int, int]]) -> int:
+    """All classes that ask for any workload."""
+    found = 0
+    for _, _, mask in masks:
+        found |= mask
+    return found
 
 
 class Seen:

@@ -116,7 +116,7 @@ def test_a_container_that_is_gone_is_taken_away() -> None:
     table, home = ClassTable(), known()
     table.number_of(ProcessConditions(workloads=(Workload(pod=WEB),)), "p", HERE, "p")
     members = Members(tuple)
-    assert members.changed(table, [home]) == {7: members.entry(table, home)}
+    assert list(members.changed(table, [home])) == [7]
     home.gone_s = 1.0
     assert members.changed(table, [home]) == {7: None}
 
@@ -133,3 +133,22 @@ def test_a_container_that_is_gone_is_taken_away() -> None:
 )
 def test_a_repository_is_the_image_without_tag_and_digest(image: str, repository: str) -> None:
     assert repository_of(image) == repository
+
+
+def test_what_was_found_out_is_found_out_anew_when_a_container_changes() -> None:
+    table, made = ClassTable(), registry()
+    web = table.number_of(ProcessConditions(workloads=(Workload(pod=WEB),)), "p", HERE, "p")
+    members = Members(made.by_id.values)
+    assert not unpack_set(members.entries(table)[7]) >> web & 1
+    made.answer(answer())
+    changed = members.changed(table, [made.by_id[ID]])[7]
+    assert changed is not None and unpack_set(changed) >> web & 1
+    assert members.entries(table)[7] == changed
+
+
+def test_a_class_with_two_workloads_needs_both() -> None:
+    table, made = ClassTable(), registry()
+    made.answer(answer())
+    both = (Workload(pod=WEB), Workload(pod=LabelSelector((("app", "db"),), ())))
+    number = table.number_of(ProcessConditions(workloads=both), "p", HERE, "p")
+    assert not unpack_set(Members(made.by_id.values).entries(table)[7]) >> number & 1
