@@ -77,7 +77,7 @@ image: setup-package  ## the container image, without a daemon; ARGS="--extras m
 	@$(SUDO) $(PYTHON) deploy/image.py $(ARGS)
 
 install: dist  ## onto this machine: /opt/tracehound, service, settings; ARGS=--no-start
-	@rm -rf .cache/install && mkdir -p .cache/install && tar -xzf dist/tracehound-*-linux-*.tar.gz -C .cache/install
+	@rm -rf .cache/install && mkdir -p .cache/install && tar -xzf "$$(ls -t dist/tracehound-*-linux-*.tar.gz | head -n 1)" -C .cache/install
 	@$(SUDO) .cache/install/*/install.sh $(ARGS)
 
 uninstall:  ## off this machine; settings and log stay, unless ARGS=--purge
