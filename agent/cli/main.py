@@ -76,6 +76,8 @@ COMMANDS = (
     Command("top", "the loudest binaries and processes, losses, the agent's own cost"),
     Command("export", "exporters: their state, pause, resume, replay, check and run them"),
     Command("policy", "check, explain, add, list and change TracingPolicies"),
+    Command("rules", "check, test, hunt with and explain Sigma rules"),
+    Command("replay", "rules and policies over a capture"),
     Command("status", "the running agent's health"),
     Command("health", "for probes: is the agent alive, does it do its work?"),
     Command("doctor", "what this kernel and host offer, and what is missing"),

@@ -66,12 +66,20 @@ def wanted_policies(files: Sequence[str]) -> list[Policy]:
 def recorded_by(args: argparse.Namespace, policies: Iterable[Policy]) -> Written:
     """What the policies that wrote the log asked for: --recorded-by, the configured ones, the library, and
     at last those that are asked about. Of two with one name the first counts."""
-    others = [policy for name in args.recorded_by for policy in wanted_policies([name])]
-    if args.log_dir is None:
-        settings = settings_from(args).settings.policies
-        others += _readable([*map(Path, settings.files), *_in_dirs(settings.dirs)])
-    others += _readable(library_files())
-    return written_by({policy.name: policy for policy in reversed([*others, *policies])}.values())
+    if args.log_dir is not None:
+        return library_written(args.recorded_by, policies)
+    settings = settings_from(args).settings.policies
+    configured = _readable([*map(Path, settings.files), *_in_dirs(settings.dirs)])
+    return library_written(args.recorded_by, policies, configured)
+
+
+def library_written(
+    names: Sequence[str], policies: Iterable[Policy], configured: Iterable[Policy] = ()
+) -> Written:
+    """The same without settings: policies of the files, others that are known, the library."""
+    named = wanted_policies(names) if names else []
+    ordered = [*named, *configured, *_readable(library_files()), *policies]
+    return written_by({policy.name: policy for policy in reversed(ordered)}.values())
 
 
 def _in_dirs(names: Iterable[str]) -> Iterator[Path]:

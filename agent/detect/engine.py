@@ -17,7 +17,7 @@ from agent.detect.compile import Matcher, several
 from agent.detect.conditions import Node, fields_of
 from agent.detect.evaluate import Matched, matched
 from agent.detect.fields import field_of
-from agent.detect.fold import fold
+from agent.detect.fold import condition_for
 from agent.detect.lineage import Known, Lineage
 from agent.detect.routing import route
 from agent.detect.rules import Rule
@@ -108,8 +108,8 @@ class Engine:
         self._conditions: dict[str, dict[int, Node]] = {}
         for number, rule in enumerate(self.rules):
             for view in route(rule.logsource).views:
-                node = fold(rule.condition, view)
-                if not isinstance(node, bool):
+                node = condition_for(rule.condition, view)
+                if node is not None:
                     self._conditions.setdefault(view, {})[number] = node
         self._matchers = {view: list(_matchers(view, nodes)) for view, nodes in self._conditions.items()}
         self.views = frozenset(self._matchers)

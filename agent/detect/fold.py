@@ -7,11 +7,22 @@ asked of events, and a condition of which nothing is left needs none.
 
 from __future__ import annotations
 
-from agent.detect.conditions import Check, Match, Node, Not, Or
+from agent.detect.conditions import Check, Match, Node, Not, Or, fields_of
 from agent.detect.evaluate import check_holds
 from agent.detect.fields import field_of
 
 Folded = Node | bool
+_EVERY = Match(Check("type", "exists", True), "", "type")
+
+
+def condition_for(node: Node, view: str) -> Node | None:
+    """What is asked of a view's events; None when nothing is: it never holds, or it always does, because all
+    that it asks for is absent always. Who asks for a type of audit records and nothing else means all of
+    them."""
+    folded = fold(node, view)
+    if isinstance(folded, bool):
+        return _EVERY if folded and "/" in view and "type" in fields_of(node) else None
+    return folded
 
 
 def fold(node: Node, view: str) -> Folded:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from agent.detect.conditions import And, Check, Match, Node, Not, checks_of
 from agent.detect.deeds import bare_name, syscalls_of
 from agent.detect.fields import field_of
-from agent.detect.fold import Folded, fold
+from agent.detect.fold import condition_for, fold
 from agent.detect.offers import Offer, library, policies_for
 from agent.detect.routing import route
 from agent.detect.rules import Rule
@@ -82,11 +82,11 @@ def _judge(rule: Rule, running: Running | None, offers: tuple[Offer, ...]) -> Ve
     views, refusal = route(rule.logsource)
     if refusal:
         return Verdict(rule, State.REFUSED, refusal)
-    folded: dict[str, Folded] = {view: fold(rule.condition, view) for view in views}
-    there = {view: node for view, node in folded.items() if not isinstance(node, bool)}
+    nodes = {view: condition_for(rule.condition, view) for view in views}
+    there = {view: node for view, node in nodes.items() if node is not None}
     notes = tuple(dict.fromkeys(_never(rule, views)))
     if not there:
-        always = any(node is True for node in folded.values())
+        always = any(fold(rule.condition, view) is True for view in views)
         why = "holds for every event: nothing of what it asks for is ever there" if always else ""
         return Verdict(rule, State.REFUSED, why or "; ".join(notes) or "can never hold")
     needs = tuple(need for view, node in there.items() if (need := _need(view, node, offers)) is not None)

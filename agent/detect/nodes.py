@@ -92,7 +92,8 @@ class Nodes:
         if isinstance(parsed, ConditionSelector):
             names = [str(one.identifier) for one in parsed.resolve_referenced_detections(detections)]
             if not names:
-                raise Wrong(f"`{parsed.pattern}` fits no search identifier", "correct the pattern")
+                known = ", ".join(list(detections.detections)[:12])
+                raise Wrong(f"`{parsed.pattern}` fits no search identifier", f"there are {known}")
             parts = tuple(self._of_identifier(name, detections) for name in names)
             return _joined(parts, parsed.cond_class is ConditionAND)
         if isinstance(parsed, ConditionIdentifier):

@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agent.detect.conditions import Node
+from agent.detect.documents import Item, Unreadable, documents, read_bytes
 from agent.errors import UsageError
 
 LEVELS = ("informational", "low", "medium", "high", "critical")
 """Sigma's, rising."""
 DEFAULT_LEVEL = "medium"
 """Of a rule that says none."""
+PLACEHOLDERS = "placeholders.yaml"
+"""Name of files with values for the modifier `expand`, among the rules."""
 MAX_FILES = 20_000
 """SigmaHQ's collection, all systems, has about 4,000."""
 
@@ -118,9 +121,34 @@ def read_rules(paths: Iterable[Path | str]) -> RuleSet:
 
     problems: list[RuleProblem] = []
     rules: list[Rule] = []
-    for path in _files(paths, problems):
-        read_file(path, rules, problems)
+    files = _files(paths, problems)
+    placeholders = _placeholders([path for path in files if path.name == PLACEHOLDERS], problems)
+    for path in files:
+        if path.name != PLACEHOLDERS:
+            read_file(path, rules, problems, placeholders)
     return RuleSet(_unique(rules, problems), tuple(sorted(problems, key=lambda p: (str(p.path), p.line))))
+
+
+def _placeholders(files: Iterable[Path], problems: list[RuleProblem]) -> dict[str, list[str]]:
+    """Values for `%name%` of the modifier `expand`, of all such files; of two of a name both count."""
+    found: dict[str, list[str]] = {}
+    for path in files:
+        try:
+            for item in documents(read_bytes(path)):
+                _add_placeholders(item, found)
+        except Unreadable as error:
+            problems.append(RuleProblem(path, error.line, error.text, error.message, error.hint))
+    return found
+
+
+def _add_placeholders(item: Item, found: dict[str, list[str]]) -> None:
+    hint = "write `name: [value, ...]`"
+    if not isinstance(item.value, dict):
+        raise Unreadable(item.line, "", "placeholders are a mapping", hint)
+    for name, values in item.value.items():
+        if not isinstance(values.value, list) or not values.value:
+            raise Unreadable(values.line, name, "a placeholder has a list of values", hint)
+        found.setdefault(name, []).extend(str(value.plain()) for value in values.value)
 
 
 def _files(paths: Iterable[Path | str], problems: list[RuleProblem]) -> list[Path]:

@@ -106,6 +106,8 @@ class _Document:
         if self._wrong:
             return
         plain = self._item.plain()
+        if plain.get("id") is not None:
+            plain["id"] = str(plain["id"])
         try:
             sigma = SigmaRule.from_dict(plain, collect_errors=True, policy=POLICY)
         except Exception as error:  # pySigma trips over some hostile input instead of refusing it

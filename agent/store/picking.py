@@ -125,7 +125,7 @@ def pick_placed(
     log_dir: Path, wanted: Pick, problems: Problems, period: Period = EVER, watch: Watch | None = None
 ) -> Iterator[tuple[SegmentName, bytes]]:
     """As `pick`, with the segment of each line."""
-    todo = [one for one in sources(log_dir) if one.name.created_ms * 1_000_000 <= period.until_ns]
+    todo = sources(log_dir)
     sizes = [size_of(source) for source in todo]
     done, total = 0, sum(sizes)
     for source, size in zip(todo, sizes, strict=True):

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tracehound rules hunt`: would these rules have fired?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from typing import Any
+
+from agent.cli.arguments import log_dir_from
+from agent.cli.asking import period_of, store_of, sure_json, warnings_of
+from agent.cli.clock import Clock
+from agent.cli.color import Palette, palette, wants_color
+from agent.cli.progress import Progress
+from agent.cli.replay import detection_line
+from agent.cli.rule_texts import good_rules
+from agent.cli.text import clean
+from agent.detect.exceptions import read_exceptions
+from agent.detect.hunt import Hunt
+from agent.detect.rules import Rule
+from agent.detect.running import contents_of, engine_of
+from agent.errors import LogUnavailable
+from agent.store.answers import Completeness
+from agent.store.picking import Period
+from agent.store.queries import Store
+from agent.store.records import Problems
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what is found and return 0."""
+    rules = good_rules(args.rules)
+    exceptions = read_exceptions(args.exceptions)
+    for problem in exceptions.problems:
+        print(f"tracehound: {clean(str(problem))}", file=sys.stderr)
+    answer = _Answer(args, rules)
+    problems, bar = Problems(), Progress("hunting", 1)
+    period = Period(*period_of(args))
+    hunt = Hunt(log_dir_from(args), rules, engine_of(rules, exceptions), problems, bar.at)
+    try:
+        for _record, hits in hunt.run(period):
+            for content in contents_of(hits):
+                answer.add(content)
+    except OSError as error:
+        raise LogUnavailable(f"cannot read the log in {log_dir_from(args)}: {error.strerror}") from error
+    finally:
+        bar.close()
+    answer.close(list(dict.fromkeys(problems)), _completeness(args, period))
+    return 0
+
+
+def _completeness(args: argparse.Namespace, period: Period) -> Completeness:
+    """Which losses and holes the log has in the period."""
+    store: Store = store_of(args)
+    return store.ask(lambda _, coverage: coverage.within(period.since_ns, period.until_ns))
+
+
+class _Answer:
+    """Shows detections as they come, and counts."""
+
+    def __init__(self, args: argparse.Namespace, rules: tuple[Rule, ...]) -> None:
+        self._args, self._rules = args, rules
+        self._color: Palette = palette(wants_color(args.color))
+        self._clock = Clock()
+        self._counts: Counter[str] = Counter()
+        self._found: list[dict[str, Any]] = []
+
+    def add(self, content: dict[str, Any]) -> None:
+        """One detection."""
+        self._counts[content["rule"]["id"]] += 1
+        if self._counts.total() > self._args.limit:
+            return
+        if self._args.format == "json":
+            self._found.append(content)
+        else:
+            when = self._clock(str((content.get("event") or {}).get("time", "")))
+            print(f"{self._color.dim}{when}{self._color.end} {detection_line(content, self._color)}")
+
+    def close(self, problems: list[str], sure: Completeness) -> None:
+        """What was found, by rule, and what the answer may lack."""
+        if self._args.format == "json":
+            counts = {rule.id: self._counts[rule.id] for rule in self._rules}
+            notes = {"notes": [*sure.notes, *problems]}
+            answer = sure_json(sure) | notes | {"counts": counts, "detections": self._found}
+            print(json.dumps(answer))
+            return
+        total = self._counts.total()
+        if total > self._args.limit:
+            print(f"… {total - self._args.limit:,} more; --limit shows more")
+        for rule in sorted(self._rules, key=lambda one: -self._counts[one.id]):
+            if self._counts[rule.id] or len(self._rules) <= 10:
+                print(f"{self._counts[rule.id]:>9,}  {clean(rule.title)}")
+        if len(self._rules) > 10:
+            quiet = sum(1 for rule in self._rules if not self._counts[rule.id])
+            print(f"{quiet:,} of {len(self._rules):,} rules found nothing")
+        for text in [*problems, *warnings_of(sure, self._clock, "this answer")]:
+            print(f"{self._color.warn}! {clean(text)}{self._color.end}", file=sys.stderr)
