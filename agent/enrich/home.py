@@ -40,7 +40,6 @@ class Home:
         "crowded",
         "gone_s",
         "init",
-        "init_is_first",
         "namespace_labels",
         "own",
         "pod",
@@ -76,8 +75,6 @@ class Home:
         """Exec probes: name of the binary and joined arguments."""
         self.init = ""
         """exec_id of the first process that was seen to come into it."""
-        self.init_is_first = False
-        """Whether that one was pid 1 of its own namespace, or a descendant of one."""
         self.untold: list[Process] | None = []
         """Processes that were described before anything was known; None once it is."""
         self._told: object = None
@@ -184,14 +181,14 @@ class Home:
     def came_from_outside(self, process: Process) -> bool:
         """Whether an image came into the container after its first process, or descends from one that did."""
         parent = process.parent
-        above = parent.place if parent is not None else None
-        is_first = bool(process.flags & IN_INIT_TREE)
-        if above is not None and above.home is self:
-            return above.injected
+        # The image before knows more than the parent: runc makes a container's process with CLONE_PARENT.
+        for place in (process.place, parent.place if parent is not None else None):
+            if place is not None and place.home is self:
+                return place.injected
         if not self.init:
-            self.init, self.init_is_first = process.exec_id, is_first
+            self.init = process.exec_id
             return False
-        if is_first and self.init_is_first and parent is not None and parent.words == "unknown":
+        if process.flags & IN_INIT_TREE and parent is not None and parent.words == "unknown":
             return False  # the records of those between were lost; the kernel knows
         return process.exec_id != self.init
 

@@ -133,10 +133,12 @@ class Registry:
             self.enter(process, home, nspid)
 
     def home_of(self, process: Process, cgroup_id: int, named: str) -> Home | None:
-        """The container: of its cgroup, else its parent's."""
+        """The container: of its cgroup, else of the image before it, else its parent's."""
         home = self.by_cgroup.get(cgroup_id)
         if home is None and named:
             home = self.by_id.get(named) or self._named(named, cgroup_id, process.tgid)
+        if home is None and process.place is not None:
+            home = process.place.home
         if home is None and process.parent is not None and process.parent.place is not None:
             home = process.parent.place.home
         return home

@@ -82,8 +82,10 @@ class ProcessTree:
                 parent = self.find(head.parent_tgid, head.parent_ktime)
         process = Process(head.tgid, head.image_ktime, self.exec_id(head), parent)
         process.flags = head.flags
-        if before is not None and parent is not before:
-            process.creator = before.creator
+        if before is not None:
+            process.place = before.place
+            if parent is not before:
+                process.creator = before.creator
         self._add(process)
         return process
 

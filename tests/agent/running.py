@@ -41,7 +41,7 @@ def settings_for(directory: Path, **changed: Any) -> Settings:
         api=ApiSettings(socket=""),
         store=StoreSettings(enabled=False),
         identity=IdentitySettings(kubernetes=False, state_file=str(directory / "kubernetes.json")),
-        containers=ContainerSettings(patience_seconds=3.0),
+        containers=ContainerSettings(patience_seconds=120.0),
     )
     made = replace(made, redaction=replace(made.redaction, key_file=str(directory / "key")))
     return replace(made, **changed)

@@ -104,6 +104,17 @@ def test_a_forked_child_has_its_makers_place() -> None:
     assert (child.place.injected, child.place.nspid, child.place.home) == (True, 3, place.home)
 
 
+def test_a_child_that_a_runtime_made_beside_itself_has_its_makers_place() -> None:
+    """runc: `runc init` executes in the container's cgroup; its CLONE_PARENT child becomes the container."""
+    made, runtime = registry(), process(2)
+    init = entered(made, 5, runtime)
+    forked, executed = process(6, runtime), process(7, runtime)
+    init.born(forked, 1)
+    executed.place = forked.place
+    made.settle(executed, 7, "", 1)
+    assert executed.place is not None and not executed.place.injected
+
+
 def test_a_container_in_a_container_has_a_first_process_of_its_own() -> None:
     made = registry()
     outer = process(5, process(2))
