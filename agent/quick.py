@@ -171,7 +171,7 @@ class QuickLives:
         if (
             parent.depth >= DEPTH_MOST
             or len(living) >= tree.most
-            or (before is not None and (before is parent or before.creator))
+            or (before is not None and (before is parent or before.creator or before.place is not None))
         ):
             return None
         paths_raw = raw[_FLAGS] + raw[_PATH_LENGTHS] + raw[EXEC.size : at_arguments]

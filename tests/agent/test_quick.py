@@ -25,6 +25,7 @@ from tests.agent.wire import (
     HOST_NS,
     SECOND,
     Image,
+    cgroup_record,
     exec_record,
     exit_record,
     facts,
@@ -37,6 +38,15 @@ SHELL: Image = (50, 500)
 BEFORE: Image = (60, 599)
 CHILD: Image = (60, 600)
 CONTAINER = b"ab" * 32
+CGROUPS = [
+    (0, b""),
+    (6, b"user.slice"),
+    (7, CONTAINER),
+    (8, b"lxc.payload.x"),
+    (9, b"init.scope"),
+    (5, b"docker-%b.scope" % CONTAINER[::-1]),
+]
+"""Numbers and names."""
 RULES = load_rules(())
 REDACTOR = Redactor(RULES, b"k" * 32)
 
@@ -130,17 +140,23 @@ area = st.lists(
 @st.composite
 def record(draw: st.DrawFn) -> bytes:
     parent, image = draw(family)
-    kind = draw(st.sampled_from(["fork", "exec", "exit", "nonsense"]))
+    kind = draw(st.sampled_from(["fork", "exec", "exec", "exit", "cgroup", "nonsense"]))
     first = (image[1] - 500) % 10 == 0  # of its process
     if kind in ("fork", "exec"):
         kind = "fork" if first else "exec"
     if kind == "fork":
         creator = draw(st.sampled_from([(0, 0), (0, 0), INIT, (51, 510)]))
         return fork_record(image, parent, creator, flags=draw(flags))
+    if kind == "cgroup":
+        number, name = draw(st.sampled_from(CGROUPS[1:5]))
+        path = b"/docker/" + (CONTAINER + b"/" if number == 9 else b"") + name
+        removed = draw(st.sampled_from([False, False, True]))
+        return cgroup_record(number, 7 if number in (7, 9) else 0, path, removed=removed)
     if kind == "exit":
         return exit_record(image, parent, draw(st.sampled_from([0, 9, 0x0200])))
     if kind == "nonsense":
         return draw(st.sampled_from([b"", b"\x01", b"\x02short", b"\x03" + bytes(30), LIFE[1][:-3]]))
+    cgroup_id, cgroup = draw(st.sampled_from(CGROUPS))
     return exec_record(
         image,
         parent,
@@ -149,8 +165,8 @@ def record(draw: st.DrawFn) -> bytes:
         filename=draw(st.sampled_from([b"/bin/ls", b"ls", b"", b"./\xff"])),
         exe=draw(st.sampled_from([None, b"/usr/bin/ls"])),
         cwd=draw(st.sampled_from([b"/home", b"/"])),
-        cgroup=draw(st.sampled_from([b"", b"user.slice", b"docker-%b.scope" % CONTAINER])),
-        about=facts(cgroup_id=draw(st.sampled_from([0, 7])), auid=draw(st.sampled_from([0, 1000]))),
+        cgroup=cgroup,
+        about=facts(cgroup_id=cgroup_id, auid=draw(st.sampled_from([0, 1000]))),
         environment=draw(st.sampled_from([b"", b"", b"LANG=C\0"])),
         inode=draw(st.sampled_from([(7, 8, 1), (7, 8, 1), (7, 8, 0)])),
         nspid=draw(st.sampled_from([0, 5])),
