@@ -170,7 +170,8 @@ class Following:
         unnamed, self.registry.unnamed = self.registry.unnamed, []
         for home in unnamed if self._cgroups else ():
             for number in self._cgroups.put_below(home.cgroup, home.cgroup_id) if self._cgroups else ():
-                self.registry.by_cgroup.setdefault(number, home)
+                if self.registry.by_cgroup.setdefault(number, home) is home:
+                    home.nested.append(number)
 
     def _ask(self) -> None:
         """Questions, and who is gone. Without a child they wait for one."""

@@ -41,6 +41,7 @@ class Home:
         "gone_s",
         "init",
         "namespace_labels",
+        "nested",
         "own",
         "pod",
         "probes",
@@ -58,6 +59,8 @@ class Home:
         """Its path in the hierarchy; empty when it is not known."""
         self.cgroup_id = cgroup_id
         """0 when it is not known."""
+        self.nested: list[int] = []
+        """Ids of cgroups inside of it."""
         self.since_s = now
         """When it was met, monotonic seconds."""
         self.gone_s = 0.0

@@ -76,10 +76,12 @@ class Registry:
         if above is not None:
             if len(self.by_cgroup) < _NESTED_MOST:
                 self.by_cgroup[cgroup.cgroup_id] = above
+                above.nested.append(cgroup.cgroup_id)
             return
         ref = container_id_from_cgroup(cgroup.path)
         own = self.by_id.get(ref.id) if ref is not None else None
         if own is not None and own.cgroup_id and cgroup.path.startswith(f"{own.cgroup}/"):
+            own.nested.append(cgroup.cgroup_id)
             self.by_cgroup[cgroup.cgroup_id] = own  # inside of a container that has only a name
             return
         if ref is None and cgroup.container:
@@ -231,5 +233,6 @@ class Registry:
         of_pod.pop(id_, None)
         if not of_pod:
             self._by_pod.pop(home.ref.pod_uid, None)
-        for number in [number for number, one in self.by_cgroup.items() if one is home]:
-            del self.by_cgroup[number]
+        for number in (home.cgroup_id, *home.nested):
+            if self.by_cgroup.get(number) is home:
+                del self.by_cgroup[number]

@@ -50,7 +50,7 @@ class Joining:
         begin: set[str] = set()
         for line in lines:
             if line.startswith(b'{"tracehound"'):
-                if found := _UPDATE.search(line, 0, 120):
+                if found := _UPDATE.search(line, 0, 256):
                     self._learn(line, found[1].decode(errors="replace"))
             elif b'"state":"pending"' in line and (found := _PENDING.search(line)):
                 id_ = found[1].decode(errors="replace")

@@ -10,11 +10,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 
 from agent.errors import TracehoundError
 from agent.following import in_cluster
+from agent.log.entry import Cursor
+from agent.log.tail import Chunk
 from agent.settings import ContainerSettings, IdentitySettings
+from exporters.joining import JoinedSource, Joining
+from exporters.source import Source
 from tests.agent.kernel.cgrouping import Cgroups, cgroups, remove
 from tests.agent.running import Runc, Running, running, why_no_containers
 
@@ -159,6 +164,28 @@ def test_containers_that_were_there_before_are_known(tmp_path: Path, tree: Cgrou
     with running(tmp_path) as agent:
         assert agent.until(lambda: agent.updates(ID))
         assert agent.execs(ID)[0]["tracehound"]["container"]["state"] == "pending"
+
+
+@root
+def test_a_hundred_short_containers_have_their_pods_when_answers_are_a_second_late(
+    tmp_path: Path, tree: Cgroups
+) -> None:
+    ids = [f"{number:04x}".ljust(64, "a") for number in range(100)]
+    with running(tmp_path, "late") as agent:
+        for number, id_ in enumerate(ids):
+            made = tree.make(in_pod(id_, f"{number:08x}-2222-3333-4444-555555555555"))
+            tree.run(made, ["true"]).wait()
+            remove(made)
+            agent.turn()
+        assert agent.until(lambda: agent.following.state()["containers"].get("known", 0) >= 100)
+    joining = Joining(2)
+    source = JoinedSource(Source(tmp_path / "log", Cursor("", 0, 0), print), joining)
+    found = {}
+    for line in (line for piece in source.chunks() if isinstance(piece, Chunk) for line in piece.lines):
+        process = orjson.loads(joining.join_line(line)).get("process_exec", {}).get("process", {})
+        if process.get("binary", "").endswith("/true"):
+            found[process["docker"]] = process.get("pod", {}).get("name")
+    assert found == {id_[:31]: f"pod-{id_}" for id_ in ids}
 
 
 @kernel

@@ -32,7 +32,7 @@ def update(id_: str = ID, *, state: str = "known", at_s: float = 0, **told: Any)
     known = {"container": {**CONTAINER, "id": id_}, "pod": POD} if state == "known" else {}
     content = {"id": id_, "state": state, **known, **told}
     stamp = format_time(int((at_s or time.time()) * 1e9))
-    own = {"sequence": 2, "container_update": content}
+    own = {"sequence": 1234567890, "container_update": content}
     return orjson.dumps({"tracehound": own, "node_name": "n1", "time": stamp})
 
 
