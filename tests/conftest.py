@@ -55,10 +55,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def group_of(item: pytest.Item) -> str:
-    """What stays together in one share: a module, of cases written as data those of one file."""
+    """What stays together in one share: a module, of cases written as data those of one file or policy; a test
+    that says so by the mark `spread` is for itself."""
     spec = getattr(item, "callspec", None)
-    case = spec.params.get("case") if spec else None
-    return f"{item.path.relative_to(TESTS)}:{getattr(case, 'file', '')}"
+    params = spec.params if spec else {}
+    name = params["policy"] if "policy" in params else getattr(params.get("case"), "file", "")
+    alone = f"!{item.name}" if item.get_closest_marker("spread") else ""
+    return f"{alone}{item.path.relative_to(TESTS)}:{name}"
 
 
 def is_in_share(item: pytest.Item, items: list[pytest.Item]) -> bool:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each policy of the library does on this kernel: all of them run in one agent, every case of
-tests/tracingpolicies/cases is played once, then the log is judged."""
+"""What each policy of the library does on this kernel: all of them run in one agent (those of the chosen cases,
+when this run has a choice), every case of tests/tracingpolicies/cases is played once, then the log is judged."""
 
 from __future__ import annotations
 
@@ -45,8 +45,9 @@ class Played:
 class Stage:
     """An agent that runs the whole library, and a shell below which policies are enforced."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, files: set[str]) -> None:
+        """`files`: names of the policies' files that are asked for."""
+        self.root, self.files = root, files
         self.act = root / "act"
         compiler: list[str | Path] = [
             os.environ.get("CC", "cc"),
@@ -131,7 +132,7 @@ class Stage:
     def _load(self, shelf: Path) -> None:
         """By a reload: emulated CPUs take longer for the whole library than a start may take."""
         wanted = {case.file for case in read_cases() if case.is_enforced}
-        for file in library_files():
+        for file in (file for file in library_files() if file.stem in self.files):
             (shelf / file.name).write_text(file.read_text())
             if file.stem in wanted:
                 (shelf / f"{file.stem}-enforced.yaml").write_text(enforced(file, self.shell.pid))
@@ -204,12 +205,15 @@ def _family(record: Event) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    specs = [getattr(item, "callspec", None) for item in request.session.items if item.path == request.path]
+    asked = {spec.params["policy"] for spec in specs if spec}
+    cases = [case for case in read_cases() if case.file in asked]
     with tempfile.TemporaryDirectory(prefix="library-") as name:
         Path(name).chmod(0o755)
-        made = Stage(Path(name).resolve())
+        made = Stage(Path(name).resolve(), asked)
         try:
-            made.play(list(read_cases()))
+            made.play(cases)
             yield made
         finally:
             made.close()
@@ -223,8 +227,11 @@ def test_policy_is_loaded(policy: str, stage: Stage) -> None:
     assert stage.is_loaded(policy), stage.state(policy)
 
 
-@pytest.mark.parametrize("case", list(read_cases()), ids=lambda case: case.name)
-def test_case(case: Case, stage: Stage) -> None:
+@pytest.mark.parametrize(
+    ("policy", "case"), [pytest.param(case.file, case, id=case.name) for case in read_cases()]
+)
+def test_case(policy: str, case: Case, stage: Stage) -> None:
+    assert policy in stage.files
     if reason := stage.missing(case):
         pytest.skip(reason)
     played, wanted = stage.played[case.name], case.filled("EXPECT", stage.names(case)) or []

@@ -152,6 +152,7 @@ def test_a_full_trampoline_is_told_and_leaves_nothing(hooks: HookSet) -> None:
     assert hooks.keys() == []
 
 
+@pytest.mark.spread
 def test_a_thousand_additions_leave_no_descriptor(hooks: HookSet) -> None:
     hooks.install(CALL, ALWAYS)
     hooks.remove(CALL)
