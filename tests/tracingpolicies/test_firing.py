@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each policy of the library does on this kernel: all of them run in one agent (those of the chosen cases,
-when this run has a choice), every case of tests/tracingpolicies/cases is played once, then the log is judged."""
+"""What each policy of the library does on this kernel: all that are asked for run in one agent, every case of
+tests/tracingpolicies/cases is played once, then the log is judged."""
 
 from __future__ import annotations
 
