@@ -55,8 +55,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def group_of(item: pytest.Item) -> str:
-    """What stays together in one share: a module, of cases written as data those of one file or policy. A test
-    with the mark `spread` is for itself."""
+    """What stays together in one share: a module, of cases written as data those of one file or policy. Tests
+    with the mark `spread` are for themselves."""
     spec = getattr(item, "callspec", None)
     params = spec.params if spec else {}
     name = params["policy"] if "policy" in params else getattr(params.get("case"), "file", "")
