@@ -4,6 +4,7 @@
  *
  *   load exec COUNT PROGRAM    fork, exec and wait for the program's end
  *   load open COUNT FILE       open and close
+ *   load open COUNT FILE RATE  the same, RATE a second
  *   load getppid COUNT         the cheapest system call there is
  *
  * Compiled with -DTINY it becomes the program to exec: one that ends at once, without a C library.
@@ -37,6 +38,9 @@ void _start(void)
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Operations between two looks at the clock. */
+#define TOGETHER 50
 
 static long long clock_ns(clockid_t clock)
 {
@@ -116,21 +120,36 @@ static const struct operation *find_operation(const char *name)
 	return NULL;
 }
 
+/* Sleep until `done` operations are due. */
+static void pace(long long begin, long done, long per_second)
+{
+	long long due = begin + done * 1000000000LL / per_second;
+	struct timespec until = {due / 1000000000LL, due % 1000000000LL};
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+		;
+}
+
 int main(int argc, char **argv)
 {
 	const struct operation *operation = argc > 2 ? find_operation(argv[1]) : NULL;
 	long count = argc > 2 ? atol(argv[2]) : 0;
+	long per_second = argc == 5 ? atol(argv[4]) : 0;
 	long long wall, own, children;
 
-	if (!operation || count < 1 || argc != 3 + operation->arguments) {
-		fprintf(stderr, "usage: load exec COUNT PROGRAM | open COUNT FILE | getppid COUNT\n");
+	if (!operation || count < 1 || (argc == 5 && per_second < 1) ||
+	    (argc != 5 && argc != 3 + operation->arguments)) {
+		fprintf(stderr, "usage: load exec COUNT PROGRAM [RATE] | open COUNT FILE [RATE] | getppid COUNT\n");
 		return 2;
 	}
 	wall = clock_ns(CLOCK_MONOTONIC);
 	own = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	children = children_ns();
-	for (long i = 0; i < count; i++)
+	for (long i = 0; i < count; i++) {
 		operation->run(argv[3]);
+		if (per_second && i % TOGETHER == TOGETHER - 1)
+			pace(wall, i + 1, per_second);
+	}
 	own = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - own;
 	children = children_ns() - children;
 	wall = clock_ns(CLOCK_MONOTONIC) - wall;
