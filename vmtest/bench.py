@@ -26,6 +26,8 @@ from vmtest.kernels import CACHE, ROOT, VmtestError
 DEFAULT_AGENT = ".venv/bin/tracehound run --output none --log-dir {log}"
 RESULTS = ROOT / ".cache" / "bench"
 GUEST = Path("/run/bench")
+PARTS = {"base": "vmtest.benchguest", "policies": "vmtest.policyguest", "estimates": "vmtest.estimateguest"}
+"""What is measured, each in a boot of its own."""
 
 
 def main() -> int:
@@ -62,7 +64,10 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--pairs", type=int, default=30, help="pairs of runs with our programs attached and detached"
     )
-    flags.add_argument("--only", choices=("base", "policies"), help="half of it; the default is both")
+    flags.add_argument(
+        "--estimates", type=int, default=200, help="calls of each hook that `policy explain` is compared by"
+    )
+    flags.add_argument("--only", choices=tuple(PARTS), help="one part; the default is all")
     flags.add_argument("--timeout", type=float, default=1800, metavar="S")
     flags.add_argument("--json", type=Path, metavar="FILE", help="where the result goes")
     return flags
@@ -84,6 +89,7 @@ def make_plan(options: argparse.Namespace) -> dict[str, Any]:
         "repeat": options.repeat,
         "storm": options.storm,
         "opens": options.opens,
+        "estimates": options.estimates,
         "matching_opens": options.matching_opens,
         "pairs": options.pairs if options.agent == DEFAULT_AGENT else 0,
         "loads": [
@@ -110,13 +116,13 @@ def build_load(directory: Path) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Boot and measure, without policies and with; the result as the guests wrote it."""
+    """Boot and measure each part; the result as the guests wrote it."""
     found: dict[str, Any] = {"agent": options.agent, "complaints": []}
-    for part, module in (("base", "vmtest.benchguest"), ("policies", "vmtest.policyguest")):
+    for part, module in PARTS.items():
         if options.only in (None, part):
             result = run_guest(options, module)
             found["complaints"] += result.pop("complaints")
-            found |= {part: result} if part == "policies" else result
+            found |= result if part == "base" else {part: result}
     return found
 
 
@@ -156,6 +162,8 @@ def report(result: dict[str, Any]) -> Iterator[str]:
         yield from report_base(result)
     if "policies" in result:
         yield from report_policies(result["policies"])
+    if "estimates" in result:
+        yield from report_estimates(result["estimates"])
     yield from (f"the kernel says: {line}" for line in result["complaints"])
 
 
@@ -178,6 +186,18 @@ def report_policies(found: dict[str, Any]) -> Iterator[str]:
             f"{told['reported_lost']:,} lost; the agent took "
             f"{told['agent_ns_per_event']:,} instructions for each"
         )
+
+
+def report_estimates(found: dict[str, Any]) -> Iterator[str]:
+    """What `policy explain` says of a call, and what the kernel counted."""
+    yield f"kernel {found['kernel']}: instructions of a call"
+    columns = " ".join(f"{title:>9}" for title in ("calls", "matched", "measured", "estimate", "times"))
+    yield f"{'policy':24} {'function':26} {'attached':9} {columns}"
+    for row in found["rows"]:
+        named = f"{row['policy']:24} {row['function']:26} {row['attach']:9}"
+        times = row["estimate"] / row["measured"]
+        numbers = " ".join(f"{row[name]:9,.0f}" for name in ("runs", "matched", "measured", "estimate"))
+        yield f"{named} {numbers} {times:9.2f}"
 
 
 def report_base(result: dict[str, Any]) -> Iterator[str]:
