@@ -17,9 +17,10 @@ from agent.identity.sockets import runtimes
 
 if TYPE_CHECKING:
     from agent.identity.access import Access
+    from agent.identity.neighbours import Neighbours
     from agent.identity.reports import Reports
-    from agent.identity.rest import Pace
-    from agent.identity.watching import Resource, Watch
+    from agent.identity.rest import Api, Pace
+    from agent.identity.watching import Resource, Sink, Watch
 
 
 class Assembly:
@@ -32,6 +33,7 @@ class Assembly:
         self.child = Child(options, sock.sendall, sources)
         self._watches: list[Watch] = []
         self._reports: Reports | None = None
+        self._neighbours: Neighbours | None = None
         self._kubernetes_error = ""
 
     def run(self) -> None:
@@ -61,26 +63,37 @@ class Assembly:
             self._watch(access)
 
     def _watch(self, access: Access) -> None:
-        from agent.identity.policies import KINDS, PolicySet, resource
-        from agent.identity.reports import Reports
         from agent.identity.rest import Api, Pace
-        from agent.identity.watching import Resource, Sink, Watch
+        from agent.identity.watching import Resource, Watch
 
         api, options = Api(access, self._pace or Pace()), self.child.options
-        policies = PolicySet(lambda message: self.child.outbox.put("policies", message))
         watched: list[tuple[Resource, Sink]] = [
             (_of_node("pods", "spec.nodeName", options.node), self.child.pods),
             (Resource("namespaces", "/api/v1/namespaces"), self.child.namespaces),
             (_of_node("nodes", "metadata.name", options.node), self.child.nodes),
         ]
         if options.policies:
-            watched += [(resource(kind), policies.sink(kind)) for kind in KINDS]
-            self._reports = Reports(api, options.node, policies.objects)
-            self.child.on_status = self._reports.take
-            start("reports", self._reports.run)
+            watched += self._follow_policies(api, options.node)
         self._watches = [Watch(api, what, sink, self._stop) for what, sink in watched]
         for watch in self._watches:
             start(f"watch {watch.resource.name}", watch.run)
+
+    def _follow_policies(self, api: Api, node: str) -> list[tuple[Resource, Sink]]:
+        from agent.identity.neighbours import KindOfNeighbours, Neighbours
+        from agent.identity.policies import KINDS, PolicySet, resource
+        from agent.identity.reports import Reports
+        from agent.identity.watching import Sinks
+
+        policies = PolicySet(lambda message: self.child.outbox.put("policies", message))
+        nodes = self.child.nodes
+        self._reports = Reports(api, node, policies.objects, is_gone=lambda: nodes.lacks(node))
+        self._neighbours = neighbours = Neighbours(api, node, self._stop)
+        self.child.on_status = self._reports.take
+        start("reports", self._reports.run)
+        start("neighbours", neighbours.run)
+        return [
+            (resource(kind), Sinks(policies.sink(kind), KindOfNeighbours(neighbours, kind))) for kind in KINDS
+        ]
 
     def _tell_health(self) -> None:
         before: Mapping[str, Any] = {}
@@ -95,7 +108,7 @@ class Assembly:
         states = [watch.health() for watch in self._watches]
         if states:
             wrong = [one.error for one in states if one.error]
-            wrong += [self._reports.error] if self._reports and self._reports.error else []
+            wrong += [one.error for one in (self._reports, self._neighbours) if one and one.error]
             stale = [one for one in states if one.state == "stale"]
             told["kubernetes"] = {
                 "state": "stale" if stale else "fresh",

@@ -129,9 +129,11 @@ class Labels:
         """`changed` is called with the name of each whose labels are others now."""
         self._changed = changed
         self._labels: dict[str, dict[str, str]] = {}
+        self._is_listed = False
 
     def replace(self, objects: list[dict[str, Any]]) -> None:
         """All that there are."""
+        self._is_listed = True
         found = dict(_labelled(one) for one in objects)
         before, self._labels = self._labels, found
         for name in before.keys() | found.keys():
@@ -150,6 +152,10 @@ class Labels:
     def of(self, name: str) -> dict[str, str]:
         """Empty for one that is not known."""
         return self._labels.get(name, {})
+
+    def lacks(self, name: str) -> bool:
+        """Whether all were told, and this one is not among them."""
+        return self._is_listed and name not in self._labels
 
 
 def _labelled(thing: dict[str, Any]) -> tuple[str, dict[str, str]]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -12,9 +13,13 @@ from agent.identity.workloads import workload_of
 _STATUSES = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
 _SPECS = ("containers", "initContainers", "ephemeralContainers")
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
-MIRRORED = "kubernetes.io/config.hash"
-"""Annotation of the pods that a kubelet runs from files: by this name, not by the uid of the object, it makes
-their cgroups (Kubernetes pkg/kubelet/types/constants.go, ConfigHashAnnotationKey)."""
+MIRRORED, MIRROR = "kubernetes.io/config.hash", "kubernetes.io/config.mirror"
+"""Annotations of the pods that a kubelet runs from files: by the first, not by the uid of the object, it names
+their cgroups. The second has the same value and makes an object a mirror, of which a kubelet never runs anything
+(Kubernetes pkg/kubelet/types/constants.go; pkg/kubelet/pod/mirror_client.go)."""
+_HASH = re.compile("[0-9a-f]{32}")
+"""MD5, never a uid of the API server's (pkg/kubelet/config/common.go, applyDefaults): whoever may create pods
+writes their annotations, and must not be able to speak for another pod."""
 ARGUMENTS = 64
 """Words of a probe's command."""
 CONTAINERS = 128
@@ -67,7 +72,7 @@ def read_pod(thing: Mapping[str, Any], annotations: Iterable[str] = ()) -> Pod:
     workload = workload_of({**metadata, "labels": _mapping(metadata.get("labels"))})
     specs = {clean(one.get("name")): one for one in _entries(spec, _SPECS)}
     return Pod(
-        uid=clean(notes.get(MIRRORED)) or clean(metadata.get("uid")),
+        uid=_mirrored(notes) or clean(metadata.get("uid")),
         namespace=clean(metadata.get("namespace")),
         name=clean(metadata.get("name")),
         labels=clean_map(metadata.get("labels")),
@@ -77,6 +82,13 @@ def read_pod(thing: Mapping[str, Any], annotations: Iterable[str] = ()) -> Pod:
         containers=dict(_containers(status, specs)),
         probes=dict(_probes(specs)),
     )
+
+
+def _mirrored(notes: Mapping[str, Any]) -> str:
+    """By what a mirror's cgroups are named; empty for every other pod."""
+    found = notes.get(MIRRORED)
+    is_mirror = isinstance(found, str) and notes.get(MIRROR) == found and _HASH.fullmatch(found)
+    return str(found) if is_mirror else ""
 
 
 def _containers(status: Mapping[str, Any], specs: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -29,6 +29,7 @@ MANAGER = "tracehound"
 BROKEN = ("load_error", "error")
 HOOKS = 8
 """Hooks that are named."""
+NO_NODE = "status of policies: the cluster has no Node {!r}, so nothing is written; is `node_name` right?"
 
 
 class Reports:
@@ -40,8 +41,11 @@ class Reports:
         node: str,
         objects: Callable[[], list[Object]],
         clock: Callable[[], float] = time.monotonic,
+        is_gone: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`is_gone`: whether there is no such Node; its entries are then for others to take away."""
         self._api, self._node, self._objects, self._clock = api, node, objects, clock
+        self._is_gone = is_gone
         self._wanted: dict[tuple[str, str, str], dict[str, Any]] = {}
         self._written: dict[tuple[str, str, str], tuple[float, str, dict[str, Any]]] = {}
         """By kind, namespace, name: when (monotonic seconds), of which uid, what."""
@@ -77,6 +81,10 @@ class Reports:
 
     def write(self) -> float:
         """Writes what has changed; returns after how many seconds to look again."""
+        if self._is_gone():
+            self._written.clear()  # whoever comes back has lost its entries
+            self.error = NO_NODE.format(self._node)
+            return TRY_AGAIN_S
         with self._lock:
             wanted = dict(self._wanted)
         objects = {(one.kind, one.namespace, one.name): one for one in self._objects()}

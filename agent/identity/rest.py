@@ -19,6 +19,7 @@ LONGEST_ANSWER = 64 << 20
 LONGEST_LINE = 8 << 20
 """Bytes of one event of a watch; an object has at most 1.5 MiB (etcd's limit for a request)."""
 MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
 
 
 class Pace(NamedTuple):

@@ -43,6 +43,23 @@ class Sink(Protocol):
         """One event: ADDED, MODIFIED or DELETED."""
 
 
+class Sinks:
+    """Several that get the same."""
+
+    def __init__(self, *sinks: Sink) -> None:
+        self._sinks = sinks
+
+    def replace(self, objects: list[dict[str, Any]]) -> None:
+        """All that there are."""
+        for sink in self._sinks:
+            sink.replace(objects)
+
+    def change(self, kind: str, thing: dict[str, Any]) -> None:
+        """One event."""
+        for sink in self._sinks:
+            sink.change(kind, thing)
+
+
 class Health(NamedTuple):
     """How one watch is."""
 

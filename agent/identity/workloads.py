@@ -24,7 +24,8 @@ class Workload(NamedTuple):
 
 def workload_of(metadata: Mapping[str, Any]) -> Workload:
     """Of a pod by its metadata; a pod that nobody owns is its own workload."""
-    owners = [one for one in metadata.get("ownerReferences") or [] if isinstance(one, dict)]
+    found = metadata.get("ownerReferences")
+    owners = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
     owner = next((one for one in owners if one.get("controller")), None)
     if owner is None:
         return Workload(str(metadata.get("name", "")), "Pod")

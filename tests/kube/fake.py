@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small API server of Kubernetes over HTTP: list with pages, watch with resourceVersion, bookmarks, 410
-Gone, field selectors, merge patches of `status`, and the faults that clients meet. `make kubetest API=real`
+Gone, field selectors, patches of `status`, and the faults that clients meet. `make kubetest API=real`
 runs the same tests against a real one."""
 
 from __future__ import annotations
@@ -194,13 +194,16 @@ class _Handler(BaseHTTPRequestHandler):
             if found is None:
                 self._fail(404, "not found")
                 return
-            uid = body.get("metadata", {}).get("uid", found["metadata"]["uid"])
-            if fake.conflicts or uid != found["metadata"]["uid"]:
+            about = body.get("metadata", {}) if isinstance(body, dict) else {}
+            if fake.conflicts or about.get("uid", found["metadata"]["uid"]) != found["metadata"]["uid"]:
                 fake.conflicts -= bool(fake.conflicts)
                 self._fail(409, "the object has been modified")
                 return
-            patch = {"status": body.get("status")} if place.part == "status" else body
-            merged = merge(found, patch)
+            try:
+                merged = patched(found, body, place.part)
+            except ValueError as error:
+                self._fail(422, str(error))
+                return
             merged["metadata"]["generation"] += merged.get("spec") != found.get("spec")
             fake._objects[place.plural, place.namespace, place.name] = merged
             fake._tell("MODIFIED", place.plural, merged)
@@ -301,6 +304,25 @@ def fits(thing: Object, query: dict[str, str]) -> bool:
         if path and found != value:
             return False
     return True
+
+
+def patched(found: Object, body: Any, part: str) -> Object:
+    """After a merge patch or, a list, a JSON patch (RFC 6902: `test` and `remove`). ValueError where one of
+    its steps does not fit."""
+    if not isinstance(body, list):
+        merged: Object = merge(found, {"status": body.get("status")} if part == "status" else body)
+        return merged
+    made = copy.deepcopy(found)
+    for step in body:
+        *path, last = step["path"].split("/")[1:]
+        place: Any = made
+        for name in path:
+            place = place.get(name, {})
+        if last not in place or (step["op"] == "test" and place[last] != step["value"]):
+            raise ValueError(f"{step['op']} {step['path']}: it is another one")
+        if step["op"] == "remove":
+            del place[last]
+    return made
 
 
 def merge(thing: Any, patch: Any) -> Any:

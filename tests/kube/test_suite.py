@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from agent.identity.neighbours import Neighbours
 from agent.identity.policies import KINDS
 from agent.identity.rest import ApiError
 from agent.policy.parse import parse_policies
@@ -164,6 +166,33 @@ def test_a_refused_policy_is_an_event_and_names_the_node(cluster: Cluster, start
     assert why == {cluster.node: "sys_foo is no system call"}
     child.say(status(name, "enabled"))
     until(lambda: not cluster.objects.get("tracingpolicies", name)["status"]["notInForce"])
+
+
+@pytest.mark.parametrize("is_written_meanwhile", [False, True])
+def test_entries_of_a_removed_node_are_taken_away(cluster: Cluster, is_written_meanwhile: bool) -> None:
+    name, gone = f"one-{cluster.space}", f"{cluster.node}-gone"
+    entries = {node: {"state": "enabled", "updated": "2026-01-01T00:00:00Z"} for node in (cluster.node, gone)}
+    cluster.objects.put("tracingpolicies", policy(name) | {"status": {"nodes": entries}})
+    neighbours = Neighbours(cluster.objects.api, cluster.node, threading.Event())
+    neighbours.replace("TracingPolicy", [cluster.objects.get("tracingpolicies", name)])
+    if is_written_meanwhile:
+        entries[gone]["updated"] = "2026-01-01T00:00:01Z"
+        cluster.objects.put("tracingpolicies", policy(name) | {"status": {"nodes": entries}})
+    neighbours.look()
+    left = set(cluster.objects.get("tracingpolicies", name)["status"]["nodes"])
+    assert left == ({cluster.node, gone} if is_written_meanwhile else {cluster.node})
+    assert not neighbours.error
+
+
+def test_a_node_that_is_gone_writes_nothing_and_says_so(cluster: Cluster, start: Start) -> None:
+    name = f"one-{cluster.space}"
+    cluster.objects.put("tracingpolicies", policy(name))
+    child = start(node="nowhere")
+    child.policies(lambda told: name in told)
+    child.wait(lambda m: "health" in m and m["health"]["kubernetes"]["state"] == "fresh")
+    child.say(status(name, "enabled"))
+    assert "no Node 'nowhere'" in child.health(lambda told: told["error"])["error"]
+    assert "status" not in cluster.objects.get("tracingpolicies", name)
 
 
 def test_the_api_server_refuses_a_policy_that_is_wrong(cluster: Cluster) -> None:

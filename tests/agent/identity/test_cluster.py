@@ -81,3 +81,12 @@ def test_only_labels_that_changed_are_told() -> None:
     labels.change("MODIFIED", {"metadata": {"name": "shop", "labels": {"a": "1"}}})
     labels.change("MODIFIED", {"metadata": {"name": "shop", "labels": {"a": "2"}}})
     assert names == ["shop", "shop"] and labels.of("shop") == {"a": "2"}
+
+
+def test_what_is_lacking_is_known_once_all_were_told() -> None:
+    labels = Labels(lambda name: None)
+    assert not labels.lacks("n1")
+    labels.replace([])
+    assert labels.lacks("n1")
+    labels.change("ADDED", {"metadata": {"name": "n1"}})
+    assert not labels.lacks("n1")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from agent.identity.pods import container_id, read_pod
+from agent.identity.pods import MIRROR, MIRRORED, container_id, read_pod
 
 ID, BEFORE = "c" * 64, "b" * 64
 
@@ -67,13 +67,31 @@ def test_annotations_are_handed_on_only_where_allowed() -> None:
 
 
 def test_a_pod_from_a_file_has_the_uid_of_its_cgroup() -> None:
-    static = thing()
-    static["metadata"]["annotations"] = {"kubernetes.io/config.hash": "h-1"}
-    assert read_pod(static).uid == "h-1"
+    static, name = thing(), "5a" * 16
+    static["metadata"]["annotations"] = {MIRRORED: name, MIRROR: name}
+    assert read_pod(static).uid == name
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        {MIRRORED: "5a" * 16},
+        {MIRRORED: "5a" * 16, MIRROR: "5b" * 16},
+        dict.fromkeys((MIRRORED, MIRROR), "11111111-2222-3333-4444-555555555555"),
+        {MIRRORED: ["5a" * 16], MIRROR: ["5a" * 16]},
+    ],
+)
+def test_no_annotation_makes_a_pod_another_one(notes: dict[str, Any]) -> None:
+    forged = thing()
+    forged["metadata"]["annotations"] = notes
+    assert read_pod(forged).uid == "u-1"
 
 
 @pytest.mark.parametrize("part", ["metadata", "spec", "status"])
-@pytest.mark.parametrize("wrong", [None, [], "x", {"containers": 7}, {"labels": [1], "ownerReferences": [2]}])
+@pytest.mark.parametrize(
+    "wrong",
+    [None, [], "x", {"containers": 7}, {"labels": [1], "ownerReferences": [2]}, {"ownerReferences": 3}],
+)
 def test_nothing_in_an_object_is_trusted_to_have_its_form(part: str, wrong: object) -> None:
     assert read_pod({**thing(), part: wrong}).told() is not None
 

@@ -98,3 +98,12 @@ def test_a_missing_right_is_told_and_rarely_asked_for(node: Node) -> None:
 def test_an_entry_stays_small() -> None:
     entry = entry_of({"state": "error", "error": "x" * 5000, "hooks": [f"fentry f{n}" for n in range(99)]})
     assert len(entry["error"]) == 300 and entry["attached"][-1] == "and 91 more"
+
+
+def test_a_node_that_is_gone_writes_nothing_and_all_anew_when_it_is_back(node: Node) -> None:
+    node.reports._is_gone = lambda: True
+    node.say()
+    assert node.patches() == 0 and "no Node 'n1'" in node.reports.error
+    node.reports._is_gone = lambda: False
+    node.say()
+    assert node.patches() == 1 and not node.reports.error
