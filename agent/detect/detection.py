@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+from agent.detect.bounds import fitted
 from agent.detect.engine import Hit
 
 MAX_MATCHED = 16
@@ -45,7 +46,7 @@ def content_of(hit: Hit, hits: Sequence[Hit]) -> Content:
         "ancestors": [known.shown() for known in hit.ancestors() if known.process.get("pid") != 0],
     }
     pod = _pod_of(hit)
-    return {**content, "pod": pod} if pod is not None else content
+    return fitted({**content, "pod": pod} if pod is not None else content)
 
 
 def id_of(hit: Hit) -> str:

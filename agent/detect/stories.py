@@ -30,6 +30,8 @@ MOST_PROCESSES = 1000
 MOST_TECHNIQUES = 100
 ROOT = ("exec_id", "pid", "uid", "binary", "arguments", "start_time", "docker", "pod")
 """What is told of the process at the top."""
+MOST_ARGUMENTS = 1024
+"""Characters of its arguments: open stories stand in memory, and in the state that is saved every second."""
 _RANK = {level: rank for rank, level in enumerate(LEVELS)}
 
 Content = dict[str, Any]
@@ -176,6 +178,8 @@ class Stories:
 def _begun(key: str, root: Mapping[str, Any], detection: Content, time_ns: int) -> Story:
     name = hashlib.sha256(f"{key}\0{detection.get('id')}".encode()).hexdigest()[:32]
     about = {name: root[name] for name in ROOT if name in root}
+    if isinstance(about.get("arguments"), str):
+        about["arguments"] = about["arguments"][:MOST_ARGUMENTS]
     return Story(name, about, str(detection.get("level", "")), time_ns, time_ns)
 
 

@@ -82,6 +82,21 @@ class Running:
         """Appends so many execs, each of a process of its own below the shell."""
         self.log.append([self._line(binary) for _ in range(count)])
 
+    def exec_chain(self, length: int, argument: str) -> None:
+        """Appends execs of shells, each a child of the one before, and a last one of netcat."""
+        parent = SHELL
+        for number in range(length + 1):
+            binary = "/bin/nc" if number == length else "/bin/sh"
+            process = {
+                "exec_id": f"chain{number}",
+                "pid": 5000 + number,
+                "binary": binary,
+                "arguments": argument,
+            }
+            self.log.append([_line(process, parent)])
+            parent = process
+        self.count += length + 1
+
     def turn(self, ahead_s: float = 0.0) -> None:
         """One turn of the agent's loop; `ahead_s`: so much later, so that no pause is waited for."""
         self.detecting.tick(time.monotonic() + ahead_s)

@@ -6,6 +6,7 @@ import orjson
 from agent.detect.stories import (
     MINUTE_NS,
     MOST_A_MINUTE,
+    MOST_ARGUMENTS,
     MOST_STORIES,
     SECOND_NS,
     WINDOW_NS,
@@ -154,3 +155,10 @@ def test_what_must_not_be_told_twice_has_the_same_key() -> None:
     assert Told("detection", {"id": "d"}, 1).key == Told("detection", {"id": "d"}, 2).key
     states = {Told("story", {"id": "s", "state": state, "count": 2}, 1).key for state in ("open", "closed")}
     assert len(states) == 2
+
+
+def test_of_a_root_with_arguments_without_end_the_beginning_is_kept() -> None:
+    stories = Stories()
+    list(stories.add(detection(1, above=({**SHELL, "arguments": "a" * 250_000}, SSHD)), T0))
+    [saved] = stories.state()
+    assert saved["root"]["arguments"] == "a" * MOST_ARGUMENTS

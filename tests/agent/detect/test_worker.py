@@ -130,6 +130,13 @@ def test_a_flood_is_one_story_with_a_count(running: Running) -> None:
     assert len({story["id"] for story in running.records("story")}) == 1
 
 
+def test_a_chain_of_processes_with_long_arguments_does_not_end_detections(running: Running) -> None:
+    running.exec_chain(45, "a" * 240_000)  # 128 KiB is what Linux takes in one argument; there may be many
+    running.exec("/bin/nc")
+    running.turn_until(running.is_through)
+    assert not running.notices and [one.get("cut") for one in running.records("detection")] == [16384, None]
+
+
 def test_detections_are_not_judged_again(running: Running) -> None:
     write_rule(running.rules, "c", MINER)
     running.exec("/bin/nc")
