@@ -14,9 +14,9 @@ _STATUSES = ("containerStatuses", "initContainerStatuses", "ephemeralContainerSt
 _SPECS = ("containers", "initContainers", "ephemeralContainers")
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 MIRRORED, MIRROR = "kubernetes.io/config.hash", "kubernetes.io/config.mirror"
-"""Annotations of the pods that a kubelet runs from files: by the first, not by the uid of the object, it names
-their cgroups. The second has the same value and makes an object a mirror, of which a kubelet never runs anything
-(Kubernetes pkg/kubelet/types/constants.go; pkg/kubelet/pod/mirror_client.go)."""
+"""Annotations of the pods that a kubelet runs from files: by the first, not by the uid of the object, it
+names their cgroups. The second has the same value and makes an object a mirror, of which a kubelet never runs
+anything (Kubernetes pkg/kubelet/types/constants.go; pkg/kubelet/pod/mirror_client.go)."""
 _HASH = re.compile("[0-9a-f]{32}")
 """MD5, never a uid of the API server's (pkg/kubelet/config/common.go, applyDefaults): whoever may create pods
 writes their annotations, and must not be able to speak for another pod."""
