@@ -13,7 +13,7 @@ from typing import Any
 from grpclib.client import Channel, UnaryUnaryMethod
 from grpclib.const import Status
 from grpclib.encoding.base import CodecBase
-from grpclib.exceptions import GRPCError, StreamTerminatedError
+from grpclib.exceptions import GRPCError
 
 from agent.identity import wire
 from agent.identity.docker import pod_of
@@ -111,9 +111,9 @@ class Cri:
             except TimeoutError:
                 self._hang_up()
                 raise self._wrong(f"no answer within {self._timeout_s:g} s") from None
-            except (OSError, StreamTerminatedError) as error:
+            except Exception as error:  # grpclib raises what it likes where no gRPC is spoken
                 self._hang_up()
-                raise self._wrong(str(error) or type(error).__name__) from None
+                raise self._wrong(f"{type(error).__name__}: {clean(str(error), 300)}") from None
             return answer
         self._versions = list(VERSIONS)  # another one may be started there
         raise self._wrong(f"speaks none of CRI {', '.join(VERSIONS)}")

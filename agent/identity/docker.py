@@ -31,7 +31,7 @@ class Docker:
 
     def find(self, question: Question) -> Found | None:
         """Raises SourceError."""
-        if not question.id.isalnum():
+        if not (question.id.isascii() and question.id.isalnum()):
             return None
         told = self._get(f"/containers/{question.id}/json")
         return None if told is None else _read(self.name, question, told)
@@ -43,7 +43,8 @@ class Docker:
             response = connection.getresponse()
             data = response.read(LONGEST)
         except (OSError, http.client.HTTPException) as error:
-            raise SourceError(f"{self._path}: {error or type(error).__name__}") from None
+            reason = clean(str(error), 300).strip() or type(error).__name__
+            raise SourceError(f"{self._path}: {reason}") from None
         finally:
             connection.close()
         if response.status == 404:

@@ -114,8 +114,9 @@ class Runtimes:
                 continue
             try:
                 found = source.find(question)
-            except SourceError as error:
-                self._errors[source.name] = str(error)
+            except Exception as error:  # whatever one makes us stumble over, the others are asked
+                known = isinstance(error, SourceError)
+                self._errors[source.name] = str(error) if known else f"{type(error).__name__}: {error}"
                 self._heard.setdefault(source.name, self._clock())
                 self._resting[source.name] = self._clock() + REST_S
                 continue

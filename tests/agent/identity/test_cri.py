@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -153,3 +154,37 @@ def test_a_socket_without_a_runtime_is_told(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="gone"):
         cri.find(Question(ID))
     cri.close()
+
+
+FRAMES = {
+    "compressed": b"\x88\0\x0ccontent-type\x10application/grpc",
+    "no status": b"\x82",
+}
+"""Heads of an answer (RFC 7541): what grpclib raises at them is no error of gRPC."""
+
+
+@pytest.mark.parametrize("head", FRAMES.values(), ids=FRAMES)
+def test_a_socket_that_speaks_nonsense_is_told(tmp_path: Path, head: bytes) -> None:
+    def speak() -> None:
+        with server.accept()[0] as client:
+            client.recv(4096)
+            time.sleep(0.1)  # the request is under way
+            client.sendall(frame(4, 0, 0, b"") + frame(1, 4, 1, head) + frame(0, 1, 1, b"\1\0\0\0\5hello"))
+            while client.recv(4096):
+                pass
+
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "s"))
+        server.listen()
+        thread = threading.Thread(target=speak)
+        thread.start()
+        cri = Cri(str(tmp_path / "s"))
+        with pytest.raises(SourceError, match=r"KeyError|NotImplementedError"):
+            cri.find(Question(ID))
+        cri.close()
+        thread.join()
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """Of HTTP/2 (RFC 9113, 4.1)."""
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload

@@ -81,5 +81,23 @@ def test_a_hanging_socket_is_given_up(tmp_path: Path, monkeypatch: pytest.Monkey
             Docker("docker", str(tmp_path / "s")).find(Question("abc"))
 
 
-def test_an_id_is_never_a_path() -> None:
-    assert Docker("docker", "/nonexistent").find(Question("../info")) is None
+@pytest.mark.parametrize("name", ["../info", "\u00e9" * 64, "a b"])
+def test_an_id_is_never_a_path(name: str) -> None:
+    assert Docker("docker", "/nonexistent").find(Question(name)) is None
+
+
+def test_what_nonsense_says_is_told_without_control_characters(tmp_path: Path) -> None:
+    def speak() -> None:
+        with server.accept()[0] as client:
+            client.recv(4096)
+            client.sendall(b"\x1b[2J\0\n")
+
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "s"))
+        server.listen()
+        thread = threading.Thread(target=speak)
+        thread.start()
+        with pytest.raises(SourceError) as caught:
+            Docker("docker", str(tmp_path / "s")).find(Question("abc"))
+        thread.join()
+    assert str(caught.value).isprintable()

@@ -68,6 +68,15 @@ def test_a_source_that_fails_is_left_alone_and_others_answer() -> None:
     assert state.health()["cri"].error == "no answer within 2 s"
 
 
+def test_a_source_that_we_stumble_over_is_told_and_the_others_answer() -> None:
+    class Odd(Answers):
+        def find(self, question: Question) -> Found | None:
+            raise KeyError(":status")
+
+    found, _, known = asked(Question("x"), Odd("cri"), Answers("oci"))
+    assert found and found.source == "oci" and "KeyError" in known.health()["cri"].error
+
+
 def test_who_nobody_knows_is_told_with_the_reason() -> None:
     assert asked(Question("x"), Answers("oci", 99))[:2] == (None, "no container runtime knows it")
     assert asked(Question("x"), Answers("cri", error="hangs"))[:2] == (None, "cri: hangs")
