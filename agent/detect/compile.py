@@ -27,6 +27,8 @@ Row = tuple[Value, ...]
 """Values of an event, in the order of the matcher's fields."""
 MAX_CACHED = 16_384
 """Answers that are remembered; twice as many may be there. A row takes about 1 kB."""
+MAX_CACHED_TEXT = 16 << 20
+"""Characters of their values; likewise. Whoever starts processes chooses how long these are."""
 LARGE = 32
 """So many texts of one field, joined by or, are looked for at once."""
 _TEXT_OPS = ("equals", "contains", "startswith", "endswith")
@@ -70,8 +72,14 @@ class Matcher:
         """The generated code."""
         unique = any(name and field_of(section, name).is_unique for name in self.fields)
         self.is_cached = not unique
+        self._hot_text = 0
         self._hot: dict[Row, tuple[int, ...]] = {}
         self._cold: dict[Row, tuple[int, ...]] = {}
+
+    @property
+    def remembered(self) -> int:
+        """How many answers are remembered."""
+        return len(self._hot) + len(self._cold)
 
     def row(self, subject: Subject) -> Row:
         """The values of an event."""
@@ -87,9 +95,10 @@ class Matcher:
             found = self._cold.get(row)
             if found is None:
                 found = self._run(row)
-            if len(self._hot) >= MAX_CACHED:
-                self._cold, self._hot = self._hot, {}
+            if len(self._hot) >= MAX_CACHED or self._hot_text > MAX_CACHED_TEXT:
+                self._cold, self._hot, self._hot_text = self._hot, {}, 0
             self._hot[row] = found
+            self._hot_text += _length(row)
         return found
 
 
@@ -254,6 +263,11 @@ class _Program:
     def values_of(self, row: Row) -> Values:
         """The values of a row by the fields' names."""
         return lambda name: several(row[self._slots[name]])
+
+
+def _length(row: Row) -> int:
+    """Characters of a row's values."""
+    return sum([len(value) if type(value) is str else sum(map(len, value)) for value in row if value])
 
 
 def several(value: Value) -> tuple[str, ...]:

@@ -7,13 +7,18 @@ all once, at the exec (docs/architecture.md).
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import sys
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 Fields = dict[str, Any]
 MAX_PROCESSES = 65_536
 """About 1.5 kB each. As many live processes are more than pid_max allows by default."""
+LONG = 1024
+"""Characters of arguments that are always kept; nearly all processes have fewer."""
+MAX_LONG_BYTES = 64 << 20
+"""Memory for all arguments that are longer. Beyond it those that came first are cut to LONG."""
 MAX_DEPTH = 128
 """Ancestors of a chain that are looked at (as in the log's `ancestry`)."""
 KEPT = ("arguments", "exe", "user", "environment", "inode", "tty", "cred", "container")
@@ -83,6 +88,21 @@ class Known:
             yield known
             known = known.parent
 
+    @property
+    def weight(self) -> int:
+        """About how many bytes its arguments take: as text, as the log has them, and one by one."""
+        return 3 * sys.getsizeof(self.text)
+
+    def shorten(self, most: int) -> None:
+        """Keeps so many characters of its arguments."""
+        self.text = self.text[:most] if self.text is not None else None
+        arguments = self.process.get("arguments")
+        if type(arguments) is str:
+            self.process = {**self.process, "arguments": arguments[:most]}
+        vector = self.own.get("arguments")
+        if type(vector) is list:
+            self.own = {**self.own, "arguments": list(_first(vector, most))}
+
     def shown(self) -> Fields:
         """For detections: the fields of SHOWN as events have them, `user` and `exe`."""
         own = self.own
@@ -114,11 +134,24 @@ def command_line_of(process: Fields, own: Fields) -> str | None:
     return f"{binary} {rest}" if type(rest) is str and rest else binary
 
 
+def _first(arguments: Iterable[object], most: int) -> Iterator[str]:
+    """The arguments that fit into so many characters, the last one cut."""
+    for one in arguments:
+        text = str(one)[:most]
+        most -= len(text) + 1
+        yield text
+        if most <= 0:
+            return
+
+
 class Lineage:
     """The processes of one boot."""
 
-    def __init__(self, most: int = MAX_PROCESSES) -> None:
-        self._most = most
+    def __init__(self, most: int = MAX_PROCESSES, most_long_bytes: int = MAX_LONG_BYTES) -> None:
+        self._most, self._most_long = most, most_long_bytes
+        self._long: deque[Known] = deque()
+        """Those with arguments beyond LONG, in the order in which they came."""
+        self._long_bytes = 0
         self._known: dict[str, Known] = {}
         self._exited: OrderedDict[str, None] = OrderedDict()
 
@@ -154,6 +187,8 @@ class Lineage:
         """Another boot."""
         self._known.clear()
         self._exited.clear()
+        self._long.clear()
+        self._long_bytes = 0
 
     def adopt(self, other: Lineage) -> None:
         """What another one knows."""
@@ -191,6 +226,17 @@ class Lineage:
             self._make_room()
         self._exited.pop(exec_id, None)
         self._known[exec_id] = known
+        if known.text is not None and len(known.text) > LONG:
+            self._keep_long(known)
+
+    def _keep_long(self, known: Known) -> None:
+        """One that has just come is whole: rules see what was executed."""
+        self._long.append(known)
+        self._long_bytes += known.weight
+        while self._long_bytes > self._most_long and len(self._long) > 1:
+            first = self._long.popleft()
+            self._long_bytes -= first.weight
+            first.shorten(LONG)
 
     def _make_room(self) -> None:
         """Forgets the one that exited first, or the one that is there for longest."""

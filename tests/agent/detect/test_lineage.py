@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from typing import Any
 
-from agent.detect.lineage import MAX_DEPTH, Lineage
+from agent.detect.lineage import LONG, MAX_DEPTH, Lineage
 from tests.agent.detect.sigma_rules import process
 
 
@@ -79,3 +79,12 @@ def test_odd_values_are_absent() -> None:
         {"binary": 5, "exec_id": ["x"], "pid": None}, {"arguments": [1, "b"], "exe": {}}, "no"
     )
     assert (known.images, known.text) == ((), "1 b")
+
+
+def test_arguments_without_end_do_not_fill_the_memory() -> None:
+    lineage = Lineage(most_long_bytes=4_000_000)
+    vector = ["sh", "-c", "a" * 100_000]
+    found = [begin(lineage, str(number), "", arguments=list(vector)) for number in range(100)]
+    assert sum(len(known.text) for known in found) < 4_000_000 / 3 + 100 * LONG
+    assert len(found[0].text) == LONG and found[0].own["arguments"] == ["sh", "-c", "a" * (LONG - 6)]
+    assert found[-1].own["arguments"] == vector and lineage.get("0") is found[0]
