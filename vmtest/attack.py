@@ -2,9 +2,10 @@
 """Whether attacks are detected: ``python -m vmtest.attack`` (``make attack-vm``).
 
 Boots a guest, runs the agent there with policies of the library and the rules, and plays
-vmtest/attacks/. Each attack has three variants; each must give a detection with one of its techniques
-whose process and ancestors are the attack's own. With --benign an ordinary workload runs instead, which
-must give no detection of level high or above.
+vmtest/attacks/. Each attack has three variants or more; each must give a detection with one of its
+techniques whose process and ancestors are the attack's own. With --suite heldout those are played that
+somebody wrote who had not read the rules. With --benign an ordinary workload runs instead, which must give
+no detection of level high or above.
 
 Exit status: 0 all found (or nothing that is high), 1 not so, 125 the VM did not get that far.
 """
@@ -23,8 +24,8 @@ from typing import Any
 
 from vmtest import machine
 from vmtest.__main__ import ready
-from vmtest.attackjudge import Verdict, detections, judge, loud, nanoseconds, techniques_of
-from vmtest.attacks import read_attacks
+from vmtest.attackjudge import Verdict, attack_of, detections, judge, loud, nanoseconds
+from vmtest.attacks import HELD_OUT, SUITES
 from vmtest.kernels import CACHE, ROOT, VmtestError
 
 RESULTS = CACHE.parent / "attack"
@@ -61,6 +62,11 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "attacks", nargs="*", metavar="ATTACK", help="file names below vmtest/attacks/; default: all"
     )
+    flags.add_argument(
+        "--suite",
+        choices=(*SUITES, "all"),
+        help=f"default: {SUITES[0]}; {HELD_OUT}: by somebody who had not read the rules",
+    )
     flags.add_argument("--kernel", default="6.12", metavar="LABEL")
     flags.add_argument("--profile", default="default", help="which policies of the library run")
     flags.add_argument("--rules", type=Path, default=ROOT / "rules", metavar="DIR")
@@ -92,6 +98,7 @@ def boot(options: argparse.Namespace) -> Path:
         "policies": len(profile_files(options.profile)),
         "start_s": START_S,
         "only": options.attacks,
+        "suites": suites(options),
         "benign_s": options.benign,
     }
     place = RESULTS / ("benign" if options.benign else "last")
@@ -109,6 +116,13 @@ def boot(options: argparse.Namespace) -> Path:
     if outcome.status or not (place / "played.json").exists():
         raise VmtestError(f"the guest ended with status {outcome.status}; what it left is in {place}")
     return place
+
+
+def suites(options: argparse.Namespace) -> list[str]:
+    """Which suites are played: the one that was named, or those of the attacks that were."""
+    if options.suite in SUITES:
+        return [options.suite]
+    return list(SUITES) if options.suite or options.attacks else [SUITES[0]]
 
 
 def plans() -> Path:
@@ -133,26 +147,38 @@ def read_log(directory: Path) -> list[dict[str, Any]]:
 
 
 def report(verdicts: Sequence[Verdict]) -> list[str]:
-    """A row for each variant, then the sums."""
-    names = {attack.name: attack for attack in read_attacks()}
-    lines = [f"{'attack':26} {'variant':8} {'expected':22} {'found':5} {'tree':5} rules"]
+    """A row for each variant, then the sums, each suite by itself."""
+    lines = [f"{'attack':32} {'variant':14} {'expected':22} {'found':5} {'tree':5} rules"]
+    lines += [row(one) for one in verdicts]
+    for suite in SUITES:
+        of_it = [one for one in verdicts if attack_of(one.attack).suite == suite]
+        lines += sums(suite, of_it) if of_it else []
+    return lines
+
+
+def row(one: Verdict) -> str:
+    """What became of a variant."""
+    techniques = attack_of(one.attack).techniques
+    expected = " ".join(one.techniques or techniques[:2])
+    rules = ", ".join(one.rules[:3]) or (f"only: {', '.join(one.others[:3])}" if one.others else "nothing")
+    cells = (one.attack, one.variant, expected, word(one.is_found), word(one.is_tree_right))
+    return "{:32} {:14} {:22} {:5} {:5} ".format(*cells) + rules
+
+
+def sums(suite: str, verdicts: Sequence[Verdict]) -> list[str]:
+    """How many attacks and variants of a suite were found."""
+    right: dict[str, list[bool]] = {}
     for one in verdicts:
-        expected = " ".join(names[one.attack].techniques)
-        rules = ", ".join(one.rules[:3]) or (
-            f"only: {', '.join(one.others[:3])}" if one.others else "nothing"
-        )
-        cells = (one.attack, one.variant, expected, word(one.is_found), word(one.is_tree_right))
-        lines.append("{:26} {:8} {:22} {:5} {:5} ".format(*cells) + rules)
-    attacks = {one.attack for one in verdicts}
-    whole = [name for name in attacks if all(one.is_right for one in verdicts if one.attack == name)]
+        right.setdefault(one.attack, []).append(one.is_right)
     variants = sum(one.is_found for one in verdicts)
     trees = sum(one.is_tree_right for one in verdicts)
-    lines.append("")
-    lines.append(f"{len(attacks)} attacks, {len(whole)} detected in all variants")
-    lines.append(
-        f"{len(verdicts)} variants, {variants} with the right technique, {trees} with the right tree"
-    )
-    return lines
+    return [
+        "",
+        f"{suite}: {len(right)} attacks, {sum(map(all, right.values()))} detected in all variants, "
+        f"{sum(map(any, right.values()))} in one or more",
+        f"{suite}: {len(verdicts)} variants, {variants} with the right technique and program, "
+        f"{trees} with the right tree",
+    ]
 
 
 def word(holds: bool) -> str:
@@ -195,7 +221,7 @@ def write_results(
             {
                 "attack": one.attack,
                 "variant": one.variant,
-                "techniques": list(techniques_of(one.attack)),
+                "techniques": told(one),
                 "found": one.is_found,
                 "tree": one.is_tree_right,
                 "rules": list(one.rule_ids),
@@ -204,6 +230,14 @@ def write_results(
         ],
     }
     (place / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+
+
+def told(one: Verdict) -> list[str]:
+    """What the attack is about; a held-out one lists all that would do, so its first and what was named."""
+    attack = attack_of(one.attack)
+    if attack.suite != HELD_OUT:
+        return list(attack.techniques)
+    return list(dict.fromkeys((attack.techniques[0], *one.techniques)))
 
 
 if __name__ == "__main__":

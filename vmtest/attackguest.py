@@ -33,6 +33,8 @@ VARIANT_S = 120.0
 QUIET_S = 3.0
 """The log did not grow for so long: agent and rules have written what they had."""
 METADATA = "169.254.169.254"
+OUTSIDE = "203.0.113.10"
+"""An address of the outside (RFC 5737), which here belongs to loopback."""
 
 
 class Shells(socketserver.BaseRequestHandler):
@@ -95,12 +97,18 @@ class ShellServer(socketserver.ThreadingTCPServer):
 @contextlib.contextmanager
 def surroundings() -> Iterator[None]:
     """What attacks connect to."""
-    quietly("ip", "address", "add", f"{METADATA}/32", "dev", "lo")
+    for address in (METADATA, OUTSIDE):
+        quietly("ip", "address", "add", f"{address}/32", "dev", "lo")
+    Path("/run/containerd").mkdir(exist_ok=True)
     servers: list[socketserver.BaseServer] = [
         ShellServer(("127.0.0.1", 4444), Shells),
+        ShellServer((OUTSIDE, 4444), Shells),
+        ShellServer((OUTSIDE, 3333), Shells),
         ThreadingHTTPServer(("127.0.0.1", 8088), Web),
+        ThreadingHTTPServer((OUTSIDE, 8088), Web),
         ThreadingHTTPServer((METADATA, 80), Web),
         UnixServer("/run/docker.sock", Control),
+        UnixServer("/run/containerd/containerd.sock", Control),
     ]
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -109,9 +117,10 @@ def surroundings() -> Iterator[None]:
         server.shutdown()
 
 
-def quietly(*argv: str) -> int:
+def quietly(*argv: str, cwd: Path | None = None) -> int:
     """Runs a command whose words nobody needs; its exit status."""
-    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode
+    null = subprocess.DEVNULL
+    return subprocess.run(argv, cwd=cwd, stdin=null, stdout=null, stderr=null, check=False).returncode
 
 
 def log_text() -> str:
@@ -168,8 +177,9 @@ def play(attack: Attack, variant: str) -> dict[str, Any]:
     room = ROOM / f"{attack.name}-{variant}"
     room.mkdir(parents=True)
     (room / "run").write_text(attack.variants[variant])
-    if attack.before:
-        quietly("/bin/sh", "-c", attack.before)
+    for before in (attack.before, attack.preparations.get(variant)):
+        if before:
+            quietly("/bin/sh", "-c", before, cwd=room)
     began = time.time_ns()
     with (room / "out").open("wb") as out:
         process = subprocess.Popen(
@@ -181,7 +191,7 @@ def play(attack: Attack, variant: str) -> dict[str, Any]:
             process.kill()
             process.wait()
     if attack.after:
-        quietly("/bin/sh", "-c", attack.after)
+        quietly("/bin/sh", "-c", attack.after, cwd=room)
     return {
         "attack": attack.name,
         "variant": variant,
@@ -198,7 +208,7 @@ def play_all(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         play(attack, variant)
         for attack in read_attacks()
-        if not wanted or attack.name in wanted
+        if attack.suite in plan["suites"] and (not wanted or attack.name in wanted)
         for variant in attack.variants
     ]
 

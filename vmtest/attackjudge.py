@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from fnmatch import fnmatchcase
 from functools import cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from vmtest.attacks import read_attacks
+from vmtest.attacks import Attack, read_attacks
 
 LOUD = ("high", "critical")
 
@@ -20,14 +21,16 @@ class Verdict(NamedTuple):
     attack: str
     variant: str
     is_found: bool
-    """A detection of the attack's processes has one of its techniques."""
+    """A detection of the attack's processes, by a program that does it, has one of its techniques."""
     is_tree_right: bool
     """Of one of those the ancestors lead through the attack's first process to pid 1, as the log has it."""
     rules: tuple[str, ...]
     """Titles of the rules that found it."""
     rule_ids: tuple[str, ...]
     others: tuple[str, ...]
-    """Titles of rules that fired on its processes with other techniques."""
+    """Titles of rules that fired on its processes, with other techniques or by other programs."""
+    techniques: tuple[str, ...] = ()
+    """Those of the attack that the detections named."""
 
     @property
     def is_right(self) -> bool:
@@ -47,9 +50,15 @@ def loud(found: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 @cache
-def techniques_of(attack: str) -> tuple[str, ...]:
+def attack_of(name: str) -> Attack:
     """What the attack's file says."""
-    return next(one.techniques for one in read_attacks() if one.name == attack)
+    return next(one for one in read_attacks() if one.name == name)
+
+
+def does_it(binary: str, patterns: Sequence[str]) -> bool:
+    """Whether a path is one of the programs that an attack names; without names every path is."""
+    name = binary.rpartition("/")[2]
+    return not patterns or any(fnmatchcase(binary if "/" in one else name, one) for one in patterns)
 
 
 def judge(
@@ -97,9 +106,12 @@ def verdict(
     one: Mapping[str, Any], root: str, found: Iterable[Mapping[str, Any]], parents: Mapping[str, str]
 ) -> Verdict:
     """What became of one variant."""
+    attack = attack_of(one["attack"])
     mine = [hit for hit in found if root and root in chain(hit)]
-    wanted = {f"attack.{name.lower()}" for name in techniques_of(one["attack"])}
-    right = [hit for hit in mine if wanted & {tag.lower() for tag in hit["tags"]}]
+    by = attack.by.get(one["variant"], ())
+    right = [
+        hit for hit in mine if does_it(hit["process"].get("binary", ""), by) and named(hit, attack.techniques)
+    ]
     others = [hit["rule"]["title"] for hit in mine if hit not in right]
     return Verdict(
         one["attack"],
@@ -109,7 +121,14 @@ def verdict(
         tuple(dict.fromkeys(hit["rule"]["title"] for hit in right)),
         tuple(dict.fromkeys(hit["rule"]["id"] for hit in right)),
         tuple(dict.fromkeys(others)),
+        tuple(dict.fromkeys(name for hit in right for name in named(hit, attack.techniques))),
     )
+
+
+def named(hit: Mapping[str, Any], techniques: Sequence[str]) -> list[str]:
+    """Which of the techniques the detection's tags name."""
+    tags = {tag.lower() for tag in hit["tags"]}
+    return [name for name in techniques if f"attack.{name.lower()}" in tags]
 
 
 def chain(hit: Mapping[str, Any]) -> list[str]:

@@ -22,9 +22,37 @@ def left(place: Path, played: list[object]) -> Path:
 def test_the_sum_says_what_was_found() -> None:
     lines = attack.report([FOUND, MISSED])
     assert lines[-2:] == [
-        "1 attacks, 0 detected in all variants",
-        "2 variants, 1 with the right technique, 1 with the right tree",
+        "tuned: 1 attacks, 0 detected in all variants, 1 in one or more",
+        "tuned: 2 variants, 1 with the right technique and program, 1 with the right tree",
     ]
+
+
+def test_held_out_attacks_are_summed_by_themselves() -> None:
+    held_out = FOUND._replace(attack="heldout/cron-persistence", variant="daily")
+    lines = attack.report([MISSED, held_out])
+    assert any(line.startswith("tuned: 1 variants, 0 with") for line in lines)
+    assert any(line.startswith("heldout: 1 variants, 1 with") for line in lines)
+
+
+def test_of_a_held_out_attack_those_techniques_are_told_that_were_named() -> None:
+    assert attack.told(FOUND) == ["T1053.003"]
+    held_out = FOUND._replace(attack="heldout/upload", techniques=("T1041",))
+    assert attack.told(held_out) == ["T1048", "T1041"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "suites"),
+    [
+        ([], ["tuned"]),
+        (["--suite", "heldout"], ["heldout"]),
+        (["--suite", "all"], ["tuned", "heldout"]),
+        (["heldout/upload"], ["tuned", "heldout"]),
+    ],
+)
+def test_the_tuned_attacks_are_played_unless_others_are_asked_for(
+    flags: list[str], suites: list[str]
+) -> None:
+    assert attack.suites(attack.parser().parse_args(flags)) == suites
 
 
 def test_a_row_says_what_fired_in_place_of_the_right_rule() -> None:

@@ -6,7 +6,10 @@ import threading
 from pathlib import Path
 from urllib.request import urlopen
 
+import pytest
+
 from vmtest import attackguest
+from vmtest.attacks import Attack
 
 
 def test_it_refuses_to_run_outside_of_a_guest(tmp_path: Path) -> None:
@@ -41,3 +44,11 @@ def test_a_shell_that_connects_is_told_to_leave() -> None:
         )
         assert done.stdout == b"id\nexit\n"
         server.shutdown()
+
+
+def test_a_variant_is_prepared_in_its_own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attackguest, "ROOM", tmp_path)
+    attack = Attack("heldout/x", "x", (), {"v": "cat a b"}, "echo 1 >a", preparations={"v": "echo 2 >b"})
+    played = attackguest.play(attack, "v")
+    assert played["output"] == "1\n2\n"
+    assert (played["attack"], played["status"]) == ("heldout/x", 0)

@@ -52,6 +52,23 @@ def test_a_detection_of_somebody_else_with_the_same_pid_does_not_count() -> None
     assert not judged(hit("old", "init")).is_found
 
 
+def test_a_detection_of_a_program_that_does_not_do_it_does_not_count() -> None:
+    by = {**PLAYED, "attack": "heldout/cron-persistence", "variant": "edited"}
+    other, right = hit("child", "root", "init"), hit("child", "root", "init")
+    other["process"]["binary"], right["process"]["binary"] = "/usr/bin/cat", "/usr/bin/sed"
+    verdicts = [attackjudge.judge([by], RECORDS, [one])[0] for one in (other, right)]
+    assert [one.is_found for one in verdicts] == [False, True]
+    assert verdicts[0].others == ("t",)
+    assert verdicts[1].techniques == ("T1053.003",)
+
+
+def test_programs_are_named_by_their_file_or_by_their_path() -> None:
+    assert attackjudge.does_it("/usr/bin/python3.11", ["python3*"])
+    assert attackjudge.does_it("/tmp/.../a", ["*/.../*"])
+    assert not attackjudge.does_it("/usr/bin/sed", ["ed"])
+    assert attackjudge.does_it("/usr/bin/sed", [])
+
+
 def test_another_technique_is_told_but_does_not_count() -> None:
     verdict = judged(hit("child", "root", "init", tag="attack.t1059"))
     assert not verdict.is_found

@@ -18,13 +18,22 @@ def test_there_are_attacks_of_many_techniques() -> None:
 
 def test_each_has_three_variants_and_techniques_by_number() -> None:
     for attack in read_attacks():
-        assert len({text for text in attack.variants.values() if text.strip()}) == len(VARIANTS)
+        assert len({text for text in attack.variants.values() if text.strip()}) >= len(VARIANTS)
         assert all(re.fullmatch(r"T\d{4}(\.\d{3})?", name) for name in attack.techniques)
+
+
+def test_each_attack_has_variants_that_were_held_out_and_say_who_does_it() -> None:
+    attacks = read_attacks()
+    held_out = {attack.name: attack for attack in attacks if attack.suite == "heldout"}
+    assert {f"heldout/{attack.name}" for attack in attacks if attack.suite == "tuned"} <= set(held_out)
+    assert all(set(attack.by) == set(attack.variants) for attack in held_out.values())
+    assert all(attack.by.values() for attack in held_out.values())
 
 
 @pytest.mark.parametrize("attack", read_attacks(), ids=lambda attack: attack.name)
 def test_each_script_is_one_that_sh_understands(attack: Attack) -> None:
-    for text in (*attack.variants.values(), attack.before, attack.after):
+    others = (attack.before, attack.after, *attack.preparations.values())
+    for text in (*attack.variants.values(), *others):
         subprocess.run(["/bin/sh", "-n"], input=text, text=True, check=True)
 
 
@@ -37,4 +46,12 @@ def test_a_field_that_nobody_knows_is_told_with_the_file(tmp_path: Path) -> None
 def test_a_variant_that_is_missing_is_told(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text(ATTACK.replace("OTHER: c\n", ""))
     with pytest.raises(ValueError, match=r"x\.yaml"):
+        read_attacks(tmp_path)
+
+
+def test_a_held_out_variant_without_its_programs_is_told(tmp_path: Path) -> None:
+    (tmp_path / "heldout").mkdir()
+    text = "NAME: x\nTECHNIQUES: [T1059]\nVARIANTS: {a: {RUN: b}}\n"
+    (tmp_path / "heldout" / "x.yaml").write_text(text)
+    with pytest.raises(ValueError, match=r"x\.yaml.*RUN"):
         read_attacks(tmp_path)

@@ -8,19 +8,35 @@
 | `PLAIN`, `RENAMED`, `OTHER` | scripts of sh: as usual, with a renamed program, with another interpreter |
 | `BEFORE`, `AFTER` | commands around each, by somebody else: not part of the attack |
 
+`heldout/NAME.yaml` has variants of the same attacks, and further ones, by somebody who had not read the
+rules. In place of the three scripts stands `VARIANTS`: names to
+
+| field | meaning |
+|---|---|
+| `RUN` | the script |
+| `BY` | names of the programs that do it, as patterns of the shell (of paths where a slash is in it) |
+| `BEFORE` | as above, for this variant only |
+
 A script runs in a directory of its own, inside a guest of vmtest only.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 DIRECTORY = Path(__file__).resolve().parent
+HELD_OUT = "heldout"
+"""Directory, and what names of held-out attacks begin with."""
+SUITES = ("tuned", HELD_OUT)
 VARIANTS = ("PLAIN", "RENAMED", "OTHER")
 KEYS = {"NAME", "TECHNIQUES", "BEFORE", "AFTER", *VARIANTS}
+HELD_OUT_KEYS = {"NAME", "TECHNIQUES", "BEFORE", "AFTER", "VARIANTS"}
+VARIANT_KEYS = {"RUN", "BY", "BEFORE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +44,33 @@ class Attack:
     """One file."""
 
     name: str
-    """Of the file, without `.yaml`."""
+    """Of the file, without `.yaml`; held-out ones begin with `heldout/`."""
     what: str
     techniques: tuple[str, ...]
     """`T1059.004`; the first one is what the attack is about."""
     variants: dict[str, str]
-    """`plain`, `renamed`, `other` to a script of sh."""
+    """Name (`plain`, `renamed`, `other`) to a script of sh."""
     before: str = ""
     after: str = ""
+    by: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of a variant: patterns of the programs that do it; without an entry any process of it counts."""
+    preparations: dict[str, str] = field(default_factory=dict)
+    """Of a variant: what is done behind `before`."""
+
+    @property
+    def suite(self) -> str:
+        """`tuned`, for those that the rules were written with, or `heldout`."""
+        return HELD_OUT if self.name.startswith(f"{HELD_OUT}/") else SUITES[0]
 
 
 def read_attacks(directory: Path = DIRECTORY) -> list[Attack]:
-    """All, by name. Raises ValueError for a file that is not written as it should be."""
-    return [_read(path) for path in sorted(directory.glob("*.yaml"))]
+    """All, by name, held-out ones last. Raises ValueError for a file that is not written as it should be."""
+    tuned = [_read(path) for path in sorted(directory.glob("*.yaml"))]
+    return tuned + [_read_held_out(path) for path in sorted((directory / HELD_OUT).glob("*.yaml"))]
 
 
 def _read(path: Path) -> Attack:
-    said = yaml.safe_load(path.read_text())
-    if set(said) - KEYS or not {"NAME", "TECHNIQUES", *VARIANTS} <= set(said):
-        raise ValueError(f"{path.name}: {sorted(said)}; vmtest/attacks/__init__.py says what belongs there")
+    said = _load(path, KEYS, {"NAME", "TECHNIQUES", *VARIANTS})
     return Attack(
         path.stem,
         said["NAME"],
@@ -55,3 +79,31 @@ def _read(path: Path) -> Attack:
         said.get("BEFORE", ""),
         said.get("AFTER", ""),
     )
+
+
+def _read_held_out(path: Path) -> Attack:
+    said = _load(path, HELD_OUT_KEYS, {"NAME", "TECHNIQUES", "VARIANTS"})
+    variants = said["VARIANTS"]
+    for one in variants.values():
+        _check(path, one, VARIANT_KEYS, {"RUN", "BY"})
+    return Attack(
+        f"{HELD_OUT}/{path.stem}",
+        said["NAME"],
+        tuple(said["TECHNIQUES"]),
+        {name: one["RUN"] for name, one in variants.items()},
+        said.get("BEFORE", ""),
+        said.get("AFTER", ""),
+        {name: tuple(one["BY"]) for name, one in variants.items()},
+        {name: one["BEFORE"] for name, one in variants.items() if "BEFORE" in one},
+    )
+
+
+def _load(path: Path, known: set[str], needed: set[str]) -> dict[str, Any]:
+    said: dict[str, Any] = yaml.safe_load(path.read_text())
+    _check(path, said, known, needed)
+    return said
+
+
+def _check(path: Path, said: Mapping[str, Any], known: set[str], needed: set[str]) -> None:
+    if set(said) - known or not needed <= set(said):
+        raise ValueError(f"{path.name}: {sorted(said)}; vmtest/attacks/__init__.py says what belongs there")
