@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from google.protobuf import wrappers_pb2
+from google.protobuf import struct_pb2, wrappers_pb2
 from google.protobuf.message import Message
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
@@ -92,8 +92,9 @@ class About:
 
 
 def info_of(told: Mapping[str, Any]) -> pb.GetInfoResponse:
-    """The agent's answer to `info` in the published words."""
-    answer = pb.GetInfoResponse(version=told["version"], name=NAME)
+    """The agent's answer to `info` in the published words. Empty parts are there all the same: upstream's
+    client reads them without looking (pkg/tetragoninfo/info.go there)."""
+    answer = pb.GetInfoResponse(version=told["version"], name=NAME, build=pb.GetInfoResponse.BuildInfo())
     for probe in told["probes"]:
         answer.probes.add(Name=probe["name"]).Enabled.value = probe["enabled"]
     for key, value in told["settings"].items():
@@ -102,14 +103,15 @@ def info_of(told: Mapping[str, Any]) -> pb.GetInfoResponse:
 
 
 def _wrapped(value: Any) -> Message:
+    """In one of the four types that upstream's client knows."""
     if isinstance(value, bool):
         return wrappers_pb2.BoolValue(value=value)
     if isinstance(value, int):
         return wrappers_pb2.Int64Value(value=value)
-    if isinstance(value, float):
-        return wrappers_pb2.DoubleValue(value=value)
-    text = ",".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
-    return wrappers_pb2.StringValue(value=text)
+    if isinstance(value, list):
+        texts = [struct_pb2.Value(string_value=str(one)) for one in value]
+        return struct_pb2.ListValue(values=texts)
+    return wrappers_pb2.StringValue(value="" if value is None else str(value))
 
 
 def _deprecated(name: str) -> Method:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
+from google.protobuf.empty_pb2 import Empty
 from grpclib.config import Configuration
+from grpclib.const import Cardinality, Handler, Status
+from grpclib.exceptions import GRPCError
 from grpclib.protocol import H2Protocol
-from grpclib.server import Server
+from grpclib.server import Server, Stream
 
 FIRST_REQUEST_S = 10.0
 """How long a connection may be silent before its first request, in seconds."""
@@ -32,6 +35,24 @@ WINDOW = 1 << 20
 """HTTP/2 flow-control window, in bytes: what a client may send before it is read."""
 PING_S = 60.0
 """Interval of pings on a connection with a stream, in seconds; a dead client does not answer."""
+LONGEST_PATH = 200
+"""Characters of an unknown method's path that are told again."""
+
+
+class Methods(dict[str, Handler]):
+    """grpclib's table of methods; for what is not in it, one that refuses. grpclib's own refusal lacks the
+    content type, without which other clients see a broken connection (gRPC over HTTP2: "Responses")."""
+
+    def get(self, path: str, default: object = None) -> Handler:
+        """Never the default."""
+        return super().get(path) or Handler(_unknown(path), Cardinality.UNARY_UNARY, Empty, Empty)
+
+
+def _unknown(path: str) -> Callable[[Stream[Any, Any]], Awaitable[None]]:
+    async def refuse(stream: Stream[Any, Any]) -> None:
+        raise GRPCError(Status.UNIMPLEMENTED, f"unknown method {path[:LONGEST_PATH]}")
+
+    return refuse
 
 
 class Guarded(H2Protocol):
@@ -92,6 +113,7 @@ class Connections(Server):
             _http2_min_sent_ping_interval_without_data=PING_S,
         )
         super().__init__(services, config=config)
+        self._mapping = Methods(self._mapping)
         self.most = max_clients + SPARE_CONNECTIONS
         """How many connections there may be."""
         self.last_busy_s = time.monotonic()

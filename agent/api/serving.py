@@ -82,6 +82,7 @@ def run(argument: str) -> None:
     options = Options.decode(argument)
     logging.basicConfig(format="tracehound api: %(message)s", level=logging.WARNING, stream=sys.stderr)
     logging.getLogger().handlers[0].addFilter(Quiet())
+    logging.getLogger("hpack").setLevel(logging.WARNING)  # tells every header of every request
     set_level(options.log_level)
     listening = _inherit(LISTEN_FD) if options.unix else None
     tcp = _inherit(TCP_FD) if options.tcp else None

@@ -3,7 +3,7 @@ from typing import Any
 
 import grpc
 import pytest
-from google.protobuf import wrappers_pb2
+from google.protobuf import struct_pb2
 from google.protobuf.message_factory import GetMessageClass
 
 from agent.api.about import DEPRECATED, PAGE, info_of
@@ -22,15 +22,16 @@ def test_settings_arrive_in_their_own_types() -> None:
     answer = info_of({"version": "1", "probes": probes, "settings": {**settings, "dirs": ["/a", "/b"]}})
     packed = {one.key: one.value.TypeName().rpartition(".")[2] for one in answer.conf}
     assert list(packed.values()) == [
-        f"{kind}Value" for kind in ("String", "Bool", "Int64", "Double", "String", "String")
+        f"{kind}Value" for kind in ("String", "Bool", "Int64", "String", "String", "List")
     ]
-    text = wrappers_pb2.StringValue()
-    answer.conf[-1].value.Unpack(text)
-    assert (text.value, answer.probes[0].Name, answer.probes[0].Enabled.value) == (
-        "/a,/b",
-        "exec:tp_btf",
-        True,
-    )
+    texts = struct_pb2.ListValue()
+    answer.conf[-1].value.Unpack(texts)
+    assert [one.string_value for one in texts.values] == ["/a", "/b"]
+    assert (answer.probes[0].Name, answer.probes[0].Enabled.value) == ("exec:tp_btf", True)
+
+
+def test_info_has_every_part_although_it_is_empty() -> None:
+    assert info_of({"version": "1", "probes": [], "settings": {}}).HasField("build")
 
 
 def test_info_is_the_agents(agent: Agent, channel: grpc.Channel) -> None:

@@ -233,3 +233,10 @@ def test_a_rate_that_is_none_is_refused(channel: grpc.Channel, rate: str) -> Non
     assert (
         error.details() == f"metadata tracehound-rate: {rate!r} is not a number of events per second above 0"
     )
+
+
+def test_a_method_that_nobody_knows_is_named(channel: grpc.Channel) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary("/tetragon.EventLogService/GetEventLogParams")(b"", timeout=20)
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert caught.value.details() == "unknown method /tetragon.EventLogService/GetEventLogParams"
