@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,6 +44,8 @@ class Access(NamedTuple):
             return self.token_file.read_text().strip()
         except OSError as error:
             raise NoAccess(f"{self.token_file}: {error.strerror}") from None
+        except ValueError:
+            raise NoAccess(f"{self.token_file} holds no token: it is not UTF-8") from None
 
 
 def find_access(options: Options, environ: Mapping[str, str] = os.environ) -> Access | None:
@@ -74,18 +75,22 @@ def read_kubeconfig(path: Path) -> Access:
         context = _named(found, "contexts", "context", found.get("current-context"))
         cluster = _named(found, "clusters", "cluster", context.get("cluster"))
         user = _named(found, "users", "user", context.get("user"))
-        server = str(cluster["server"])
+        if "exec" in user or "auth-provider" in user:
+            calls = "its user calls a program for a token; use a service account's token instead"
+            raise NoAccess(f"{path}: {calls}")
+        return _access(path, cluster, user)
     except OSError as error:
         raise NoAccess(f"{path}: {error.strerror}") from None
-    except (yaml.YAMLError, KeyError, AttributeError, TypeError) as error:
+    except (yaml.YAMLError, KeyError, AttributeError, TypeError, ValueError) as error:
         raise NoAccess(f"{path} is no kubeconfig: {error}") from None
-    if "exec" in user or "auth-provider" in user:
-        raise NoAccess(f"{path}: its user calls a program for a token; use a service account's token instead")
+
+
+def _access(path: Path, cluster: Mapping[str, Any], user: Mapping[str, Any]) -> Access:
     token_file = user.get("tokenFile")
     return Access(
-        server,
+        str(cluster["server"]),
         _file(path, cluster, "certificate-authority"),
-        Path(token_file) if token_file else None,
+        path.parent / token_file if token_file else None,
         str(user.get("token", "")),
         _file(path, user, "client-certificate"),
         _file(path, user, "client-key"),
@@ -101,13 +106,13 @@ def _named(found: Any, kind: str, inner: str, name: object) -> Any:
 
 
 def _file(path: Path, fields: Mapping[str, Any], name: str) -> str | None:
-    """A file that is named, or whose content is there; ssl reads files only."""
+    """A file that is named, or whose content is there: ssl reads files only, so it gets one in memory,
+    which no disk keeps and which needs no place to write."""
     if fields.get(name):
         return str(path.parent / fields[name])
     data = fields.get(f"{name}-data")
     if not data:
         return None
-    handle, place = tempfile.mkstemp(prefix="tracehound-", suffix=".pem")
-    with os.fdopen(handle, "wb") as file:
-        file.write(base64.b64decode(data))
-    return place
+    handle = os.memfd_create(name, os.MFD_CLOEXEC)
+    os.write(handle, base64.b64decode(data))
+    return f"/proc/self/fd/{handle}"

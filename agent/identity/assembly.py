@@ -55,12 +55,12 @@ class Assembly:
     def _start_kubernetes(self) -> None:
         try:
             access = find_access(self.child.options)
+            if access is not None:
+                self._watch(access)
+                self.child.asks_kubernetes = True
+            self._kubernetes_error = ""
         except NoAccess as error:
             self._kubernetes_error = str(error)
-            return
-        if access is not None:
-            self.child.asks_kubernetes = True
-            self._watch(access)
 
     def _watch(self, access: Access) -> None:
         from agent.identity.rest import Api, Pace
@@ -98,12 +98,15 @@ class Assembly:
     def _tell_health(self) -> None:
         before: Mapping[str, Any] = {}
         while not self._stop.wait(0.2 if not before else HEALTH_S):
+            if self._kubernetes_error:  # a file that was missing may have come
+                self._start_kubernetes()
             before = self.health()
             self.child.outbox.put("health", {"health": before})
 
     def health(self) -> dict[str, Any]:
         """State of the API server's watches, together, and of each runtime."""
-        off = {"state": "off", "age_seconds": 0.0, "error": self._kubernetes_error}
+        state = "stale" if self._kubernetes_error else "off"
+        off = {"state": state, "age_seconds": 0.0, "error": self._kubernetes_error}
         told: dict[str, Any] = {"kubernetes": off}
         states = [watch.health() for watch in self._watches]
         if states:

@@ -50,19 +50,27 @@ class Unreachable(Exception):
     """No answer, or none that can be read."""
 
 
+class TooLong(Unreachable):
+    """An answer of more than LONGEST_ANSWER bytes."""
+
+
 class Api:
     """One API server. Methods may be called from several threads."""
 
     def __init__(self, access: Access, pace: Pace = Pace()) -> None:  # noqa: B008  # a frozen value
+        """Raises NoAccess."""
         self._access, self.pace = access, pace
-        self._pool = urllib3.connection_from_url(
-            access.server,
-            maxsize=8,
-            retries=False,
-            timeout=urllib3.Timeout(connect=pace.connect, read=pace.answer),
-            socket_options=_keepalive(),
-            **_tls(access),
-        )
+        try:
+            self._pool = urllib3.connection_from_url(
+                access.server,
+                maxsize=8,
+                retries=False,
+                timeout=urllib3.Timeout(connect=pace.connect, read=pace.answer),
+                socket_options=_keepalive(),
+                **_tls(access),
+            )
+        except (urllib3.exceptions.HTTPError, ValueError) as error:
+            raise NoAccess(f"{access.server!r} is no address of an API server: {error}") from None
 
     def get(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
         """An object or a page of a list. Raises ApiError, Unreachable, NoAccess."""
@@ -109,7 +117,7 @@ class Api:
         try:
             data = response.read(LONGEST_ANSWER)
             if len(data) == LONGEST_ANSWER:
-                raise Unreachable(f"the answer has more than {LONGEST_ANSWER} bytes")
+                raise TooLong(f"the answer has more than {LONGEST_ANSWER} bytes")
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Unreachable(_reason(error)) from None
         finally:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from agent.identity.access import NoAccess
-from agent.identity.rest import Api, ApiError, Unreachable, explain
+from agent.identity.rest import Api, ApiError, TooLong, Unreachable, explain
 
 PAGE = 250
 """Objects of one page of a list."""
@@ -92,6 +92,9 @@ class Watch:
                 self._failures, self._error = 0, ""
             except (ApiError, Unreachable, NoAccess) as error:
                 self._failed(error)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:  # what came has another form
+                self._version = ""
+                self._failed(Unreachable(f"the API server sent what cannot be read: {error}"))
 
     def health(self) -> Health:
         """Its state of now."""
@@ -118,9 +121,15 @@ class Watch:
 
     def _list(self) -> None:
         objects: list[dict[str, Any]] = []
-        query = {**self.resource.query, "limit": str(PAGE)}
+        query, limit = dict(self.resource.query), PAGE
         while True:
-            page = self._api.get(self.resource.path, query)
+            try:
+                page = self._api.get(self.resource.path, {**query, "limit": str(limit)})
+            except TooLong:
+                if limit == 1:
+                    raise
+                limit = max(1, limit // 4)  # large objects: whoever may create pods must not blind us
+                continue
             self._heard()
             objects += [thing for thing in page.get("items") or [] if isinstance(thing, dict)]
             about = page.get("metadata") or {}

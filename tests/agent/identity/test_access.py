@@ -3,6 +3,7 @@
 
 import base64
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,18 @@ def test_a_kubeconfig_names_server_token_and_certificates(tmp_path: Path) -> Non
     path = config(tmp_path, {"token": "t"}, {"certificate-authority-data": data})
     found = read_kubeconfig(path)
     assert found.bearer() == "t" and found.ca_file and Path(found.ca_file).read_bytes() == b"PEM"
-    Path(found.ca_file).unlink()
+
+
+def test_a_key_in_a_kubeconfig_is_on_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "read-only"))
+    data = base64.b64encode(b"KEY").decode()
+    found = read_kubeconfig(config(tmp_path, {"client-key-data": data}))
+    assert found.key and os.readlink(found.key).startswith("/memfd:")
+
+
+def test_a_token_s_file_lies_beside_the_kubeconfig(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("t")
+    assert read_kubeconfig(config(tmp_path, {"tokenFile": "token"})).bearer() == "t"
 
 
 def test_a_kubeconfig_that_calls_a_program_is_refused(tmp_path: Path) -> None:
@@ -69,7 +81,18 @@ def test_a_broken_kubeconfig_says_so(tmp_path: Path, text: str) -> None:
         read_kubeconfig(tmp_path / "config")
 
 
+def test_data_that_is_not_base64_says_so(tmp_path: Path) -> None:
+    with pytest.raises(NoAccess, match="no kubeconfig"):
+        read_kubeconfig(config(tmp_path, {"client-key-data": "A"}))
+
+
 def test_a_token_that_is_gone_says_which(tmp_path: Path) -> None:
     found = read_kubeconfig(config(tmp_path, {"tokenFile": str(tmp_path / "gone")}))
     with pytest.raises(NoAccess, match="gone"):
         found.bearer()
+
+
+def test_a_token_that_is_no_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(b"\xff\xfe")
+    with pytest.raises(NoAccess, match="not UTF-8"):
+        read_kubeconfig(config(tmp_path, {"tokenFile": "token"})).bearer()

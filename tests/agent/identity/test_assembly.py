@@ -2,9 +2,12 @@
 """Which parts the child has here; tests/kube has them at work."""
 
 import socket
+import threading
+from pathlib import Path
 
 from agent.identity.assembly import assemble
 from agent.identity.options import Options
+from tests.agent.identity.test_access import config as kubeconfig
 
 
 def health(options: Options) -> dict[str, object]:
@@ -23,4 +26,31 @@ def test_a_plain_host_has_no_kubernetes() -> None:
 
 
 def test_an_api_server_that_was_asked_for_and_is_not_there_is_told() -> None:
-    assert "identity.kubeconfig" in str(health(Options(kubernetes=True))["error"])
+    found = health(Options(kubernetes=True))
+    assert found["state"] == "stale" and "identity.kubeconfig" in str(found["error"])
+
+
+def test_an_address_that_is_none_is_told_and_ends_nobody(tmp_path: Path) -> None:
+    config = kubeconfig(tmp_path, {"token": "t"}, {"server": "https://[::1"})
+    assert "is no address" in str(health(Options(kubeconfig=str(config)))["error"])
+
+
+def test_a_kubeconfig_that_comes_late_is_found(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs, ours:
+        made = assemble(Options(kubeconfig=str(tmp_path / "config"), runtimes=False), theirs)
+        made._start_kubernetes()
+        assert "No such file" in str(made.health()["kubernetes"]["error"])
+        kubeconfig(tmp_path, {"token": "t"}, {"server": "http://127.0.0.1:9"})
+        made._stop = OneTurn()
+        made._tell_health()
+        assert "No such file" not in made.health()["kubernetes"]["error"] and made.child.asks_kubernetes
+
+
+class OneTurn(threading.Event):
+    """A stop that comes after the second look."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        looked = self.is_set()
+        self.set()
+        return looked

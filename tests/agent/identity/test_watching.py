@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from agent.identity import rest
 from agent.identity.access import Access
-from agent.identity.rest import Api, ApiError, Pace, Unreachable
+from agent.identity.rest import Api, ApiError, Pace, TooLong, Unreachable
 from agent.identity.watching import Resource, Watch
 from tests.kube.fake import Fake
 
@@ -61,6 +62,65 @@ def test_an_error_is_told_until_the_server_answers_again(fake: Fake) -> None:
     threading.Timer(0.2, fake.put, ("nodes", {"metadata": {"name": "n2"}})).start()
     found.run()
     assert found.health().error == ""
+
+
+NONSENSE = (
+    {"items": [], "metadata": 7},
+    {"items": 7},
+    {"items": [{"metadata": "x"}]},
+)
+
+
+@pytest.mark.parametrize("page", NONSENSE, ids=str)
+def test_a_list_of_another_form_is_told_and_asked_for_again(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch, page: dict[str, Any]
+) -> None:
+    seen = Seen()
+    found = watch(fake, seen, first=0.01)
+    answers = iter([page])
+    real = found._api.get
+    monkeypatch.setattr(found._api, "get", lambda path, query: next(answers, None) or real(path, query))
+    threading.Timer(0.3, fake.put, ("nodes", {"metadata": {"name": "n2"}})).start()
+    found.run()
+    assert seen.all == ["n1"] and seen.events == [("ADDED", "n2")]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "ADDED", "object": {"metadata": 7}},
+        {"type": "BOOKMARK", "object": {"metadata": [1]}},
+        {"type": "ERROR", "object": {"code": "many"}},
+    ],
+    ids=str,
+)
+def test_an_event_of_another_form_is_told_and_all_is_listed_anew(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch, event: dict[str, Any]
+) -> None:
+    seen = Seen()
+    found = watch(fake, seen, first=0.01)
+    monkeypatch.setattr(found._api, "watch", lambda path, query: iter([event]))
+    monkeypatch.setattr(found, "_failed", lambda error: (told.append(error), seen.stop.set()))
+    told: list[Exception] = []
+    found.run()
+    assert "cannot be read" in str(told[0]) and found._version == ""
+
+
+def test_pages_of_large_objects_are_made_smaller(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(40):
+        fake.put("nodes", {"metadata": {"name": f"m{number}", "labels": {"a": "x" * 1000}}})
+    monkeypatch.setattr(rest, "LONGEST_ANSWER", 20_000)
+    seen = Seen()
+    found = watch(fake, seen)
+    found._list()
+    assert len(seen.all) == 41
+
+
+def test_one_object_that_is_too_large_is_told(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake.put("nodes", {"metadata": {"name": "m", "labels": {"a": "x" * 10_000}}})
+    monkeypatch.setattr(rest, "LONGEST_ANSWER", 5_000)
+    with pytest.raises(TooLong):
+        watch(fake, Seen())._list()
 
 
 def test_pauses_grow_up_to_a_bound(fake: Fake) -> None:
