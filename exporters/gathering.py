@@ -56,6 +56,7 @@ class Held:
         self.count = 0
         self._cause = cause
         self._first = self._last = first
+        self._since = time.monotonic()
 
     def add(self, document: Document) -> None:
         self.count += 1
@@ -63,8 +64,8 @@ class Held:
 
     @property
     def age_s(self) -> float:
-        """How long ago the first one happened, in seconds."""
-        return (time.time_ns() - self._first.time_ns) / 1e9
+        """How long ago the first one was held back, in seconds."""
+        return time.monotonic() - self._since
 
     def told(self, exporter: str, form: Format | None) -> Document:
         """The `suppressed` record."""
