@@ -56,9 +56,9 @@ def attack_of(name: str) -> Attack:
 
 
 def does_it(binary: str, patterns: Sequence[str]) -> bool:
-    """Whether a path is one of the programs that an attack names; without names every path is."""
+    """Whether a path is one of the programs that an attack names."""
     name = binary.rpartition("/")[2]
-    return not patterns or any(fnmatchcase(binary if "/" in one else name, one) for one in patterns)
+    return any(fnmatchcase(binary if "/" in one else name, one) for one in patterns)
 
 
 def judge(
@@ -108,7 +108,7 @@ def verdict(
     """What became of one variant."""
     attack = attack_of(one["attack"])
     mine = [hit for hit in found if root and root in chain(hit)]
-    by = attack.by.get(one["variant"], ())
+    by = attack.by[one["variant"]]
     right = [
         hit for hit in mine if does_it(hit["process"].get("binary", ""), by) and named(hit, attack.techniques)
     ]

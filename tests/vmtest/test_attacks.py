@@ -7,7 +7,7 @@ import pytest
 
 from vmtest.attacks import VARIANTS, Attack, read_attacks
 
-ATTACK = "NAME: x\nTECHNIQUES: [T1059]\nPLAIN: a\nRENAMED: b\nOTHER: c\n"
+ATTACK = "NAME: x\nTECHNIQUES: [T1059]\nBY: {PLAIN: [a]}\nPLAIN: a\nRENAMED: b\nOTHER: c\n"
 
 
 def test_there_are_attacks_of_many_techniques() -> None:
@@ -22,12 +22,15 @@ def test_each_has_three_variants_and_techniques_by_number() -> None:
         assert all(re.fullmatch(r"T\d{4}(\.\d{3})?", name) for name in attack.techniques)
 
 
-def test_each_attack_has_variants_that_were_held_out_and_say_who_does_it() -> None:
-    attacks = read_attacks()
-    held_out = {attack.name: attack for attack in attacks if attack.suite == "heldout"}
-    assert {f"heldout/{attack.name}" for attack in attacks if attack.suite == "tuned"} <= set(held_out)
-    assert all(set(attack.by) == set(attack.variants) for attack in held_out.values())
-    assert all(attack.by.values() for attack in held_out.values())
+def test_each_attack_has_variants_that_were_held_out() -> None:
+    names = {attack.name for attack in read_attacks()}
+    assert {f"heldout/{name}" for name in names if "/" not in name} <= names
+
+
+def test_each_variant_says_which_programs_do_it() -> None:
+    for attack in read_attacks():
+        assert set(attack.by) == set(attack.variants)
+        assert all(attack.by.values())
 
 
 @pytest.mark.parametrize("attack", read_attacks(), ids=lambda attack: attack.name)

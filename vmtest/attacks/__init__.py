@@ -6,6 +6,7 @@
 | `NAME` | what happens, in a few words |
 | `TECHNIQUES` | techniques of ATT&CK; a detection that has one of them is the right one |
 | `PLAIN`, `RENAMED`, `OTHER` | scripts of sh: as usual, with a renamed program, with another interpreter |
+| `BY` | of each script: who does it, as patterns of names of programs (of paths, where a slash is in it) |
 | `BEFORE`, `AFTER` | commands around each, by somebody else: not part of the attack |
 
 `heldout/NAME.yaml` has variants of the same attacks, and further ones, by somebody who had not read the
@@ -14,8 +15,8 @@ rules. In place of the three scripts stands `VARIANTS`: names to
 | field | meaning |
 |---|---|
 | `RUN` | the script |
-| `BY` | names of the programs that do it, as patterns of the shell (of paths where a slash is in it) |
-| `BEFORE` | as above, for this variant only |
+| `BY` | as above |
+| `BEFORE` | as above, for this variant only, behind the other one |
 
 A script runs in a directory of its own, inside a guest of vmtest only.
 """
@@ -34,7 +35,7 @@ HELD_OUT = "heldout"
 """Directory, and what names of held-out attacks begin with."""
 SUITES = ("tuned", HELD_OUT)
 VARIANTS = ("PLAIN", "RENAMED", "OTHER")
-KEYS = {"NAME", "TECHNIQUES", "BEFORE", "AFTER", *VARIANTS}
+KEYS = {"NAME", "TECHNIQUES", "BY", "BEFORE", "AFTER", *VARIANTS}
 HELD_OUT_KEYS = {"NAME", "TECHNIQUES", "BEFORE", "AFTER", "VARIANTS"}
 VARIANT_KEYS = {"RUN", "BY", "BEFORE"}
 
@@ -53,7 +54,7 @@ class Attack:
     before: str = ""
     after: str = ""
     by: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Of a variant: patterns of the programs that do it; without an entry any process of it counts."""
+    """Of a variant: patterns of the programs that do it."""
     preparations: dict[str, str] = field(default_factory=dict)
     """Of a variant: what is done behind `before`."""
 
@@ -70,7 +71,7 @@ def read_attacks(directory: Path = DIRECTORY) -> list[Attack]:
 
 
 def _read(path: Path) -> Attack:
-    said = _load(path, KEYS, {"NAME", "TECHNIQUES", *VARIANTS})
+    said = _load(path, KEYS, {"NAME", "TECHNIQUES", "BY", *VARIANTS})
     return Attack(
         path.stem,
         said["NAME"],
@@ -78,6 +79,7 @@ def _read(path: Path) -> Attack:
         {variant.lower(): said[variant] for variant in VARIANTS},
         said.get("BEFORE", ""),
         said.get("AFTER", ""),
+        {variant.lower(): tuple(names) for variant, names in said["BY"].items()},
     )
 
 
