@@ -94,6 +94,11 @@ class Story:
             "suppressed": self.suppressed,
         }
 
+    def is_over(self, now_ns: int) -> bool:
+        """Whether its window has passed; also where the clock was set back by more than that, for its last
+        time may be years ahead then."""
+        return abs(now_ns - self.last_ns) > WINDOW_NS
+
     def may_tell(self, rule: str, time_ns: int) -> bool:
         """Whether another detection of a rule is told; the answer counts."""
         minute = time_ns // MINUTE_NS
@@ -125,7 +130,7 @@ class Stories:
         rule = detection.get("rule") or {}
         key = str(root.get("exec_id") or rule.get("id"))
         story = self._open.pop(key, None)
-        if story is not None and time_ns > story.last_ns + WINDOW_NS:
+        if story is not None and story.is_over(time_ns):
             yield Told("story", story.content("closed"), None)
             story = None
         story = story or _begun(key, root, detection, time_ns)
@@ -147,7 +152,7 @@ class Stories:
     def look(self, now_ns: int) -> Iterator[Told]:
         """What is due at a moment (wall-clock nanoseconds) up to which all detections were added."""
         for key, story in list(self._open.items()):
-            if now_ns > story.last_ns + WINDOW_NS:
+            if story.is_over(now_ns):
                 del self._open[key]
                 yield Told("story", story.content("closed"), None)
             elif _is_due(story, now_ns):

@@ -77,6 +77,15 @@ def test_what_comes_after_the_window_is_another_story() -> None:
     assert first["story"] != late["story"]
 
 
+def test_a_clock_that_is_set_back_ends_stories_of_the_future() -> None:
+    stories, year = Stories(), 365 * 1440 * MINUTE_NS
+    list(stories.add(detection(1), T0 + year))
+    list(stories.add(detection(2, above=[]), T0 + year))
+    assert told(stories, detection(3), T0)[0] == ("story", "closed")
+    assert [one.content["count"] for one in stories.look(T0 + 1)] == [1]
+    assert [one.content["count"] for one in stories.look(T0 + 2 * WINDOW_NS)] == [1]
+
+
 def test_a_rule_that_fires_thirty_thousand_times_is_one_story_with_a_count() -> None:
     stories = Stories()
     lines = [one for number in range(30_000) for one in stories.add(detection(number), T0 + number * 10**6)]
