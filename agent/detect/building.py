@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,6 +74,7 @@ class Building:
         self._build = build
         self._result: Built | None = None
         self._error = ""
+        self._began_s = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="rules", daemon=True)
         self._thread.start()
 
@@ -80,6 +82,11 @@ class Building:
     def is_done(self) -> bool:
         """Whether it has ended."""
         return not self._thread.is_alive()
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was begun."""
+        return time.monotonic() - self._began_s
 
     def wait(self, seconds: float) -> None:
         """Until it has ended, at most so long."""

@@ -124,7 +124,8 @@ def _files(paths: Iterable[Path | str], problems: list[RuleProblem]) -> Iterator
     for path in map(Path, paths):
         try:
             if path.is_dir():
-                yield from sorted(one for one in path.iterdir() if one.suffix in (".yml", ".yaml"))
+                found = sorted(one for one in path.iterdir() if one.suffix in (".yml", ".yaml"))
+                yield from (one for one in found if not one.is_fifo())  # which would be waited for
             elif path.exists():
                 yield path
         except OSError as error:

@@ -166,9 +166,11 @@ def _files(paths: Iterable[Path | str], problems: list[RuleProblem]) -> list[Pat
 
 
 def _below(directory: Path, problems: list[RuleProblem]) -> Sequence[Path]:
-    """Rule files below a directory, without samples of `rules test` and hidden names; sorted."""
+    """Rule files below a directory, without samples of `rules test`, hidden names and what would be waited
+    for (pipes); sorted."""
     try:
-        names = sorted(path for path in directory.rglob("*") if path.suffix in (".yml", ".yaml"))
+        found = (path for path in directory.rglob("*") if path.suffix in (".yml", ".yaml"))
+        names = sorted(path for path in found if not path.is_fifo())
     except OSError as error:
         problems.append(
             RuleProblem(directory, 0, "", f"cannot be read: {error.strerror}", "check its permissions")

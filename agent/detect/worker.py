@@ -47,6 +47,8 @@ LOCK_S = 10.0
 """How long the one before may take to let go of the state, in seconds."""
 TURN_S = 0.002
 """How long compiling rules may hold the interpreter against evaluating, in seconds."""
+STUCK_S = 60.0
+"""A build that takes longer, in seconds, does not hold up the next one."""
 SPARE_NS = 2_000_000_000
 """Stories look back so far behind the clock, in nanoseconds: the log is that fresh when nothing waits in
 it."""
@@ -71,6 +73,8 @@ class Worker:
         self._places = PlaceFile(state_dir, 0.0)
         self._marks: deque[tuple[int, bytes]] = deque()
         self._building: Building | None = None
+        self._next: Wanted | None = None
+        """What to build after that."""
         self._built: Built | None = None
         self._evaluation: Evaluation | None = None
         self._tail: Tail | None = None
@@ -126,7 +130,10 @@ class Worker:
 
     def _begin_building(self, wanted: Wanted) -> None:
         self._places.settle_s = SYNCS * max(0.0, wanted.sync_seconds)
-        self._building = Building(wanted, self._build)  # one before is not waited for: its result is dropped
+        if self._building is None or self._building.age_s > STUCK_S:
+            self._building = Building(wanted, self._build)
+        else:  # one at a time, however often somebody says `reload`; of those that wait the last one counts
+            self._next = wanted
 
     def _sleep(self) -> None:
         """Until there is something to do; not at all while lines wait."""
@@ -156,6 +163,8 @@ class Worker:
         if self._building is None or not self._building.is_done:
             return
         building, self._building = self._building, None
+        if self._next is not None:
+            self._building, self._next = Building(self._next, self._build), None
         built, self._error = building.result()
         if built is None:
             return

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
+import os
 from pathlib import Path
 
 import pytest
 
+from agent.detect.exceptions import read_exceptions
 from agent.detect.rules import read_rules
 from tests.agent.detect.sigma_rules import CORPUS, LIBRARY, read_text, rule, rule_text
 
@@ -94,3 +96,10 @@ def test_placeholders_that_are_no_lists_are_told(tmp_path: Path, text: str) -> N
     (tmp_path / "placeholders.yaml").write_text(text)
     [problem] = read_rules([tmp_path]).problems
     assert problem.hint == "write `name: [value, ...]`"
+
+
+def test_a_pipe_among_rules_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "one.yml")
+    (tmp_path / "two.yml").write_text(rule_text("sel: {Image: /a}\ncondition: sel"))
+    assert len(read_rules([tmp_path]).rules) == 1
+    assert read_exceptions([tmp_path]).all == ()

@@ -4,8 +4,14 @@
 import os
 import random
 import signal
+import socket
+import time
 from pathlib import Path
 
+import orjson
+
+from agent.detect.building import Built, Wanted, build
+from agent.detect.worker import Worker
 from tests.agent.detect.running import MINER, NETCAT, Running, write_rule
 
 KILLS = int(os.environ.get("WORKER_KILLS", "5"))
@@ -98,6 +104,25 @@ def test_new_rules_take_over_between_two_events(running: Running) -> None:
     judged = {(found["rule"]["id"], int(found["sequence"])) for found in running.records("detection")}
     assert {sequence for rule, sequence in judged if rule == MINER} == executed(running, "/tmp/miner", begin)
     assert {sequence for rule, sequence in judged if rule == NETCAT} == executed(running, "/bin/nc", 0)
+
+
+def test_rules_are_read_one_set_at_a_time_and_the_last_one_counts(running: Running, tmp_path: Path) -> None:
+    here, there = socket.socketpair()
+    built: list[tuple[str, ...]] = []
+
+    def slowly(wanted: Wanted) -> Built:
+        time.sleep(0.2)
+        built.append(wanted.paths)
+        if len(built) == 2:
+            here.sendall(b'{"stop":2}\n{"mark":1}\n{"mark":2}\n')
+        return build(wanted)
+
+    worker = Worker(there, os.eventfd(0), running.log_dir, tmp_path / "state", slowly)
+    for path in ("/a", "/b", "/c", str(running.rules)):
+        asked = {"paths": [path], "library": False, "exceptions": [], "sync_seconds": 0}
+        here.sendall(orjson.dumps({"configure": asked}) + b"\n")
+    with here, there:
+        assert worker.run() == 0 and built == [("/a",), (str(running.rules),)]
 
 
 def executed(running: Running, binary: str, since: int) -> set[int]:
