@@ -17,6 +17,8 @@ from agent.policy.typenames import Type
 
 _GENERATED = ("generated_syscalls", "generated_ftrace")
 _SYSCALLS = ("syscalls", "generated_syscalls")
+SUGGESTIONS = 20
+"""Problems up to which the nearest right name is looked for, which takes milliseconds each."""
 
 
 class Call(NamedTuple):
@@ -77,7 +79,8 @@ class Lists:
             self._report.wrong(leaf.where, error)
             return None
         if not is_quiet and not is_known(name) and name not in self._names.system_calls():
-            self._report.error(leaf.where, f"{shorten(leaf.value)} is no system call", suggest(name))
+            hint = suggest(name) if self._report.errors < SUGGESTIONS else ""
+            self._report.error(leaf.where, f"{shorten(leaf.value)} is no system call", hint)
             return None
         return Call(name, True, abi)
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from agent.aside import Aside, at_once
 from agent.errors import TracehoundError
 from agent.policy.contents import tell
 from agent.policy.desk import Desk
@@ -68,10 +69,15 @@ class Objects:
     """All policies of the domain `kubernetes`."""
 
     def __init__(
-        self, desk: Callable[[], Desk], state_file: Path | None, notice: Callable[[str], None]
+        self,
+        desk: Callable[[], Desk],
+        state_file: Path | None,
+        notice: Callable[[str], None],
+        aside: Aside = at_once,
     ) -> None:
-        """`desk` opens the desk when the first policy is there."""
-        self._open, self._file, self._notice = desk, state_file, notice
+        """`desk` opens the desk when the first policy is there; `aside` reads texts, which others wrote and
+        which may be long."""
+        self._open, self._file, self._notice, self._aside = desk, state_file, notice, aside
         self._entries: dict[str, _Entry] = {}
         self._labels: dict[str, str] | None = None
         self._saved = b""
@@ -134,7 +140,7 @@ class Objects:
 
     def _changed(self, thing: Object, before: _Entry | None) -> _Entry:
         """An entry for a new text. When it is refused, what ran goes on."""
-        policies, problems = parse_policies(thing.yaml, DOMAIN)
+        policies, problems = self._aside(parse_policies, thing.yaml, DOMAIN)
         entry = _Entry(thing, is_applied=bool(before and before.is_applied))
         errors = [tell(problem) for problem in problems if problem.is_error]
         if errors or len(policies) != 1 or policies[0].key != thing.key:

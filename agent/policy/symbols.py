@@ -41,10 +41,19 @@ class RunningKernel:
 
     def functions(self) -> Sequence[str]:
         """Those that ftrace knows; without tracefs all symbols of code."""
-        return sorted(self._from_ftrace or {name for name in self._text_symbols if _is_function(name)})
+        return self._functions
 
     def system_calls(self) -> Sequence[str]:
         """Those that have a symbol and a number; without symbols all that have a number."""
+        return self._system_calls
+
+    @cached_property
+    def _functions(self) -> list[str]:
+        return sorted(self._from_ftrace or {name for name in self._text_symbols if _is_function(name)})
+
+    @cached_property
+    def _system_calls(self) -> list[str]:
+        """Once for all: a policy may name a thousand, and symbols are two hundred thousand."""
         calls = {"sys_" + match[1] for name in self._text_symbols if (match := _ENTRY.fullmatch(name))}
         found = {name for name in calls if number(name, native()) is not None}
         return sorted(found or {entry(name, native()) for name in table(native())})

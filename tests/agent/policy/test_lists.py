@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from agent.policy.lists import SUGGESTIONS
 from agent.policy.syscalls import COMPAT, native, number
 from tests.agent.policy.policies import policy, told
 
@@ -80,3 +81,9 @@ def test_plain_lists_among_values_are_texts() -> None:
 )
 def test_lists_that_do_not_work_are_told(spec: str, problem: str) -> None:
     assert any(problem in each for each in told(spec)), told(spec)
+
+
+def test_a_thousand_wrong_names_are_told_without_as_many_searches() -> None:
+    hooks = ", ".join(f"{{call: sys_opne{number}, syscall: true}}" for number in range(100))
+    problems = told(f"kprobes: [{hooks}]")
+    assert len(problems) == 100 and sum("did you mean" in one for one in problems) == SUGGESTIONS

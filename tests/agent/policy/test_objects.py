@@ -43,7 +43,12 @@ class Node:
         self.notices: list[str] = []
         maps = {name: sensor.map_fd(name) for name in FROM_SENSOR}
         self.desk = Desk(Engine(maps), self._record)
-        self.objects = Objects(lambda: self.desk, file, self.notices.append)
+        self.aside: list[str] = []
+        self.objects = Objects(lambda: self.desk, file, self.notices.append, self._carry_out)
+
+    def _carry_out(self, call: Any, *arguments: Any) -> Any:
+        self.aside.append(call.__name__)
+        return call(*arguments)
 
     def _record(self, kind: str, content: Any) -> None:
         self.records.append((content["name"], content["action"]))
@@ -82,6 +87,11 @@ def test_the_set_runs_and_what_is_not_in_it_is_deleted(node: Node) -> None:
     node.objects.take([thing("two", call="sys_getsid")])
     assert node.states() == {"two": ("enabled", "")} and not node.desk.knows("one")
     assert node.records == [("one", "added"), ("two", "added"), ("one", "deleted")]
+
+
+def test_texts_of_others_are_read_beside_the_loop(node: Node) -> None:
+    node.objects.take([thing("one"), thing("two")])
+    assert node.aside == ["parse_policies", "parse_policies"]
 
 
 def test_the_same_set_again_changes_nothing(node: Node) -> None:

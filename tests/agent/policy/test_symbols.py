@@ -14,6 +14,13 @@ def test_this_kernel_has_reads_and_opens() -> None:
     assert list(calls) == sorted(calls)
 
 
+def test_the_kernel_is_asked_once_however_many_names_are_looked_up(tmp_path: Path) -> None:
+    kernel = RunningKernel((tmp_path / "f",), tmp_path / "s")
+    (tmp_path / "f").write_text("vfs_read\n")
+    assert kernel.system_calls() is kernel.system_calls()
+    assert kernel.functions() is kernel.functions()
+
+
 def test_functions_come_from_ftrace_first(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("vfs_read\next4_open [ext4]\n")
     (tmp_path / "s").write_text("0 T other\n")
