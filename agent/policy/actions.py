@@ -71,15 +71,16 @@ def _action(part: Part, is_return: bool, scope: Scope) -> Action | None:
         return None
     _check_fields(part, name, scope)
     _check_place(part, name, is_return, scope)
+    is_post = name == "Post"
     return Action(
         name,
         error=_error(part, name, scope),
-        signal=part.number("argSig"),
+        signal=part.number("argSig") if "argSig" in FIELDS[name] else 0,
         sock=_sock(part, scope) if name in ("TrackSock", "UntrackSock") else None,
-        rate_ns=_rate(part, scope),
-        rate_scope=part.text("rateLimitScope", "thread"),
-        kernel_stack=part.flag("kernelStackTrace"),
-        user_stack=part.flag("userStackTrace"),
+        rate_ns=_rate(part, scope) if is_post else 0,
+        rate_scope=part.text("rateLimitScope", "thread") if is_post else "thread",
+        kernel_stack=is_post and part.flag("kernelStackTrace"),
+        user_stack=is_post and part.flag("userStackTrace"),
         where=part.where,
     )
 
@@ -108,7 +109,7 @@ def _check_fields(part: Part, name: str, scope: Scope) -> None:
         if field != "action" and field not in FIELDS[name]:
             owner = next((action for action, fields in FIELDS.items() if field in fields), "")
             hint = f"it belongs to {owner}" if owner else "remove it"
-            scope.report.error(part.at(field), f"{field} does nothing with {name}", hint)
+            scope.report.warn(part.at(field), f"{field} does nothing with {name}", hint)
     needed = _NEEDED.get(name)
     if needed and not part.has(needed):
         scope.report.error(part.where, f"{name} needs {needed}", f"write {needed}: …")

@@ -103,6 +103,12 @@ def test_actions_that_do_not_work_are_told(spec: str, problem: str) -> None:
     assert any(problem in each for each in told(spec)), told(spec)
 
 
+def test_a_field_that_does_nothing_is_told_and_the_policy_loads() -> None:
+    """Published policies have them: Sigkill with argError."""
+    plain = made("{action: Sigkill}")
+    assert made("{action: Sigkill, argError: -1}") == made("{action: Sigkill, rateLimit: 1m}") == plain
+
+
 def test_a_call_that_has_returned_is_not_overridden() -> None:
     more = "  return: true\n  returnArg: {index: 0, type: int}\n"
     spec = hook("", "matchReturnActions: [{action: Override, argError: -1}]", call="sys_read", more=more)
