@@ -87,7 +87,8 @@ def documents(data: bytes) -> Iterator[Item]:
         raise Unreadable(line, _line(text, line), f"not valid YAML: {error.problem}", hint) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        message = f"character U+{ord(str(error.character)[:1] or '?'):04X} is not allowed in YAML"
+        code = error.character if isinstance(error.character, int) else ord(error.character)
+        message = f"character U+{code:04X} is not allowed in YAML"
         raise Unreadable(line, "", message, "remove it") from error
 
 

@@ -118,11 +118,17 @@ def _list(value: str | list[str]) -> str:
 
 
 def _word(text: str) -> str:
-    """A text in YAML, in quotes where it may be read as something else (JSON's are YAML's)."""
+    """A text in YAML, in quotes where it may be read as something else."""
     plain = text.replace("/", "").replace("-", "").replace("_", "").replace(".", "").isalnum()
     is_word = plain and text.isascii() and not text[0].isdigit() and text[0] != "-"
     reserved = text.lower() in ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
-    return text if is_word and not reserved else json.dumps(text, ensure_ascii=False)
+    return text if is_word and not reserved else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    """As JSON, which is YAML; what a terminal may take for a command is escaped as YAML does it (5.7)."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in quoted)
 
 
 def matched_lines(content: Content) -> list[dict[str, Any]]:

@@ -60,7 +60,7 @@ def test_deep_nesting_is_given_up_before_the_stack_is() -> None:
         ("? [a]\n: 1\n", 1, "a key has to be a word"),
         ("a: !!python/name:os.system x\n", 1, "cannot be a value"),
         (b"a: 1\nb: \xff\n", 2, "not UTF-8"),
-        ("a: 1\nb: \x07\n", 2, "not allowed in YAML"),
+        ("a: 1\nb: \x07\n", 2, "U+0007 is not allowed in YAML"),
         ("a: *nowhere\n", 1, "stands for nothing"),
         ("a: 2026-13-45\n", 1, "cannot be a value"),
     ],

@@ -45,6 +45,17 @@ def test_its_text_is_read_as_what_it_is() -> None:
     assert (read.rules, read.owner, read.expires, read.when) == (("r1",), "alice", "2026-12-31", told.when)
 
 
+def test_its_text_commands_no_terminal() -> None:
+    binary = "/tmp/\x1b[2j\x9b31m\u202e\x7f\n😀"
+    told = propose(
+        detection(binary, "/bin/sh"), [], lambda _one: True, "alice", "a", datetime.date(2026, 1, 1)
+    )
+    assert told is not None
+    text = exception_yaml(told.exception)
+    assert text.replace("\n", "").isprintable() and "😀" in text
+    assert parse_exceptions(text, Path("x.yaml")).all[0].when[0].values == (binary,)
+
+
 def test_what_matched_is_told_in_the_order_of_the_rule() -> None:
     matched = [{"selection": "s", "field": "Image", "value": "/bin/nc"}]
     assert matched_lines(BACKUP | {"matched": matched}) == matched
