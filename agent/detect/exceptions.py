@@ -157,7 +157,7 @@ def _exception(path: Path, item: Item) -> RuleException:
     for key in FIELDS:
         if key not in item.value:
             raise _Wrong(item.line, "", f"`{key}` is missing", f"an exception has {', '.join(FIELDS)}")
-    rules = _texts(item.value["rules"])
+    rules = tuple(rule.lower() for rule in _texts(item.value["rules"]))
     return RuleException(
         _text(item.value["name"]), rules, _text(item.value["owner"]), _text(item.value["reason"]),
         _expiry(item.value["expires"]), _when(item.value["when"]), path, item.line,

@@ -57,6 +57,8 @@ class QuietEngine(RE2RegexEngine):
 
 POLICY = SigmaPolicy(regex_engine=QuietEngine())
 """For pySigma: RE2 only, nothing is fetched, no templates."""
+_BOOLEANS = {True: ("true", "yes"), False: ("false", "no")}
+"""YAML 1.1 reads an unquoted `yes` as true: `success: yes` of audit records (type bool, 10.3)."""
 _PARTS = {part: part.name.lower() for part in sigma.TimestampPart}
 _OPERATORS = {
     sigma.CompareOperators.LT: "lt",
@@ -144,6 +146,8 @@ class Nodes:
             ]
         if isinstance(value, sigma.SigmaRegularExpression):
             return [self._expression(item, value)]
+        if isinstance(value, sigma.SigmaBool):
+            return [_text(field, [word], False) for word in _BOOLEANS[value.boolean]]
         return [_other(field, value)]
 
     def _pieces(self, value: sigma.SigmaString) -> list[list[Piece]]:
@@ -244,8 +248,6 @@ def _other(field: str, value: sigma.SigmaType) -> Check:
         check = Check(field, _PARTS[value.timestamp_part], int(value.number))
     elif isinstance(value, sigma.SigmaNumber):
         return _text(field, [str(value.number)], False)
-    elif isinstance(value, sigma.SigmaBool):
-        return _text(field, ["true" if value.boolean else "false"], False)
     elif isinstance(value, sigma.SigmaNull):
         check = Check(field, "null", True)
     elif isinstance(value, sigma.SigmaExists):

@@ -25,6 +25,8 @@ from agent.detect.documents import Item, Unreadable, documents, read_bytes
 from agent.detect.nodes import POLICY, Nodes, Wrong
 from agent.detect.rules import DEFAULT_LEVEL, LEVELS, Logsource, Rule, RuleProblem
 
+modifier_mapping.setdefault("utf16le", modifier_mapping["wide"])
+"""The specification's name for `wide`, which pySigma lacks: Sigma Modifiers Appendix, "utf16le"."""
 MAX_VALUES = 20_000
 """Values of one rule."""
 PLACES = {

@@ -39,6 +39,10 @@ def test_all_fields_have_to_hold_and_case_does_not_matter() -> None:
     assert not parsed().silencing("r1", event(Image="/usr/bin/borg"), LAST_DAY_NS)
 
 
+def test_a_rule_is_meant_however_its_id_is_written() -> None:
+    assert parsed(TEXT.replace("r1", "R1")).silencing("r1", BACKUP, LAST_DAY_NS)
+
+
 def test_an_expired_one_has_no_effect_and_is_told() -> None:
     assert parsed().silencing("r1", BACKUP, LAST_DAY_NS + DAY_NS - 1)
     assert not parsed().silencing("r1", BACKUP, LAST_DAY_NS + DAY_NS)
