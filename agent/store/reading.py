@@ -127,7 +127,7 @@ class SegmentReading:
         if self._path.suffix == SUFFIX:
             from agent.store.rebuild import blocks
 
-            yield from blocks(self._path)
+            yield from map(bytes, blocks(self._path))
             return
         with self._path.open("rb", buffering=0) as file:
             while block := file.read(BLOCK_BYTES):
