@@ -18,6 +18,7 @@ from agent.identity.sockets import runtimes
 if TYPE_CHECKING:
     from agent.identity.access import Access
     from agent.identity.neighbours import Neighbours
+    from agent.identity.policies import PolicySet
     from agent.identity.reports import Reports
     from agent.identity.rest import Api, Pace
     from agent.identity.watching import Resource, Sink, Watch
@@ -33,6 +34,7 @@ class Assembly:
         self.child = Child(options, sock.sendall, sources)
         self._watches: list[Watch] = []
         self._reports: Reports | None = None
+        self._policies: PolicySet | None = None
         self._neighbours: Neighbours | None = None
         self._kubernetes_error = ""
 
@@ -84,7 +86,7 @@ class Assembly:
         from agent.identity.reports import Reports
         from agent.identity.watching import Sinks
 
-        policies = PolicySet(lambda message: self.child.outbox.put("policies", message))
+        self._policies = policies = PolicySet(lambda message: self.child.outbox.put("policies", message))
         nodes = self.child.nodes
         self._reports = Reports(api, node, policies.objects, is_gone=lambda: nodes.lacks(node))
         self._neighbours = neighbours = Neighbours(api, node, self._stop)
@@ -111,7 +113,9 @@ class Assembly:
         states = [watch.health() for watch in self._watches]
         if states:
             wrong = [one.error for one in states if one.error]
-            wrong += [one.error for one in (self._reports, self._neighbours) if one and one.error]
+            wrong += [
+                one.error for one in (self._reports, self._neighbours, self._policies) if one and one.error
+            ]
             stale = [one for one in states if one.state == "stale"]
             told["kubernetes"] = {
                 "state": "stale" if stale else "fresh",

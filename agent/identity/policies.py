@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
+
+import orjson
 
 from agent.identity.watching import Resource
 
@@ -15,7 +16,13 @@ DOMAIN = "kubernetes"
 KINDS = {"TracingPolicy": "tracingpolicies", "TracingPolicyNamespaced": "tracingpoliciesnamespaced"}
 """By kind: the name in paths."""
 MOST = 1024
-"""Policies that are handed on, the first by name; the agent runs at most 512 (agent/policy/bounds.py)."""
+"""Policies that are handed on, the first by namespace and name, those of the whole cluster before all; the
+agent runs at most 512 (agent/policy/bounds.py)."""
+LONGEST = 2 << 20
+"""Bytes of a policy's text that the agent reads (agent/policy/document.py)."""
+ALL_BYTES = 16 << 20
+"""Bytes of all texts. The whole set is one message (agent/identifying.py, LONGEST_LINE), made anew with each
+change; a namespace's users must not be able to make it one that is none."""
 
 
 class Object(NamedTuple):
@@ -29,7 +36,7 @@ class Object(NamedTuple):
     generation: int
     """Counts the changes of its spec."""
     yaml: str
-    """As text; JSON is YAML."""
+    """As text; JSON is YAML. A comment alone says why there is no text."""
 
 
 class PolicySet:
@@ -48,7 +55,13 @@ class PolicySet:
         """All that are known, by namespace and name."""
         with self._lock:
             found = [one for objects in self._objects.values() for one in objects.values()]
-        return sorted(found, key=lambda one: (one.namespace, one.name, one.kind))[:MOST]
+        return _bounded(sorted(found, key=lambda one: (one.namespace, one.name, one.kind))[:MOST])
+
+    @property
+    def error(self) -> str:
+        """What keeps policies from being handed on; empty when nothing does."""
+        count = sum(map(len, list(self._objects.values())))
+        return f"there are {count} policies: {count - MOST} are left out" if count > MOST else ""
 
     def put(self, kind: str, objects: list[dict[str, Any]]) -> None:
         """All of one kind."""
@@ -118,5 +131,26 @@ def read_object(kind: str, thing: dict[str, Any]) -> Object | None:
         str(metadata["name"]),
         str(metadata.get("uid", "")),
         generation if isinstance(generation, int) else 0,
-        json.dumps(document, ensure_ascii=False, indent=1),
+        _text(document),
     )
+
+
+def _text(document: dict[str, Any]) -> str:
+    """Without line breaks: what is nested deep would grow with each line's indentation."""
+    try:
+        text = orjson.dumps(document)
+    except TypeError:  # orjson writes 254 levels; a policy has 12
+        return "# its spec is nested too deep"
+    return text.decode() if len(text) <= LONGEST else f"# it is longer than {LONGEST} bytes"
+
+
+def _bounded(objects: list[Object]) -> list[Object]:
+    """The last ones without their text where all together are too long."""
+    found, size = [], 0
+    for one in objects:
+        size += len(one.yaml)
+        has_room = size <= ALL_BYTES
+        found.append(
+            one if has_room else one._replace(yaml=f"# all policies have more than {ALL_BYTES} bytes")
+        )
+    return found

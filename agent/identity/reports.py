@@ -27,9 +27,14 @@ TRY_AGAIN_S = 15.0
 FORBIDDEN_S = 300.0
 MANAGER = "tracehound"
 BROKEN = ("load_error", "error")
+NOTHING = (401, 403, 429, 503)
+"""HTTP statuses by which a server refuses whatever else is asked."""
 HOOKS = 8
 """Hooks that are named."""
 NO_NODE = "status of policies: the cluster has no Node {!r}, so nothing is written; is `node_name` right?"
+
+Key = tuple[str, str, str]
+"""Kind, namespace, name."""
 
 
 class Reports:
@@ -46,10 +51,10 @@ class Reports:
         """`is_gone`: whether there is no such Node; its entries are then for others to take away."""
         self._api, self._node, self._objects, self._clock = api, node, objects, clock
         self._is_gone = is_gone
-        self._wanted: dict[tuple[str, str, str], dict[str, Any]] = {}
-        self._written: dict[tuple[str, str, str], tuple[float, str, dict[str, Any]]] = {}
+        self._wanted: dict[Key, dict[str, Any]] = {}
+        self._written: dict[Key, tuple[float, str, dict[str, Any]]] = {}
         """By kind, namespace, name: when (monotonic seconds), of which uid, what."""
-        self._told: dict[tuple[str, str, str], str] = {}
+        self._told: dict[Key, str] = {}
         """Errors for which an event was written."""
         self._lock = threading.Lock()
         self._wake, self._is_over = threading.Event(), False
@@ -92,17 +97,30 @@ class Reports:
             del self._written[key]
         for key in [key for key in self._told if key not in objects]:
             del self._told[key]
-        try:
-            for key, told in wanted.items():
-                if key in objects:
-                    self._write(key, objects[key], told)
-            self.error = ""
-        except (ApiError, Unreachable, NoAccess) as error:
-            self.error = f"status of policies: {explain(error)}"
-            return FORBIDDEN_S if getattr(error, "status", 0) == 403 else TRY_AGAIN_S
-        return COUNTS_S
+        error = self._write_all({key: told for key, told in wanted.items() if key in objects}, objects)
+        self.error = f"status of policies: {explain(error)}" if error else ""
+        if error is None:
+            return COUNTS_S
+        return FORBIDDEN_S if getattr(error, "status", 0) == 403 else TRY_AGAIN_S
 
-    def _write(self, key: tuple[str, str, str], one: Object, told: Mapping[str, Any]) -> None:
+    def _write_all(
+        self, wanted: Mapping[Key, Mapping[str, Any]], objects: Mapping[Key, Object]
+    ) -> Exception | None:
+        """The first error. An object that the server refuses does not keep the others back; a server that takes
+        nothing is not asked for each."""
+        first: Exception | None = None
+        for key, told in wanted.items():
+            try:
+                self._write(key, objects[key], told)
+            except ApiError as error:
+                first = first or error
+                if error.status in NOTHING:
+                    return error
+            except (Unreachable, NoAccess) as error:
+                return error
+        return first
+
+    def _write(self, key: Key, one: Object, told: Mapping[str, Any]) -> None:
         entry = entry_of(told)
         since, uid, before = self._written.get(key, (-COUNTS_S, "", {}))
         is_same = uid == one.uid and _without_counts(entry) == _without_counts(before)
@@ -131,20 +149,26 @@ class Reports:
         path = f"{path_of(one.kind, one.namespace, quote(one.name, safe=''))}/status"
         self._api.send("PATCH", path, body, {"fieldManager": MANAGER}, MERGE_PATCH)
 
-    def _tell(self, key: tuple[str, str, str], one: Object, entry: Mapping[str, Any]) -> None:
+    def _tell(self, key: Key, one: Object, entry: Mapping[str, Any]) -> None:
         """An event for each new error."""
         error = str(entry.get("error", "")) if entry["state"] in BROKEN else ""
         if error == self._told.get(key, ""):
             return
+        try:
+            if error:
+                self._send_event(one, error)
+        except (Unreachable, NoAccess):
+            del self._written[key]  # all once more when the server is back
+            raise
         self._told[key] = error
-        if error:
-            space = one.namespace or "default"
-            event = event_of(one, self._node, error)
-            try:
-                self._api.send("POST", f"/api/v1/namespaces/{space}/events", event, {"fieldManager": MANAGER})
-            except ApiError as refused:
-                if refused.status != 409:  # the same was told before our start
-                    raise
+
+    def _send_event(self, one: Object, error: str) -> None:
+        path = f"/api/v1/namespaces/{one.namespace or 'default'}/events"
+        try:
+            self._api.send("POST", path, event_of(one, self._node, error), {"fieldManager": MANAGER})
+        except ApiError as refused:
+            if refused.status != 409:  # the same was told before our start
+                raise
 
 
 def entry_of(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,7 +193,10 @@ def event_of(one: Object, node: str, error: str) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": f"{one.name[:200]}.{mark}", "namespace": one.namespace or "default"},
+        "metadata": {
+            "name": f"{one.name[:200].rstrip('.-')}.{mark}",
+            "namespace": one.namespace or "default",
+        },
         "involvedObject": {**involved, **({"namespace": one.namespace} if one.namespace else {})},
         "reason": "PolicyRefused",
         "message": f"node {node}: {error}"[:1024],

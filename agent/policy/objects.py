@@ -14,10 +14,9 @@ import orjson
 
 from agent.aside import Aside, at_once
 from agent.errors import TracehoundError
-from agent.policy.contents import tell
 from agent.policy.desk import Desk
 from agent.policy.labels import fits
-from agent.policy.model import Policy
+from agent.policy.model import Policy, Problem
 from agent.policy.parse import parse_policies
 from agent.policy.status import PolicyStatus, State
 
@@ -142,9 +141,10 @@ class Objects:
         """An entry for a new text. When it is refused, what ran goes on."""
         policies, problems = self._aside(parse_policies, thing.yaml, DOMAIN)
         entry = _Entry(thing, is_applied=bool(before and before.is_applied))
-        errors = [tell(problem) for problem in problems if problem.is_error]
+        errors = [_located(problem) for problem in problems if problem.is_error]
         if errors or len(policies) != 1 or policies[0].key != thing.key:
-            entry.error = "; ".join(errors) or f"holds no policy {thing.key}"
+            why = thing.yaml.removeprefix("# ") if thing.yaml.startswith("# ") else ""
+            entry.error = why or "; ".join(errors) or f"holds no policy {thing.key}"
             self._open().refuse(thing.key, DOMAIN, entry.error)
         else:
             entry.policy = policies[0]
@@ -218,6 +218,11 @@ def _read(things: object) -> list[Object]:
         except (TypeError, KeyError):
             continue
     return found
+
+
+def _located(problem: Problem) -> str:
+    """By its path: the object has no lines."""
+    return f"{problem.where.path}: {problem.text}" if problem.where.path else problem.text
 
 
 def _told(entry: _Entry, now: PolicyStatus | None) -> dict[str, Any]:

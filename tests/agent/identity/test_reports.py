@@ -8,8 +8,8 @@ import pytest
 
 from agent.identity.access import Access
 from agent.identity.policies import read_object
-from agent.identity.reports import COUNTS_S, FORBIDDEN_S, Reports, entry_of
-from agent.identity.rest import Api
+from agent.identity.reports import COUNTS_S, FORBIDDEN_S, Reports, entry_of, event_of
+from agent.identity.rest import Api, ApiError, Unreachable
 from tests.kube.fake import Fake
 
 
@@ -107,3 +107,43 @@ def test_a_node_that_is_gone_writes_nothing_and_all_anew_when_it_is_back(node: N
     node.reports._is_gone = lambda: False
     node.say()
     assert node.patches() == 1 and not node.reports.error
+
+
+def test_an_object_that_is_refused_does_not_keep_the_others_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    names, sent = ["bad", "good"], list[str]()
+    found = [read_object("TracingPolicy", {"metadata": {"name": name}, "spec": {}}) for name in names]
+    api = Api(Access("http://127.0.0.1:9"))
+
+    def send(method: str, path: str, *rest: Any) -> dict[str, Any]:
+        if "bad" in path:
+            raise ApiError(422, "HTTP 422: too large")
+        sent.append(path)
+        return {}
+
+    monkeypatch.setattr(api, "send", send)
+    reports = Reports(api, "n1", lambda: [one for one in found if one])
+    reports.take(
+        {"policies": [{"kind": "TracingPolicy", "name": name, "state": "enabled"} for name in names]}
+    )
+    reports.write()
+    assert len(sent) == 1 and "good" in sent[0] and "too large" in reports.error
+
+
+def test_an_event_that_did_not_arrive_is_sent_again(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, fails = node.reports._api.send, ["once"]
+
+    def send(method: str, *rest: Any) -> dict[str, Any]:
+        if method == "POST" and fails:
+            raise Unreachable(fails.pop())
+        return real(method, *rest)
+
+    monkeypatch.setattr(node.reports._api, "send", send)
+    node.say(state="load_error", error="no such call")
+    assert not node.fake.all("events")
+    node.say(state="load_error", error="no such call")
+    assert len(node.fake.all("events")) == 1
+
+
+def test_an_event_has_a_name_that_kubernetes_takes() -> None:
+    one = read_object("TracingPolicy", {"metadata": {"name": f"{'a' * 199}.b"}, "spec": {}})
+    assert one and ".." not in event_of(one, "n1", "wrong")["metadata"]["name"]

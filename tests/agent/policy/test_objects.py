@@ -119,6 +119,16 @@ def test_a_call_that_does_not_exist_here_is_told(node: Node) -> None:
     assert node.states()["bad"][0] == "load_error" and "no_such_function" in node.states()["bad"][1]
 
 
+def test_a_reason_in_the_place_of_a_text_is_told(node: Node) -> None:
+    node.objects.take([{**thing("bad"), "yaml": "# it is longer than 7 bytes"}])
+    assert node.states()["bad"] == ("load_error", "it is longer than 7 bytes")
+
+
+def test_a_mistake_is_told_by_its_path(node: Node) -> None:
+    node.objects.take([thing("bad", kprobes=[{"call": "sys_foo", "syscall": True}])])
+    assert node.states()["bad"][1] == "spec.kprobes[0].call: sys_foo is no system call"
+
+
 def test_node_selectors_follow_the_node_s_labels(node: Node) -> None:
     selected = thing("one", nodeSelector={"matchLabels": {"zone": "a"}})
     node.objects.take([selected])
