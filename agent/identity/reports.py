@@ -106,8 +106,8 @@ class Reports:
     def _write_all(
         self, wanted: Mapping[Key, Mapping[str, Any]], objects: Mapping[Key, Object]
     ) -> Exception | None:
-        """The first error. An object that the server refuses does not keep the others back; a server that takes
-        nothing is not asked for each."""
+        """The first error. An object that the server refuses does not keep the others back; a server
+        that takes nothing is not asked for each."""
         first: Exception | None = None
         for key, told in wanted.items():
             try:
