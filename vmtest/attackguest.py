@@ -77,8 +77,9 @@ class Control(socketserver.BaseRequestHandler):
     """Stands for the control socket of a container runtime."""
 
     def handle(self) -> None:
-        """Knows nothing."""
-        self.request.sendall(b"HTTP/1.0 404 Not Found\r\n\r\n")
+        """Knows nothing; whoever asks may have left."""
+        with contextlib.suppress(OSError):
+            self.request.sendall(b"HTTP/1.0 404 Not Found\r\n\r\n")
 
 
 class UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
