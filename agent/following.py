@@ -63,7 +63,6 @@ class Following:
         self._in_cluster = in_cluster(settings.identity)
         self._cgroups: ContainerCgroups | None = None
         self._status_at = 0.0
-        self._told: dict[str, dict[str, Any]] = {}
         takers = {
             "answer": self.registry.answer,
             "pod": self._take_pod,
@@ -84,9 +83,10 @@ class Following:
     def open(self, map_fd: int) -> None:
         """`map_fd`: of container_cgroups. Finds the containers that are there: the kernel has to know them
         before processes are asked for. Programs have to be attached."""
-        self._cgroups = ContainerCgroups(map_fd)
-        for number, path in self._cgroups.existing():
-            self._meet(self._cgroups, number, path)
+        self._cgroups = cgroups = ContainerCgroups(map_fd)
+        self.registry.is_there = lambda home: cgroups.id_of(home.cgroup) == home.cgroup_id
+        for number, path in sorted(cgroups.existing(), key=_by_trust):
+            self._meet(cgroups, number, path)
         self._put_unnamed()
         if self._in_cluster:
             self.identifying.want()
@@ -171,7 +171,7 @@ class Following:
         for home in unnamed if self._cgroups else ():
             for number in self._cgroups.put_below(home.cgroup, home.cgroup_id) if self._cgroups else ():
                 if self.registry.by_cgroup.setdefault(number, home) is home:
-                    home.nested.append(number)
+                    home.nested.add(number)
 
     def _ask(self) -> None:
         """Questions, and who is gone. Without a child they wait for one."""
@@ -187,7 +187,8 @@ class Following:
             self.identifying.say({"container": home.question()})
         gone, registry.gone = registry.gone, []
         for home in gone:
-            self.identifying.say({"gone": home.ref.id})
+            if registry.by_id.get(home.ref.id, home) is home:  # not one that was started once more
+                self.identifying.say({"gone": home.ref.id})
 
     def _tell(self) -> None:
         """Policies first: they are waited for."""
@@ -200,11 +201,9 @@ class Following:
             self._notice(f"containers: policies do not know of all of them: {error.message}")
         for home in news.values():
             content = home.update()
-            if (home.state != PENDING or home.pod) and self._told.get(home.ref.id) != content:
-                self._told[home.ref.id] = content
+            if (home.state != PENDING or home.pod) and home.recorded != content:
+                home.recorded = content
                 self._record("container_update", content)
-        if len(self._told) > 2 * len(registry.by_id) + 64:
-            self._told = {id_: told for id_, told in self._told.items() if id_ in registry.by_id}
 
     def _take_pod(self, told: Mapping[str, Any]) -> None:
         self.registry.pod(told)
@@ -220,6 +219,13 @@ class Following:
         status = self._policing.object_status()
         if status["policies"]:
             self.identifying.say({"status": status})
+
+
+def _by_trust(found: tuple[int, str]) -> tuple[bool, int]:
+    """Of two cgroups with one container's name the first is believed: not what users made, nor what was made
+    inside of another one. Parents come first."""
+    path = found[1]
+    return path.startswith("/user.slice/"), path.count("/")
 
 
 def in_cluster(settings: IdentitySettings, environ: Mapping[str, str] = os.environ) -> bool:

@@ -53,6 +53,9 @@ _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 _OUTERMOST = "syscont-cgroup-root"
 """Sysbox: what is below belongs to the system container above, as Tetragon has it."""
 
+_USERS = "user.slice"
+"""Sessions of users, and what their own systemd runs: systemd.special(7)."""
+
 _HIERARCHIES = ("", "memory", "pids", "name=systemd")
 """Where a process's container is looked for, in this order; "" is cgroup v2. Others follow."""
 
@@ -150,8 +153,12 @@ def _container(name: str, parent: str) -> ContainerRef | None:
 
 
 def _pod(parts: list[str]) -> str:
-    """The pod around a container, from the inside out; the container's own name may carry it too."""
-    for part in reversed(parts):
+    """The pod around a container; the container's own name may carry it too. The outermost counts, and none
+    in a user's part of the tree: who is in a pod, or has been given a part by systemd, may make cgroups there
+    and call them like another pod's."""
+    if parts[:1] == [_USERS]:
+        return ""
+    for part in parts:
         if match := _POD.fullmatch(part):
             return match["uid"].replace("_", "-")
     return ""

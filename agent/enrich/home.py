@@ -40,12 +40,14 @@ class Home:
         "crowded",
         "gone_s",
         "init",
+        "is_double",
         "namespace_labels",
         "nested",
         "own",
         "pod",
         "probes",
         "reason",
+        "recorded",
         "ref",
         "since_s",
         "source",
@@ -59,8 +61,10 @@ class Home:
         """Its path in the hierarchy; empty when it is not known."""
         self.cgroup_id = cgroup_id
         """0 when it is not known."""
-        self.nested: list[int] = []
+        self.nested: set[int] = set()
         """Ids of cgroups inside of it."""
+        self.recorded: Mapping[str, Any] = {}
+        """What the log was told of it last."""
         self.since_s = now
         """When it was met, monotonic seconds."""
         self.gone_s = 0.0
@@ -76,6 +80,8 @@ class Home:
         self.namespace_labels: Mapping[str, str] = {}
         self.probes: frozenset[tuple[str, str]] = frozenset()
         """Exec probes: name of the binary and joined arguments."""
+        self.is_double = False
+        """Whether its cgroup has the name of another container, so that nobody can be asked about it."""
         self.init = ""
         """exec_id of the first process that was seen to come into it."""
         self.untold: list[Process] | None = []

@@ -52,6 +52,8 @@ class Registry:
         """Those whose cgroup was removed lately, and that the child was not told of."""
         self.unnamed: list[Home] = []
         """Those that the kernel does not know for containers by their cgroup's name."""
+        self.is_there: Callable[[Home], bool] = lambda home: False
+        """Whether the cgroup of a container still is there; asked when a second one has its name."""
         self.redact: Callable[[list[str]], Iterable[str]] | None = None
         """Takes the words of a probe to what events show of them."""
         self._now = now
@@ -76,12 +78,12 @@ class Registry:
         if above is not None:
             if len(self.by_cgroup) < _NESTED_MOST:
                 self.by_cgroup[cgroup.cgroup_id] = above
-                above.nested.append(cgroup.cgroup_id)
+                above.nested.add(cgroup.cgroup_id)
             return
         ref = container_id_from_cgroup(cgroup.path)
         own = self.by_id.get(ref.id) if ref is not None else None
         if own is not None and own.cgroup_id and cgroup.path.startswith(f"{own.cgroup}/"):
-            own.nested.append(cgroup.cgroup_id)
+            own.nested.add(cgroup.cgroup_id)
             self.by_cgroup[cgroup.cgroup_id] = own  # inside of a container that has only a name
             return
         if ref is None and cgroup.container:
@@ -99,6 +101,8 @@ class Registry:
 
     def _removed(self, cgroup_id: int) -> None:
         home = self.by_cgroup.pop(cgroup_id, None)
+        if home is not None:
+            home.nested.discard(cgroup_id)
         if home is not None and home.cgroup_id == cgroup_id:
             home.gone_s = self._now()
             self.gone.append(home)
@@ -107,6 +111,8 @@ class Registry:
     def _add(self, ref: ContainerRef, path: str, cgroup_id: int) -> Home:
         home = self.by_id.get(ref.id)
         if home is not None and cgroup_id and home.cgroup_id not in (0, cgroup_id):
+            if not home.gone_s and self.is_there(home):
+                return self._double(ref, path, cgroup_id)
             self._forget(ref.id, home)  # it was started once more: another cgroup, and another first process
             home = None
         if home is None:
@@ -123,6 +129,15 @@ class Registry:
                 self.news[ref.id] = home
             self.by_cgroup[cgroup_id] = home
             self.by_path[home.cgroup] = home
+        return home
+
+    def _double(self, ref: ContainerRef, path: str, cgroup_id: int) -> Home:
+        """A second cgroup with the name of a container that is there. Whoever may make cgroups may call them
+        so; it is a container of its own, of which nobody is asked."""
+        home = self._add(ref._replace(id=f"{cgroup_id}:{ref.id}"), path, cgroup_id)
+        self.asking = [one for one in self.asking if one is not home]
+        home.is_double = True
+        home.give_up(f"its cgroup has the name of another container that is there: {ref.id}")
         return home
 
     # Processes
@@ -223,7 +238,11 @@ class Registry:
 
     def ask_again(self) -> None:
         """After the child was started anew: it knows nothing."""
-        self.asking = [home for home in self.by_id.values() if not home.gone_s or home.state == PENDING]
+        self.asking = [
+            home
+            for home in self.by_id.values()
+            if (not home.gone_s or home.state == PENDING) and not home.is_double
+        ]
 
     def _forget(self, id_: str, home: Home) -> None:
         del self.by_id[id_]

@@ -13,11 +13,14 @@ from pathlib import Path
 import orjson
 import pytest
 
+from agent.enrich.registry import Seen
 from agent.errors import TracehoundError
-from agent.following import in_cluster
+from agent.events import CgroupChange, Head
+from agent.following import Following, in_cluster
+from agent.identifying import Identifying
 from agent.log.entry import Cursor
 from agent.log.tail import Chunk
-from agent.settings import ContainerSettings, IdentitySettings
+from agent.settings import ContainerSettings, IdentitySettings, Settings
 from exporters.joining import JoinedSource, Joining
 from exporters.source import Source
 from tests.agent.kernel.cgrouping import Cgroups, cgroups, remove
@@ -28,6 +31,7 @@ root = pytest.mark.root
 has_runc = pytest.mark.skipif(bool(why_no_containers()), reason=why_no_containers())
 ID, OTHER = "c0" * 32, "d1" * 32
 UID = "11111111-2222-3333-4444-555555555555"
+HEAD = Head(9, 0, 1, 1, 1, 0, 0, 0, 0)
 UNASKED = IdentitySettings(kubernetes=False, runtimes=False)
 
 
@@ -129,6 +133,47 @@ def test_where_nobody_is_asked_the_reason_is_there_at_once(tmp_path: Path, tree:
         assert agent.until(lambda: agent.updates(ID))
         assert "identity.runtimes" in agent.updates(ID)[0]["reason"]
         assert not agent.following.identifying.is_running
+
+
+@kernel
+@root
+def test_a_container_that_is_started_once_more_is_told_of_once_more(tmp_path: Path, tree: Cgroups) -> None:
+    with running(tmp_path, identity=UNASKED) as agent:
+        remove(tree.make(in_pod()))
+        assert agent.until(lambda: len(agent.updates(ID)) == 1)
+        tree.make(in_pod())
+        assert agent.until(lambda: len(agent.updates(ID)) == 2)
+
+
+@root
+def test_a_cgroup_of_the_same_name_takes_nothing_from_the_container(tmp_path: Path, tree: Cgroups) -> None:
+    with running(tmp_path) as agent:
+        tree.run(tree.make(in_pod()), ["true"]).wait()
+        assert agent.until(lambda: agent.updates(ID))
+        number = (made := tree.make(f"user.slice/docker-{ID}.scope")).stat().st_ino
+        tree.run(made, ["true"])
+        assert agent.until(lambda: agent.execs(f"{number}:{ID}"))
+        [forged] = agent.execs(f"{number}:{ID}")
+        assert "pod" not in forged["process_exec"]["process"]
+        assert forged["tracehound"]["container"]["state"] == "unknowable"
+        assert agent.following.registry.by_id[ID].pod
+
+
+def test_who_is_gone_and_was_started_once_more_is_not_told_as_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[object] = []
+    monkeypatch.setattr(Identifying, "is_running", True)
+    monkeypatch.setattr(Identifying, "want", lambda self: None)
+    monkeypatch.setattr(Identifying, "say", lambda self, message: said.append(next(iter(message))))
+    followed = Following(Settings(), "n1", None, lambda kind, content: None, print)  # type: ignore[arg-type]
+    registry, path = followed.registry, f"/{in_pod()}"
+    registry.seen(Seen(7, 7, path))
+    registry.change(CgroupChange(HEAD, 7, 7, True, path.encode()))
+    registry.seen(Seen(8, 8, path))
+    followed._ask()
+    assert said == ["container", "container"]
+    followed.close()
 
 
 @kernel

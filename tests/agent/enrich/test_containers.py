@@ -65,6 +65,9 @@ CONTAINERS = {
     f"{BURST}:cri-containerd:{A}": ContainerRef(A, "containerd", POD),
     f"/system.slice/docker-{B}.scope/kubelet/kubepods/burstable/pod{POD}/{A}": ContainerRef(A, "", POD),
     f"{KIND}/cri-containerd-{A}.scope": ContainerRef(A, "containerd", POD),
+    # names that somebody chose who may make cgroups below his own
+    f"/kubepods/pod{POD}/{A}/pod{POD.replace('e', 'f')}/{B}": ContainerRef(B, "", POD),
+    f"/user.slice/user-1000.slice/user@1000.service/kubepods/pod{POD}/{A}": ContainerRef(A),
     # others that name a cgroup by 64 digits
     f"/ecs/0123456789abcdef0123456789abcdef/{A}": ContainerRef(A),
     f"/actions_job/{A}": ContainerRef(A),

@@ -132,6 +132,42 @@ def test_a_container_that_is_started_once_more_begins_anew() -> None:
     assert not home.gone_s
 
 
+def test_a_cgroup_with_the_name_of_a_living_container_is_not_that_container() -> None:
+    made = registry()
+    made.is_there = lambda home: True
+    made.answer(answer())
+    made.asking.clear()
+    made.seen(Seen(8, 8, f"/user.slice/user-1000.slice/user@1000.service/docker-{ID}.scope"))
+    one = process(5)
+    made.settle(one, 8, ID, 0)
+    assert one.place is not None and not one.place.home.pod and one.container == f"8:{ID}"
+    assert made.by_id[ID].cgroup_id == 7 and made.by_id[ID].pod["name"] == "web-1"
+    assert one.place.home.state == UNKNOWABLE and ID in one.place.home.reason
+    made.ask_again()
+    assert made.asking == [made.by_id[ID]]
+
+
+def test_a_double_goes_with_its_cgroup_and_leaves_the_container() -> None:
+    clock = Clock()
+    made = registry(clock)
+    made.answer(answer())
+    made.is_there = lambda home: True
+    made.seen(Seen(8, 8, f"/docker/{ID}"))
+    made.seen(Seen(9, 8, f"/docker/{ID}/nested"))
+    removed(made, 8)
+    clock.now_s += 31
+    made.expire(30, "nobody told")
+    assert list(made.by_id) == [ID] and set(made.by_cgroup) == {7}
+
+
+def test_nested_cgroups_that_are_gone_are_not_remembered() -> None:
+    made = registry()
+    for number in range(100, 200):
+        made.seen(Seen(number, 7, f"{PATH}/unit-{number}.scope"))
+        removed(made, number)
+    assert not made.by_id[ID].nested and set(made.by_cgroup) == {7}
+
+
 def test_patience_ends_and_an_answer_counts_even_then() -> None:
     clock = Clock()
     made = registry(clock)
