@@ -15,6 +15,7 @@ from tests.rules.table import DOCUMENT, table
 LIBRARY = Path(__file__).parents[2] / "rules"
 FILES = sorted(LIBRARY.glob("*.yaml"))
 RULES: dict[str, dict[str, Any]] = {file.stem: yaml.safe_load(file.read_text()) for file in FILES}
+NAMES = ("Image", "ParentImage", "Ancestors")
 each = pytest.mark.parametrize("name", RULES)
 
 
@@ -26,6 +27,12 @@ def values(rule: Any, field: str) -> list[Any]:
         return []
     mine = [value for key, value in rule.items() if key == field]
     return [*mine, *(value for inner in rule.values() for value in values(inner, field))]
+
+
+def endings(rule: Any, field: str) -> list[str]:
+    """Ends of a field's value, one or a list of them."""
+    found = values(rule, f"{field}|endswith")
+    return [end for one in found for end in (one if isinstance(one, list) else [one])]
 
 
 def techniques(rule: dict[str, Any]) -> set[str]:
@@ -79,3 +86,14 @@ def test_policies_that_a_rule_needs_run_by_default(name: str) -> None:
 
 def test_the_table_of_the_document_is_made_from_the_rules() -> None:
     assert table() in DOCUMENT.read_text(), "python -m tests.rules.table"
+
+
+@each
+def test_a_filter_spares_no_program_by_the_last_part_of_its_path_alone(name: str) -> None:
+    """Whoever calls a program of their own `dpkg` would be spared. What developers have in their homes may
+    be named so where the level is below high."""
+    rule = RULES[name]
+    filters = [part for key, part in rule["detection"].items() if key.startswith("filter")]
+    bare = [one for field in NAMES for one in values(filters, f"{field}|re") if one.startswith("/(")]
+    bare += [one for field in NAMES for one in endings(filters, field) if one.count("/") == 1]
+    assert not bare or rule["level"] in ("low", "medium")
