@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -15,8 +16,9 @@ from typing import Any
 import pytest
 
 TESTS = Path(__file__).resolve().parent
-SHARE = "VMTEST_SHARE"
-"""Environment variable `2/4`: of what is not asked of every kernel, this run takes the second quarter."""
+LISTED, CASES = "VMTEST_LISTED", "VMTEST_CASES"
+"""Environment variables, paths of JSON files: where a collection writes the cases marked `kernel` with their
+groups, and the node ids that a run is to take of what it collects (vmtest/suite.py)."""
 EVERYWHERE = (
     "agent/kernel/",
     "e2e/test_arguments.py",
@@ -44,40 +46,37 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if benches and "bench" not in config.option.markexpr:
         config.hook.pytest_deselected(items=benches)
         items[:] = [item for item in items if item not in benches]
-    others = [item for item in items if not is_in_share(item, items)] if os.environ.get(SHARE) else []
-    if others:
-        config.hook.pytest_deselected(items=others)
-        items[:] = [item for item in items if item not in others]
+    take_chosen(config, items)
+    if target := os.environ.get(LISTED):
+        kernel = [item for item in items if item.get_closest_marker("kernel")]
+        Path(target).write_text(json.dumps({item.nodeid: group_of(item) for item in kernel}))
     if os.geteuid() != 0:
         for item in items:
             if item.get_closest_marker("root") or item.get_closest_marker("kernel"):
                 item.add_marker(pytest.mark.skip(reason="needs root"))
 
 
+def take_chosen(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves the cases that this run was told to take. One that is not there is a mistake."""
+    if not (chosen := os.environ.get(CASES)):
+        return
+    wanted = set(json.loads(Path(chosen).read_text()))
+    if missing := wanted - {item.nodeid for item in items}:
+        raise pytest.UsageError(f"not collected here: {', '.join(sorted(missing))}")
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in wanted])
+    items[:] = [item for item in items if item.nodeid in wanted]
+
+
 def group_of(item: pytest.Item) -> str:
-    """What stays together in one share: a module, of cases written as data those of one file or policy. Tests
-    with the mark `spread` are for themselves."""
+    """What stays together when kernels share the cases: a module, of cases written as data those of one file
+    or policy; a test marked `spread` is for itself. Empty for what each kernel is asked."""
     spec = getattr(item, "callspec", None)
     params = spec.params if spec else {}
     name = params["policy"] if "policy" in params else getattr(params.get("case"), "file", "")
-    alone = f"!{item.name}" if item.get_closest_marker("spread") else ""
-    return f"{alone}{item.path.relative_to(TESTS)}:{name}"
-
-
-def is_in_share(item: pytest.Item, items: list[pytest.Item]) -> bool:
-    """Whether this run asks it. Shares go by the groups of all cases that are there, so all runs agree."""
-    groups = item.session.stash.get(GROUPS, None)
-    if groups is None:
-        named = {group_of(one) for one in items if one.get_closest_marker("kernel")}
-        spread = sorted(name for name in named if not name.startswith(EVERYWHERE))
-        groups = item.session.stash[GROUPS] = {name: at for at, name in enumerate(spread)}
-    number, _, count = os.environ[SHARE].partition("/")
-    at = groups.get(group_of(item))
-    return at is None or at % int(count) == int(number) - 1
-
-
-GROUPS = pytest.StashKey[dict[str, int]]()
-"""Numbers of the groups that are spread over kernels."""
+    module = str(item.path.relative_to(TESTS))
+    if item.get_closest_marker("spread"):
+        return item.nodeid
+    return "" if module.startswith(EVERYWHERE) else f"{module}:{name}"
 
 
 def read_rules(path: Path) -> list[dict[str, str]]:

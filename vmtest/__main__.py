@@ -72,6 +72,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="PLACE=JUNIT",
         help="add another run's cases to the table",
     )
+    testing.add_argument(
+        "--beside", default="", metavar="COMMAND", help="shell text to run here at the same time"
+    )
     add_machine_flags(testing)
     testing.set_defaults(action=do_test)
 
@@ -165,7 +168,9 @@ def do_test(options: argparse.Namespace) -> int:
     chosen = [ready(label) for label in options.labels or kernels.LABELS]
     others = {place: Path(path) for place, path in options.count_in}
     jobs = max(1, options.jobs)
-    return suite.run_all(chosen, machine_options(options), options.pytest, others, jobs, options.spread)
+    return suite.run_all(
+        chosen, machine_options(options), options.pytest, others, jobs, options.spread, options.beside
+    )
 
 
 def do_shell(options: argparse.Namespace) -> int:

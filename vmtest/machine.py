@@ -49,6 +49,8 @@ class Options:
     """Variables for the command, beyond what passes through by itself."""
     qemu: tuple[str, ...] = ()
     """Further options of QEMU's, for devices that only one test has."""
+    niceness: int = 0
+    """Of the guest's CPUs, when something else runs beside it that must not wait (nice(1))."""
 
 
 class Outcome(NamedTuple):
@@ -204,7 +206,8 @@ def run(
             Follower(exchange / "stderr", stderr or sys.stderr.buffer),
         ]
         begin = time.monotonic()
-        with booted(vng_command(kernel, options, exchange, "command"), exchange) as process:
+        polite = ["nice", "-n", str(options.niceness)] if options.niceness else []
+        with booted([*polite, *vng_command(kernel, options, exchange, "command")], exchange) as process:
             started = wait(process, exchange, followers, begin, options.timeout_s)
         end = time.monotonic()
         if collect:

@@ -8,6 +8,8 @@ a case that failed then is run once more when its kernel has the machine for its
 
 from __future__ import annotations
 
+import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -15,7 +17,7 @@ import sys
 import threading
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +32,8 @@ TIMEOUT_S = 1500.0
 """For one kernel, boot included. Emulated CPUs are ten to twenty times slower than real ones."""
 
 
+BESIDE_NICENESS = 10
+"""Of guests while this machine runs tests of its own: those are timed by real clocks."""
 AGAIN_MOST = 12
 """More failed cases than these are no accident of a busy machine."""
 
@@ -118,14 +122,28 @@ def judge(counts: Counts, status: int) -> str:
     return ""
 
 
-def files_with_kernel_tests() -> list[str]:
-    """The test files that hold cases marked ``kernel``, so that guests do not import all the others."""
+def kernel_cases() -> dict[str, str]:
+    """Node ids of the cases marked ``kernel``, with the group that each belongs to (tests/conftest.py)."""
+    target = RESULTS / "cases.json"
     argv = [sys.executable, "-m", "pytest", "-m", "kernel", "--collect-only", "-q", "--color=no", "tests"]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "VMTEST_LISTED": str(target)}
+    done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise VmtestError(f"cannot collect the tests marked kernel:\n{done.stdout}{done.stderr}")
-    names = (line.partition("::")[0] for line in done.stdout.splitlines() if "::" in line)
-    return list(dict.fromkeys(names))
+    found: dict[str, str] = json.loads(target.read_text())
+    return found
+
+
+def shared_out(cases: Mapping[str, str], count: int) -> list[list[str]]:
+    """The cases of each of `count` kernels: those without a group for all, the groups by turns."""
+    groups = sorted({group for group in cases.values() if group})
+    turn = {group: number % count for number, group in enumerate(groups)}
+    return [[case for case, group in cases.items() if turn.get(group, at) == at] for at in range(count)]
+
+
+def files_of(cases: Iterable[str]) -> str:
+    """Their files, as arguments for pytest: a guest imports nothing else."""
+    return shlex.join(dict.fromkeys(case.partition("::")[0] for case in cases))
 
 
 def run_one(kernel: Kernel, options: machine.Options, selection: str, suffix: str = "") -> Run:
@@ -173,12 +191,55 @@ def run_again(kernel: Kernel, options: machine.Options, first: Run) -> Run:
     return Run(first.place, counts, took, "", second.failed, mended)
 
 
-def shares(chosen: Sequence[Kernel], options: machine.Options, spread: bool) -> list[machine.Options]:
-    """Options of each kernel; when cases are spread, each has its share (tests/conftest.py)."""
+class Task(NamedTuple):
+    """What one kernel is asked."""
+
+    kernel: Kernel
+    options: machine.Options
+    selection: str
+    """Arguments for pytest."""
+
+
+def tasks(chosen: Sequence[Kernel], options: machine.Options, more: str, spread: bool) -> list[Task]:
+    """Of each kernel: what is written in `more`, all cases marked ``kernel``, or its share of them."""
+    if more:
+        return [Task(kernel, options, more) for kernel in chosen]
+    cases = kernel_cases()
     if not spread:
-        return [options] * len(chosen)
-    told = [{"VMTEST_SHARE": f"{number}/{len(chosen)}"} for number in range(1, len(chosen) + 1)]
-    return [replace(options, environment={**options.environment, **one}) for one in told]
+        return [Task(kernel, options, files_of(cases)) for kernel in chosen]
+    found = []
+    for kernel, own in zip(chosen, shared_out(cases, len(chosen)), strict=True):
+        listed = RESULTS / f"{kernel.label}.cases.json"
+        listed.write_text(json.dumps(own))
+        told = {**options.environment, "VMTEST_CASES": str(listed)}
+        found.append(Task(kernel, replace(options, environment=told), files_of(own)))
+    return found
+
+
+def run_beside(command: str) -> int:
+    """A command on this machine while guests run; its exit status."""
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", command], cwd=ROOT, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    told = Told("host")
+    with process:
+        for line in cast(BinaryIO, process.stdout):
+            told.write(line)
+    return process.returncode
+
+
+def read_other(place: str, junit: Path) -> Run:
+    """A run elsewhere; `NAME-again.xml` beside it is the second run of what failed."""
+    if not junit.exists():
+        return Run(place, Counts(), None, f"left no {junit.name}")
+    counts, failed, mended = read_counts(junit), failed_cases(junit), 0
+    second = junit.with_stem(f"{junit.stem}-again")
+    if failed and second.exists():
+        again = read_counts(second)
+        mended, failed = counts.failed - again.failed, failed_cases(second)
+        counts = Counts(counts.passed + mended, again.failed, counts.skipped)
+    return Run(place, counts, None, "", failed, mended)
 
 
 def run_all(
@@ -188,24 +249,37 @@ def run_all(
     others: Mapping[str, Path],
     jobs: int = 1,
     spread: bool = False,
+    beside: str = "",
 ) -> int:
     """Run the tests under each kernel, `jobs` at a time; print a table and the sum.
 
-    ``others`` are JUnit files of runs elsewhere, which the table counts too.
+    ``beside`` runs on this machine at the same time; the guests leave it the CPU. ``others`` are JUnit files
+    of runs elsewhere, that one's among them, which the table counts too.
     """
     RESULTS.mkdir(parents=True, exist_ok=True)
-    runs = [Run(place, read_counts(junit), None, "") for place, junit in others.items()]
-    selection = more or shlex.join(files_with_kernel_tests())
-    with ThreadPoolExecutor(jobs) as guests:
+    own = tasks(chosen, options, more, spread)
+    with ThreadPoolExecutor(jobs + 1) as pool:
         try:
-            own = shares(chosen, options, spread)
-            first = list(guests.map(lambda kernel, its: run_one(kernel, its, selection), chosen, own))
+            other = pool.submit(run_beside, beside) if beside else None
+            first = list(run_guests(own, jobs, BESIDE_NICENESS if beside else 0))
+            status = other.result() if other else 0
         except BaseException:
             machine.LEAVING.set()
             raise
+    runs = [read_other(place, junit) for place, junit in others.items()]
     runs += [run_again(kernel, options, run) for kernel, run in zip(chosen, first, strict=True)]
     print("\n".join(table(runs)), flush=True)
-    return int(any(run.problem or run.counts.failed for run in runs))
+    if status:
+        say(f"{beside}: ended with status {status}")
+    return int(bool(status) or any(run.problem or run.counts.failed for run in runs))
+
+
+def run_guests(own: Sequence[Task], jobs: int, niceness: int) -> Iterator[Run]:
+    """The first run of each kernel."""
+    with ThreadPoolExecutor(jobs) as guests:
+        yield from guests.map(
+            lambda task: run_one(task.kernel, replace(task.options, niceness=niceness), task.selection), own
+        )
 
 
 def table(runs: Iterable[Run]) -> list[str]:

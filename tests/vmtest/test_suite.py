@@ -6,7 +6,19 @@ import pytest
 from vmtest import machine, suite
 from vmtest.kernels import Kernel
 from vmtest.machine import TIMED_OUT, Options, Outcome
-from vmtest.suite import Counts, Run, Told, failed_cases, judge, read_counts, run_all, table
+from vmtest.suite import (
+    Counts,
+    Run,
+    Told,
+    failed_cases,
+    files_of,
+    judge,
+    read_counts,
+    read_other,
+    run_all,
+    shared_out,
+    table,
+)
 
 JUNIT = """<?xml version="1.0"?><testsuites><testsuite name="pytest">
 <testcase name="a"/><testcase name="b"><failure message="m">x</failure></testcase>
@@ -80,6 +92,21 @@ def test_what_failed_runs_once_more_alone_and_the_table_says_so(
     assert run_all([kernel], Options(), "tests/load", {}) == status
     assert "'tests/load/test_idle.py::test_a[x-1]'" in asked[1]
     assert ("1 of them only when run once more" in capsys.readouterr().out) is not bool(status)
+
+
+@pytest.mark.parametrize(("second", "counts"), [(ALL_PASSED, Counts(2, 0)), (ONE_FAILED, Counts(1, 1))])
+def test_a_second_run_elsewhere_counts(tmp_path: Path, second: str, counts: Counts) -> None:
+    (tmp_path / "host.xml").write_text(ONE_FAILED)
+    (tmp_path / "host-again.xml").write_text(second)
+    run = read_other("host", tmp_path / "host.xml")
+    assert (run.counts, run.again) == (counts, counts.passed - 1)
+    assert read_other("host", tmp_path / "none.xml").problem
+
+
+def test_groups_stay_together_and_the_rest_is_asked_of_all() -> None:
+    cases = {"a.py::1": "a", "a.py::2": "a", "b.py::1": "b", "c.py::1": ""}
+    assert shared_out(cases, 2) == [["a.py::1", "a.py::2", "c.py::1"], ["b.py::1", "c.py::1"]]
+    assert files_of(cases) == "a.py b.py c.py"
 
 
 def test_lines_of_several_guests_do_not_mix(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
