@@ -74,6 +74,9 @@ def _add_hunt(hunt: argparse.ArgumentParser) -> None:
         "--exceptions", action="append", default=[], metavar="FILE", help="leave out what these silence"
     )
     hunt.add_argument("--limit", type=above_zero, default=1000, metavar="N", help="show N (default 1000)")
+    hunt.add_argument(
+        "--jobs", type=above_zero, default=0, metavar="N", help="processes (default: one per CPU, at most 4)"
+    )
     add_output_argument(hunt, "text", "json")
     add_color_argument(hunt)
     add_place_arguments(hunt)

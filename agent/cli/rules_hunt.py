@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections import Counter
 from typing import Any
 
 from agent.cli.arguments import log_dir_from
@@ -18,14 +17,12 @@ from agent.cli.replay import detection_line
 from agent.cli.rule_texts import good_rules
 from agent.cli.text import clean
 from agent.detect.exceptions import read_exceptions
-from agent.detect.hunt import Hunt
+from agent.detect.hunters import Summary, Task, hunt, jobs_for
 from agent.detect.rules import Rule
-from agent.detect.running import contents_of, engine_of
 from agent.errors import LogUnavailable
 from agent.store.answers import Completeness
 from agent.store.picking import Period
 from agent.store.queries import Store
-from agent.store.records import Problems
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,18 +32,20 @@ def run(args: argparse.Namespace) -> int:
     for problem in exceptions.problems:
         print(f"tracehound: {clean(str(problem))}", file=sys.stderr)
     answer = _Answer(args, rules)
-    problems, bar = Problems(), Progress("hunting", 1)
+    summary, bar = Summary(), Progress("hunting", 1)
     period = Period(*period_of(args))
-    hunt = Hunt(log_dir_from(args), rules, engine_of(rules, exceptions), problems, bar.at)
+    task = Task(log_dir_from(args), rules, exceptions, period, args.limit)
     try:
-        for _record, hits in hunt.run(period):
-            for content in contents_of(hits):
-                answer.add(content)
+        for content in hunt(task, jobs_for(task, args.jobs), summary, bar.at):
+            bar.close()  # it is drawn again below what is printed
+            answer.add(content)
+    except BrokenPipeError:  # of who reads the answer
+        raise
     except OSError as error:
-        raise LogUnavailable(f"cannot read the log in {log_dir_from(args)}: {error.strerror}") from error
+        raise LogUnavailable(f"cannot read the log in {task.log_dir}: {error.strerror}") from error
     finally:
         bar.close()
-    answer.close(list(dict.fromkeys(problems)), _completeness(args, period))
+    answer.close(summary, _completeness(args, period))
     return 0
 
 
@@ -63,36 +62,33 @@ class _Answer:
         self._args, self._rules = args, rules
         self._color: Palette = palette(wants_color(args.color))
         self._clock = Clock()
-        self._counts: Counter[str] = Counter()
         self._found: list[dict[str, Any]] = []
 
     def add(self, content: dict[str, Any]) -> None:
         """One detection."""
-        self._counts[content["rule"]["id"]] += 1
-        if self._counts.total() > self._args.limit:
-            return
         if self._args.format == "json":
             self._found.append(content)
         else:
             when = self._clock(str((content.get("event") or {}).get("time", "")))
             print(f"{self._color.dim}{when}{self._color.end} {detection_line(content, self._color)}")
 
-    def close(self, problems: list[str], sure: Completeness) -> None:
+    def close(self, summary: Summary, sure: Completeness) -> None:
         """What was found, by rule, and what the answer may lack."""
+        counted, problems = summary.counts, summary.problems
         if self._args.format == "json":
-            counts = {rule.id: self._counts[rule.id] for rule in self._rules}
+            counts = {rule.id: counted[rule.id] for rule in self._rules}
             notes = {"notes": [*sure.notes, *problems]}
             answer = sure_json(sure) | notes | {"counts": counts, "detections": self._found}
             print(json.dumps(answer))
             return
-        total = self._counts.total()
+        total = counted.total()
         if total > self._args.limit:
             print(f"… {total - self._args.limit:,} more; --limit shows more")
-        for rule in sorted(self._rules, key=lambda one: -self._counts[one.id]):
-            if self._counts[rule.id] or len(self._rules) <= 10:
-                print(f"{self._counts[rule.id]:>9,}  {clean(rule.title)}")
+        for rule in sorted(self._rules, key=lambda one: -counted[one.id]):
+            if counted[rule.id] or len(self._rules) <= 10:
+                print(f"{counted[rule.id]:>9,}  {clean(rule.title)}")
         if len(self._rules) > 10:
-            quiet = sum(1 for rule in self._rules if not self._counts[rule.id])
+            quiet = sum(1 for rule in self._rules if not counted[rule.id])
             print(f"{quiet:,} of {len(self._rules):,} rules found nothing")
         for text in [*problems, *warnings_of(sure, self._clock, "this answer")]:
             print(f"{self._color.warn}! {clean(text)}{self._color.end}", file=sys.stderr)

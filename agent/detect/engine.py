@@ -200,7 +200,7 @@ class Engine:
         subject = self._subject(kind, record)
         if subject is None:
             return
-        call = Call(subject, _function_of(subject.event))
+        call = Call(subject, function_of(subject.event))
         if call.deed == "connect":
             subject.extra = {"hostname": self._names(call)}
         yield from views_of_call(call, self.views)
@@ -256,7 +256,7 @@ def _matchers(view: str, nodes: Mapping[int, Node]) -> Iterator[Matcher]:
             yield Matcher(view, [(number, nodes[number]) for number in sorted(numbers)])
 
 
-def _function_of(event: Mapping[str, Any]) -> str:
+def function_of(event: Mapping[str, Any]) -> str:
     """The hooked function; `subsystem/event` of a tracepoint; the symbol in a program."""
     function = event.get("function_name")
     if type(function) is str:

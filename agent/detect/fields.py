@@ -42,6 +42,8 @@ class Field(NamedTuple):
     """Types of audit records that have it; empty: all of the view's events may."""
     is_unique: bool = False
     """Whether it differs nearly always: answers of rules that ask it are not cached."""
+    origin: str = ""
+    """The source's name in fields.yaml; empty: no event has it."""
 
 
 def field_of(view: str, name: str) -> Field:
@@ -52,7 +54,7 @@ def field_of(view: str, name: str) -> Field:
     for prefix, (canonical, source, only) in families.items():
         rest = name.removeprefix(prefix)
         if rest and rest != name and (source != "audit_argument" or rest.isdecimal()):
-            return Field(canonical + rest, FAMILIES[source](rest), "", only)
+            return Field(canonical + rest, FAMILIES[source](rest), "", only, origin=source)
     return Field(name, None, f"events of {view} have no such field")
 
 
@@ -79,7 +81,8 @@ def _fields(view: str) -> tuple[dict[str, Field], dict[str, Family]]:
 def _field(name: str, said: Mapping[str, Any]) -> Field:
     if "never" in said:
         return Field(name, None, str(said["never"]))
-    return Field(name, SOURCES[said["from"]], "", tuple(said.get("only", ())), bool(said.get("unique")))
+    source, only = said["from"], tuple(said.get("only", ()))
+    return Field(name, SOURCES[source], "", only, bool(said.get("unique")), source)
 
 
 @cache

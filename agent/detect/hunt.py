@@ -3,23 +3,26 @@
 
 Three goes over the log: columns say which events may matter (agent/detect/prefilter.py); the beginnings of
 these processes and of their ancestors are looked up; then the engine gets both, in the order of the log. What
-it says of an event depends on the event and its lineage alone, so the answer is that of every event fed.
+it says of an event depends on the event and its lineage alone, so the answer is that of every event fed, and
+parts of the log can be hunted in by themselves (agent/detect/hunters.py).
 """
 
 from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from agent.detect.aliases import Aliases
 from agent.detect.capture import BEGINNINGS, is_within
 from agent.detect.prefilter import Prefilter
 from agent.detect.rules import Rule
 from agent.detect.running import Engine, Hit
 from agent.log.entry import parse, sequence_in
 from agent.log.segments import SegmentName
+from agent.store.layout import Source, sources
 from agent.store.picking import EVER, OfProcesses, Period, Watch, pick_placed
 from agent.store.records import Problems
 
@@ -44,12 +47,15 @@ class Hunt:
         engine: Engine,
         problems: Problems,
         watch: Watch | None = None,
+        aliases: Aliases | None = None,
+        among: Sequence[Source] | None = None,
     ) -> None:
+        """`aliases`: of the whole log; None: not looked for. `among`: segments to hunt in instead of all."""
         self.candidates = 0
         """Events that the engine was asked about."""
         self.hits = 0
         self._log_dir, self._engine, self._problems = log_dir, engine, problems
-        self._filter, self._watch = Prefilter(rules), watch
+        self._filter, self._watch, self._among = Prefilter(rules, aliases), watch, among
 
     def run(self, period: Period = EVER) -> Iterator[tuple[Record, list[Hit]]]:
         """Events with what matched them, in the order of the log. Raises OSError."""
@@ -80,8 +86,8 @@ class Hunt:
     def _rounds(self, period: Period) -> Iterator[list[Placed]]:
         """Candidates, as many at a time as may be kept."""
         placed: list[Placed] = []
-        kept = 0
-        for one in pick_placed(self._log_dir, self._filter, self._problems, period, self._watch):
+        kept, among = 0, self._among
+        for one in pick_placed(self._log_dir, self._filter, self._problems, period, self._watch, among):
             placed.append(one)
             kept += len(one[1])
             if kept >= KEPT_BYTES:
@@ -95,9 +101,10 @@ class Hunt:
         if not placed:
             return
         wanted = {one.decode() for one in named.others - named.begun}
-        beginnings = pick_placed(self._log_dir, OfProcesses(wanted, BEGINNINGS), self._problems)
         until = placed[-1][0]
-        before = ((name, sequence_in(line), 0, line) for name, line in beginnings if name <= until)
+        among = [one for one in sources(self._log_dir) if one.name <= until]
+        beginnings = pick_placed(self._log_dir, OfProcesses(wanted, BEGINNINGS), self._problems, among=among)
+        before = ((name, sequence_in(line), 0, line) for name, line in beginnings)
         candidates = ((name, sequence_in(line), 1, line) for name, line in placed)
         for _, _, is_candidate, line in heapq.merge(before, candidates):
             yield line, bool(is_candidate)

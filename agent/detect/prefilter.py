@@ -1,234 +1,91 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which rows of the store rules may hold for: asked of columns, before a line is written again and parsed.
+"""Which rows of the store rules may match: asked of columns, before a line is written again and parsed.
 
-It lets too much through and never too little: the engine decides. Of a condition only what surely stands in
-the row is asked: a run of plain characters of a text, somewhere in the columns that the field is made of.
-`not` and regular expressions are not asked, nor what comes from other records (a parent's command line).
-
-A text in a row that is not ASCII passes always, for case is folded in more than one way there.
+It lets too much through and never too little: the engine decides. Of a condition everything is asked that
+the row itself tells, by the code that the engine asks (sources, views, generated matchers); what other
+records tell (ancestors, the process of an event of a policy) is left open (agent/detect/relax.py). Of a
+parent the row has the path that was executed; what such a path led to elsewhere in the log is taken along
+(agent/detect/aliases.py). Rows are alike when all columns are that a rule may ask; of those one is looked at.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from agent.detect.conditions import And, Check, Match, Node, Not, Or, fields_of
-from agent.detect.fold import fold
-from agent.detect.literals import texts_of_pattern
+import orjson
+
+from agent.detect.aliases import Aliases
+from agent.detect.auditrules import watched
+from agent.detect.compile import Matcher
+from agent.detect.conditions import Node, fields_of
+from agent.detect.engine import CALLS, function_of
+from agent.detect.fields import field_of
+from agent.detect.fold import condition_for
+from agent.detect.lineage import KEPT, Known
+from agent.detect.relax import Told, relaxed
 from agent.detect.routing import route
 from agent.detect.rules import Rule
-from agent.log.entry import line_test
-from agent.log.records import OWN_HEAD
+from agent.detect.sources import Subject
+from agent.detect.views import Call, Seen, views_of_call, views_of_exec
+from agent.log.entry import line_test, parse
 from agent.store.rebuild import by_word, whole
+from agent.store.split import CUT, LINEAGE, TIME
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 EXEC, EXIT = "process_exec", "process_exit"
-POLICY_EVENTS = ("process_kprobe", "process_lsm", "process_tracepoint", "process_uprobe", "process_usdt")
-"""Types of events of policies (docs/events/process_kprobe.md)."""
-_SAFE = re.compile(r"[A-Za-z0-9_./:=,@%+~-]+")
-"""What JSON and the quoting of arguments leave alone."""
-_JOINED = frozenset(("TargetFilename", "name"))
-"""Fields that are put together of two texts, at a slash."""
-SHORTEST = 2
-"""A shorter run is found nearly everywhere."""
-OF_EXECS: Mapping[str, tuple[str, ...]] = {
-    "Image": ("exe", "payload"),
-    "process.name": ("exe", "payload"),
-    "CommandLine": ("exe", "args", "payload"),
-    "CurrentDirectory": ("cwd",),
-    "exe": ("exe", "payload"),
-    "comm": ("exe", "payload"),
-    "name": ("exe", "payload"),
-    "proctitle": ("exe", "args", "payload"),
-    "cwd": ("cwd",),
-}
-"""Columns (docs/store.md) that a field of an exec stands in, as agent/detect/fields.yaml calls it. Other
-events have the same fields from the exec, which is another row."""
-OF_CALLS: Mapping[str, tuple[str, ...]] = {
-    "Policy": ("policy",),
-    "Message": ("payload",),
-    "TargetFilename": ("payload",),
-    "file.name": ("payload",),
-    "DestinationIp": ("payload",),
-    "name": ("payload",),
-}
-"""The same, of events of policies."""
-FROM_OTHERS = frozenset(("DestinationHostname",))
-"""Fields for which the engine has to have seen other events of policies."""
-_ARGUMENT = re.compile(r"a[0-9]+")
-"""Arguments as auditd numbers them: of an exec they stand in its row, unless it writes them as digits."""
-_DIGITS = re.compile(r"[0-9a-f]+")
-_ALWAYS = r"(?-i:[^\x00-\x7f])|^\x04"
-"""Not ASCII (with its case, else the class would lack what folds to k and s), or a line that is no text
-(agent/store/split.py)."""
-_ENVIRONMENT = "Environment."
-_DIRECTORY = ("cwd",)
-_IN_CASE = "(?i)"
-_END = "(?:[\"']|$)"
+OF_EXECS = frozenset(
+    (
+        "image", "image_name", "command_line", "arguments", "argument_count", "cwd", "user", "uid", "auid",
+        "login_user", "tty", "audit_tty", "real_uid", "real_gid", "effective_uid", "effective_gid", "comm",
+        "environment", "record_type", "syscall", "audit_key", "audit_argument", "path", "name_type",
+        "success",
+    )
+)  # fmt: skip
+"""Sources (agent/detect/sources.py) that ask nothing but what a row of an exec has in COLUMNS."""
+OF_CALLS = frozenset(
+    (
+        "policy", "message", "function", "path", "path_name", "old_path", "destination_ip",
+        "destination_port", "source_ip", "source_port", "protocol", "initiated", "is_ipv6", "query_name",
+        "query_type", "argument", "audit_argument", "record_type", "syscall", "name_type", "success",
+    )
+)  # fmt: skip
+"""The same, of events of policies: their process stands in the row of its exec."""
+OF_PARENTS = frozenset(("parent_image", "parent_image_name"))
+"""Sources that ask for a parent's executable."""
+COLUMNS = ("type", "exe", "args", "cwd", "uid", "auid", "parent_exe", "payload")
+MAX_KNOWN = 1 << 18
+"""Rows whose answers are remembered from one segment to the next. One takes up to 1 kB."""
+_UNASKED = re.compile(r',"(?:nspid|sid|pgid)":\d+')
+"""Numbers below `tracehound` that differ more often than not, and that no source in OF_EXECS asks."""
+_HOSTNAME = "DestinationHostname"
 
-
-class Text(NamedTuple):
-    """A text in a value."""
-
-    text: str
-    is_end: bool
-    """Whether the value ends with it."""
-
-
-class Atom(NamedTuple):
-    """A text that has to stand in one of the columns, whatever its case."""
-
-    columns: tuple[str, ...]
-    text: str
-    """ASCII, in small letters."""
-    is_end: bool = False
-    """Whether nothing but a quotation mark, or nothing at all, follows it."""
-
-    @property
-    def pattern(self) -> str:
-        """For RE2."""
-        return re.escape(self.text) + (_END if self.is_end else "")
-
-
-Cover = frozenset[Atom]
-"""At least one of these holds where a condition does. Empty: it holds nowhere."""
-
-
-Ask = Mapping[str, Cover | None]
-"""What one rule asks of the events of each type; None: nothing more. Events of other types do not matter."""
-
-
-def ask_of(rule: Rule) -> Ask:
-    """What is asked of the rows for a rule."""
-    found: dict[str, Cover | None] = {}
-    for view in route(rule.logsource).views:
-        node = fold(rule.condition, view)
-        if isinstance(node, bool):
-            continue  # the engine does not ask it either
-        for name in types_of(view):
-            cover = None if name != EXEC and FROM_OTHERS & fields_of(node) else cover_of(node, name == EXEC)
-            before = found.get(name, frozenset())
-            found[name] = None if cover is None or before is None else before | cover
-    return found
-
-
-def types_of(view: str) -> tuple[str, ...]:
-    """Types of events that a view is made of (agent/detect/views.py)."""
-    if view in ("process_creation", "auditd/EXECVE"):
-        return (EXEC,)
-    if view == "process_termination":
-        return (EXIT,)
-    return (EXEC, *POLICY_EVENTS) if view.startswith("auditd") else POLICY_EVENTS
-
-
-def cover_of(node: Node, is_exec: bool) -> Cover | None:
-    """Of all parts of an `and` the most telling one; of an `or` all, or nothing when one tells nothing."""
-    if isinstance(node, Match):
-        return _cover_of_check(node.check, is_exec)
-    if isinstance(node, And):
-        covers = [cover for part in node.parts if (cover := cover_of(part, is_exec)) is not None]
-        return min(covers, key=_worth, default=None)
-    if isinstance(node, Or):
-        found: set[Atom] = set()
-        for part in node.parts:
-            cover = cover_of(part, is_exec)
-            if cover is None:
-                return None
-            found |= cover
-        return frozenset(found)
-    assert isinstance(node, Not)
-    return None
-
-
-def _worth(cover: Cover) -> tuple[int, int]:
-    """Covers with short texts let much through; of two with equal ones that with fewer."""
-    return -min((len(atom.text) + 2 * atom.is_end for atom in cover), default=99), len(cover)
-
-
-def _cover_of_check(check: Check, is_exec: bool) -> Cover | None:
-    name = check.field
-    columns = _columns_of(name, is_exec)
-    if columns is None:
-        return None
-    if name.startswith(_ENVIRONMENT):
-        return frozenset((Atom(columns, name.removeprefix(_ENVIRONMENT).lower()),)) if _asks(check) else None
-    texts = texts_of(check)
-    atoms = frozenset(_atom(columns, text, name in _JOINED) for text in texts or ())
-    if not atoms or any(len(atom.text) < SHORTEST for atom in atoms):
-        return None
-    if is_exec and _ARGUMENT.fullmatch(name) and any(_DIGITS.fullmatch(atom.text) for atom in atoms):
-        return None
-    return atoms
-
-
-def _asks(check: Check) -> bool:
-    """Whether a check is false where the field is absent."""
-    return check.op != "null" and not (check.op == "exists" and not check.value)
-
-
-def texts_of(check: Check) -> frozenset[Text] | None:
-    """Texts of which one stands in a value for which a check holds; None where none has to."""
-    value = check.value
-    if check.op in ("equals", "contains", "startswith", "endswith"):
-        return frozenset((Text(str(value), check.op in ("equals", "endswith")),))
-    if check.op == "glob" and isinstance(value, tuple):
-        last = len(value) - 1
-        pieces = [Text(one, at == last) for at, one in enumerate(value) if isinstance(one, str)]
-        return frozenset((max(pieces, key=_run_length, default=Text("", False)),))
-    found = texts_of_pattern(str(value)) if check.op == "re" else None
-    return frozenset(Text(one, False) for one in found) if found else None
-
-
-def _columns_of(field: str, is_exec: bool) -> tuple[str, ...] | None:
-    if is_exec and _ARGUMENT.fullmatch(field):
-        return OF_EXECS["CommandLine"]
-    if is_exec and field.startswith(_ENVIRONMENT):
-        return ("payload",)
-    return (OF_EXECS if is_exec else OF_CALLS).get(field)
-
-
-def _atom(columns: tuple[str, ...], text: Text, is_joined: bool) -> Atom:
-    """The longest run of a text; the last one where two are equally long."""
-    runs = list(_SAFE.finditer(text.text.replace("/", " ") if is_joined else text.text))
-    longest = max(reversed(runs), key=lambda run: len(run[0]), default=None)
-    if longest is None:
-        return Atom(columns, "")
-    is_end = text.is_end and longest.end() == len(text.text)
-    run = longest[0]
-    if columns == _DIRECTORY and run.endswith("/"):  # as it is written or not
-        run, is_end = run.rstrip("/"), False
-    return Atom(columns, run.lower(), is_end)
-
-
-def _run_length(text: Text) -> int:
-    return max(map(len, _SAFE.findall(text.text)), default=0)
+Key = tuple[Any, ...]
 
 
 class Prefilter:
-    """A `Pick` (agent/store/picking.py) for several rules: rows that at least one of them may hold for."""
+    """A `Pick` (agent/store/picking.py) for several rules: rows that at least one of them may match."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        asks = [ask_of(rule) for rule in rules]
-        self._free = frozenset(name for ask in asks for name, cover in ask.items() if cover is None)
-        """Types whose events pass whatever they hold."""
-        self._asked = [
-            (name, _patterns(cover for ask in asks if (cover := ask.get(name)) is not None))
-            for name in (EXEC, EXIT, *POLICY_EVENTS)
-            if name not in self._free
-        ]
-        used = {column for _, patterns in self._asked for column in patterns}
-        self.columns: Sequence[str] = ("type", *sorted(used))
-        self._is_free = line_test(self._free) if self._free else None
-        self._lines = [
-            (test, re2_search(_line_pattern(patterns)))
-            for name, patterns in self._asked
-            if patterns and (test := line_test((name,))) is not None
-        ]
+    columns: Sequence[str] = COLUMNS
+
+    def __init__(self, rules: Iterable[Rule], aliases: Aliases | None = None) -> None:
+        """`aliases`: of the whole log; None where they are not known."""
+        chosen = tuple(rules)
+        self._aliases = aliases
+        self._of_execs, self._of_calls = _Views(chosen, OF_EXECS), _Views(chosen, OF_CALLS)
+        self._of_children = self._of_execs if aliases is None else _Views(chosen, OF_EXECS, OF_PARENTS)
+        views = self._of_execs.wanted | self._of_calls.wanted
+        self._keys = watched(chosen)
+        has_execs = any(view == "process_creation" or view.startswith("auditd") for view in views)
+        has_calls = bool(views - {"process_creation", "process_termination", "auditd/EXECVE"})
+        self._types = [*((EXEC,) if has_execs else ()), *(CALLS if has_calls else ())]
+        self._is_exit = "process_termination" in views
+        types = [*self._types, *((EXIT,) if self._is_exit else ())]
+        self._is_line = line_test(types) if types else None
+        self._known: dict[Key, bool] = {}
 
     def mask(self, table: pa.Table) -> pa.Array:
         """Which rows of a table with `columns`; no nulls."""
@@ -236,71 +93,138 @@ class Prefilter:
         import pyarrow.compute as pc
 
         types = table.column("type")
-        found = by_word(types, lambda words: pc.is_in(words, pa.array(list(self._free), pa.string())))
-        for name, patterns in self._asked:
-            rows = by_word(types, partial(pc.equal, name))
-            if not patterns or not pc.any(rows).as_py():
-                continue
-            hit: Any = pa.repeat(False, len(table))
-            for column, pattern in patterns.items():
-                hit = pc.or_(hit, _holds(table.column(column), rows, pattern))
-            found = pc.or_(found, pc.and_(rows, hit))
-        return found
+        asked = by_word(types, lambda words: pc.is_in(words, pa.array(self._types, pa.string())))
+        found = pc.filter(pa.array(range(len(table)), pa.int32()), asked).to_pylist()
+        hits = _alike(table.filter(asked), self._may)
+        rows = pa.array([at for at, is_hit in zip(found, hits, strict=True) if is_hit], pa.int32())
+        mask = pc.is_in(pa.array(range(len(table)), pa.int32()), rows)
+        if not self._is_exit:
+            return mask
+        return pc.or_(mask, by_word(types, lambda words: pc.equal(words, EXIT)))
 
     def line(self, line: bytes) -> object:
         """Whether a live line may matter."""
-        if line.startswith(OWN_HEAD):
+        if self._is_line is None or not self._is_line(line):
             return False
-        if self._is_free is not None and self._is_free(line):
-            return True
-        return any(test(line) and search(line) for test, search in self._lines)
+        parsed = parse(line)
+        if parsed is None:
+            return False
+        kind = next(iter(parsed[0]))
+        return kind == EXIT or self._asks(kind, parsed[0])
+
+    def _may(self, row: Key) -> bool:
+        """Of a row of COLUMNS."""
+        payload = row[-1]
+        key = (*row[:-1], _UNASKED.sub("", payload)) if payload else row
+        found = self._known.get(key)
+        if found is None:
+            record = _record(row)
+            found = record is None or self._asks(row[0], record)
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            self._known[key] = found
+        return found
+
+    def _asks(self, kind: str, record: dict[str, Any]) -> bool:
+        event = record[kind]
+        process = event.get("process") if type(event) is dict else None
+        if type(process) is not dict:
+            return False
+        own = record.get("tracehound")
+        kept = {name: own[name] for name in KEPT if name in own} if type(own) is dict else {}
+        above = self._parent(event.get("parent"))
+        subject = Subject(record, event, Known(process, kept, above))
+        if kind != EXEC:
+            call = Call(subject, function_of(event))
+            return self._of_calls.may(views_of_call(call, self._of_calls.wanted))
+        if self._keys:
+            keys = {key for image in subject.known.images for key in self._keys.get(image, ())}
+            subject.extra = {"audit_key": tuple(sorted(keys)) or None}
+        views = self._of_execs if above is None else self._of_children
+        return views.may(views_of_exec(subject, views.wanted))
+
+    def _parent(self, parent: object) -> Known | None:
+        """With all paths that may be its executable's; None: not known."""
+        binary = parent.get("binary") if type(parent) is dict else None
+        if self._aliases is None or type(binary) is not str or not binary:
+            return None
+        known = Known({"binary": binary}, {}, None)
+        known.images = (binary, *self._aliases.get(binary, ()))
+        return known
 
 
-def _patterns(covers: Iterable[Cover]) -> dict[str, str]:
-    """By column, the expression (RE2) for all texts that are looked for in it."""
-    texts: dict[str, set[str]] = {}
-    for cover in covers:
-        for atom in cover:
-            for column in atom.columns:
-                texts.setdefault(column, set()).add(atom.pattern)
-    return {
-        column: _IN_CASE + "|".join([_ALWAYS, *sorted(_needed(found))]) for column, found in texts.items()
-    }
+class _Views:
+    """What rules ask of the views of one kind of event, as far as its rows tell."""
+
+    def __init__(
+        self, rules: Iterable[Rule], told: frozenset[str], may_be: frozenset[str] = frozenset()
+    ) -> None:
+        """Sources of which a row tells all, and of which it tells at least all."""
+        self._open: set[str] = set()
+        """Views of which rows decide nothing for some rule."""
+        asked: dict[str, list[Node]] = {}
+        for rule in rules:
+            for view in route(rule.logsource).views:
+                node = condition_for(rule.condition, view)
+                part = relaxed(node, _told_in(view, told, may_be)) if node is not None else False
+                if part is True:
+                    self._open.add(view)
+                elif part is not False:
+                    asked.setdefault(view, []).append(part)
+                if node is not None and _HOSTNAME in fields_of(node):
+                    self._open.add("dns_query")  # names are those that were asked for before
+        self._matchers = {
+            view: Matcher(view, list(enumerate(nodes)))
+            for view, nodes in asked.items()
+            if view not in self._open
+        }
+        self.wanted = frozenset(self._open | self._matchers.keys())
+
+    def may(self, seen: Iterator[Seen]) -> bool:
+        """Whether some rule may match one of an event's views."""
+        return any(view in self._open or self._matchers[view].match(subject) for view, subject in seen)
 
 
-def _needed(texts: set[str]) -> Iterator[str]:
-    """Without those in which another one stands."""
-    for text in texts:
-        if not any(other != text and other in text for other in texts):
-            yield text
+def _told_in(view: str, told: frozenset[str], may_be: frozenset[str]) -> Told:
+    section = view.partition("/")[0]
+
+    def is_told(name: str, is_enough: bool) -> bool:
+        if not name:  # keywords: of an exec's audit records all that they are looked for in is its own
+            return section == "auditd" and told is OF_EXECS
+        origin = field_of(section, name).origin
+        return origin in told or (is_enough and origin in may_be)
+
+    return is_told
 
 
-def _line_pattern(patterns: dict[str, str]) -> str:
-    """For a line as a whole, in which everything stands."""
-    return _IN_CASE + "|".join(pattern.removeprefix(_IN_CASE) for pattern in patterns.values())
+def _alike(table: pa.Table, holds: Callable[[Key], bool]) -> Iterator[bool]:
+    """What a test says of each row: asked once of those that are alike."""
+    codes, words = [], []
+    for name in table.column_names:
+        column = whole(table.column(name))
+        column = column if hasattr(column, "dictionary") else column.dictionary_encode()
+        there = column.dictionary.to_pylist()
+        codes.append(column.indices.fill_null(len(there)).to_pylist())
+        words.append([*there, None])
+    known: dict[tuple[int, ...], bool] = {}
+    for key in zip(*codes, strict=True):
+        found = known.get(key)
+        if found is None:
+            found = known[key] = holds(tuple([of[at] for of, at in zip(words, key, strict=True)]))
+        yield found
 
 
-def _holds(column: pa.ChunkedArray, rows: pa.Array, pattern: str) -> pa.Array:
-    """Which rows have a word that fits. Only words of the rows in question are looked at."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    one = whole(column)
-    if not pa.types.is_dictionary(one.type):
-        return pc.fill_null(pc.match_substring_regex(one, pattern), False)
-    used = pc.unique(one.indices.filter(rows)).drop_null()
-    words = one.dictionary.take(used)
-    hits = used.filter(pc.fill_null(pc.match_substring_regex(words, pattern), False))
-    return pc.is_in(one.indices, hits)
-
-
-def re2_search(pattern: str) -> Any:
-    """RE2's search where it is installed (pySigma brings it), for it does not slow down with many texts."""
+def _record(row: Key) -> dict[str, Any] | None:
+    """As much of a line as a row of COLUMNS tells; None for one that tells nothing before it is decoded."""
+    kind, exe, arguments, cwd, uid, auid, above, payload = row
+    if payload is None or not payload.startswith((",", CUT)):
+        parsed = parse(payload.encode()) if payload and payload.startswith("{") else None
+        return parsed[0] if parsed is not None and kind in parsed[0] else None
+    said, _, tail = payload.partition(CUT)
+    process = {"binary": exe, "arguments": arguments, "cwd": cwd, "uid": uid, "auid": auid}
     try:
-        import re2
-    except ImportError:
-        return re.compile(pattern.encode(), re.IGNORECASE).search
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
-    options.case_sensitive = False
-    return re2.compile(pattern.encode(), options).search
+        event = orjson.loads('{"":0' + said.replace(TIME, "") + "}")
+        own = orjson.loads('{"":{"":0' + tail.removeprefix(LINEAGE))[""]
+    except orjson.JSONDecodeError:
+        return None
+    return {kind: {**event, "process": process, "parent": {"binary": above}}, "tracehound": own}

@@ -122,10 +122,15 @@ def pick(
 
 
 def pick_placed(
-    log_dir: Path, wanted: Pick, problems: Problems, period: Period = EVER, watch: Watch | None = None
+    log_dir: Path,
+    wanted: Pick,
+    problems: Problems,
+    period: Period = EVER,
+    watch: Watch | None = None,
+    among: Sequence[Source] | None = None,
 ) -> Iterator[tuple[SegmentName, bytes]]:
-    """As `pick`, with the segment of each line."""
-    todo = sources(log_dir)
+    """As `pick`, with the segment of each line. `among`: segments to look at instead of all."""
+    todo = sources(log_dir) if among is None else among
     sizes = [size_of(source) for source in todo]
     done, total = 0, sum(sizes)
     for source, size in zip(todo, sizes, strict=True):

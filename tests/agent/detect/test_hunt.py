@@ -6,6 +6,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from agent.detect.aliases import aliases_of, pairs_in
 from agent.detect.conditions import And, Not, Or
 from agent.detect.hunt import Hunt
 from agent.detect.rules import Rule
@@ -22,6 +23,8 @@ CURL = check("Image", "endswith", "/curl")
 RULES = [
     rule(CURL, id="image"),
     rule(And((check("Image", "endswith", "/cat"), check("ParentImage", "endswith", "/sh"))), id="parent"),
+    rule(And((CURL, check("ParentImage", "endswith", "/curl"))), id="parent's executable"),
+    rule(And((CURL, Not(check("ParentImage", "endswith", "/curl")))), id="not parent's executable"),
     rule(check("ParentCommandLine", "contains", "-c x"), id="parent's words"),
     rule(check("Ancestors", "endswith", "/init"), id="ancestors"),
     rule(And((check("CommandLine", "contains", "shadow"), Not(CURL))), id="not"),
@@ -42,6 +45,7 @@ def log(request: pytest.FixtureRequest, tmp_path: Path) -> LogMaker:
     shell = made.exec(70, "/bin/sh", "-c", "x", parent=init, at=102, own={"exe": "/usr/bin/curl"})
     connect(made, shell, "203.0.113.7", at=103)
     made.exec(71, "/bin/cat", "/etc/hosts", parent=shell, at=104)
+    made.exec(72, "/usr/bin/curl", "x", parent=shell, at=105)
     made.segment(at=200, boot_id="boot-2")
     connect(made, shell, "203.0.113.7", at=201)
     made.segment(at=300, boot_id="boot-2")
@@ -51,7 +55,8 @@ def log(request: pytest.FixtureRequest, tmp_path: Path) -> LogMaker:
 
 
 def hits_of(log: LogMaker, rules: list[Rule], period: Period = EVER) -> list[tuple[str, str]]:
-    hunt = Hunt(log.directory, rules, engine_of(rules), Problems())
+    aliases = aliases_of(pairs_in(log.directory, sources(log.directory)))
+    hunt = Hunt(log.directory, rules, engine_of(rules), Problems(), aliases=aliases)
     return sorted((record["time"], hit.rule.id) for record, hits in hunt.run(period) for hit in hits)
 
 
