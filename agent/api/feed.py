@@ -108,6 +108,8 @@ class Feed:
         self._rate = Rate(wish.per_s) if wish.per_s else None
         self._joining = Joining(hold_s)
         self._waiting: Waiting[list[Entry]] = Waiting(self._joining, _lines, HELD_BYTES)
+        self._joined: set[int] = set()
+        """Events of this batch that have got their pod here: another client may have had them without."""
         head.look()
         self._go_to_end()
 
@@ -146,7 +148,10 @@ class Feed:
         due: list[Entry] = []
         while (piece := self._waiting.due(at_end=self.events_behind == 0)) is not None:
             due += piece
-        return [entry._replace(record=self._joining.joined(entry.record)) for entry in due]
+        made = [entry._replace(record=self._joining.joined(entry.record)) for entry in due]
+        pairs = zip(due, made, strict=True)
+        self._joined = {entry.sequence for entry, now in pairs if now.record is not entry.record}
+        return made
 
     def _frames(self, entries: list[Entry]) -> bytes:
         frames = [self._missed(missed) for missed in map(_removed, entries) if missed]
@@ -223,7 +228,7 @@ class Feed:
     def _encode(self, entry: Entry, form: Callable[[], dict[str, Any]]) -> bytes:
         """The framed message; an event that cannot be converted is not passed over in silence."""
         try:
-            if self._wish.is_plain:
+            if self._wish.is_plain and entry.sequence not in self._joined:
                 return self._encoded.get(entry.sequence, self._wish.expanded, form)
             return frame(to_response(self._wish.fields.select(form())).SerializeToString())
         except (Unconvertible, AttributeError, TypeError):

@@ -215,3 +215,16 @@ def test_a_client_that_skips_ahead_gets_what_waited_first(log: Log) -> None:
     log.execs(range(2, 50))
     found = everything(feed, most_behind=10)
     assert pids(found[:1]) == [1] and dropped(found[1:]) == [48]
+
+
+def test_what_a_client_without_the_pod_was_sent_is_not_sent_to_one_with_it(log: Log) -> None:
+    head, shared = Head(str(log.directory)), Encoded()
+    wish = Wish(EventFilter(events_pb2.GetEventsRequest()), FieldSelection([]), expanded=False)
+    first = Feed(head, str(log.directory), wish, shared, None, 30)
+    pending_exec(log, 1)
+    assert everything(first) == []
+    late = Feed(head, str(log.directory), wish, shared, None, 30)
+    log.exec(2, docker=("c0" * 32)[:31])
+    assert [one.process_exec.process.pod.name for one in everything(late)] == [""]
+    log.own("container_update", {"id": "c0" * 32, "state": "known", "pod": POD})
+    assert [one.process_exec.process.pod.name for one in everything(first)] == ["web-1", "web-1"]
