@@ -35,6 +35,9 @@ class Check(NamedTuple):
     value: Value
     cased: bool = False
     """Whether case counts; of the four texts and `glob` only."""
+    written: Value | None = None
+    """The value as the rule has it, where it was folded to something else: policies of the kernel compare
+    with case (agent/detect/suggestions.py)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,18 +214,26 @@ def _any_of(matches: Sequence[Node]) -> Node:
 
 def _text(field: str, pieces: list[Piece], cased: bool) -> Check:
     """The cheapest operator that means the same as a text with wildcards."""
-    folded: list[Piece] = [p.casefold() if isinstance(p, str) and not cased else p for p in pieces]
     if not field:
-        if not any(isinstance(piece, str) and piece for piece in folded):
+        if not any(isinstance(piece, str) and piece for piece in pieces):
             raise Wrong("a keyword needs characters", "write a word, or name a field")
-        folded = [STAR, *folded, STAR]
+        pieces = [STAR, *pieces, STAR]
+    check = _of_merged(field, _merged(pieces), cased)
+    folded = [piece.casefold() if isinstance(piece, str) else piece for piece in pieces]
+    if cased or folded == pieces:
+        return check
+    return _of_merged(field, _merged(folded), cased)._replace(written=check.value)
+
+
+def _merged(pieces: Sequence[Piece]) -> list[Piece]:
+    """Without two texts or two stars side by side."""
     merged: list[Piece] = []
-    for piece in folded:
+    for piece in pieces:
         if isinstance(piece, str) and merged and isinstance(merged[-1], str):
             merged[-1] += piece
         elif not (piece == STAR and merged and merged[-1] == STAR):
             merged.append(piece)
-    return _of_merged(field, merged, cased)
+    return merged
 
 
 def _of_merged(field: str, pieces: list[Piece], cased: bool) -> Check:

@@ -108,9 +108,10 @@ def _call_hook(function: str) -> dict[str, Any]:
 
 
 def _name_of(check: Check) -> tuple[str, str] | None:
-    """Operator and value; None for what no operator of policies compares. Case counts there. Of a text with
-    wildcards the longest piece is looked for: the rule decides."""
-    operator, value = OPERATORS.get(check.op), check.value
+    """Operator and value; None for what no operator of policies compares. Case counts there, so it is as
+    the rule has it. Of a text with wildcards the longest piece is looked for: the rule decides."""
+    operator = OPERATORS.get(check.op)
+    value = check.value if check.written is None else check.written
     if check.op == "glob" and isinstance(value, tuple):
         operator, value = "SubString", max((p for p in value if isinstance(p, str)), key=len, default="")
     if operator is None or not 0 < len(str(value).encode()) <= MAX_BYTES[operator]:
