@@ -25,6 +25,7 @@ VERSION = 3
 """PRAGMA user_version; another one is built anew."""
 _CACHE_KIB = 16384
 _KNOWN_MOST = 200_000
+_LARGEST = 1 << 62
 _CHUNK = 500
 """Values in one `IN (…)`."""
 _TABLES = """
@@ -79,9 +80,14 @@ def key_of(exec_id: str, node: str) -> tuple[int, bool]:
 def _key_and_pid(exec_id: str, node: str) -> tuple[int, int | None]:
     """The number, and the pid of an exec_id that can be made of both."""
     try:
-        name, ktime, pid = binascii.a2b_base64(exec_id, strict_mode=True).decode().rsplit(":", 2)
+        name, ktime, pid = binascii.a2b_base64(exec_id, strict_mode=True).rsplit(b":", 2)
         key, number = int(ktime), int(pid)
-        if name == node and key < 1 << 62 and exec_id_of(node, key, number) == exec_id:
+        if (
+            0 <= key < _LARGEST
+            and 0 <= number < _LARGEST
+            and name == node.encode()
+            and exec_id_of(node, key, number) == exec_id
+        ):
             return key, number
     except ValueError:
         pass
@@ -191,57 +197,80 @@ class IndexWriter:
     def _put_lives(self, boot: int, seen: int, lives: Iterable[Life]) -> None:
         """Facts of one process are put together first, so that most rows are written once."""
         told = [life for life in lives if life.exec_id]
-        self._load_numbers(boot, {name for life in told for name in life[:2] if name})
-        self._load_words({text for life in told for text in life[4:11] if text})
+        columns = list(zip(*told, strict=True)) or [()] * len(Life._fields)
+        self._load_numbers(boot, {*columns[0], *filter(None, columns[1])})
+        self._load_words({text for column in columns[4:11] for text in set(column) if text})
         rows: dict[str, list[Any]] = {}
         known: set[str] = set()
         for life in told:
-            row = rows.get(life.exec_id)
-            if row is None:
-                if life.exec_id in self._numbers:
-                    known.add(life.exec_id)
-                row = rows[life.exec_id] = self._stub(boot, seen, life.exec_id)
-            _merge(row, life)
+            row = rows.get(life[0])
+            if row is not None:
+                _merge(row, life, self._words)
+                continue
+            if life[0] in self._numbers:
+                known.add(life[0])
+            rows[life[0]] = self._row(boot, seen, life)
         fresh: list[list[Any]] = []
         changed: list[list[Any]] = []
-        word_of = self._words.get
-        for exec_id, row in list(rows.items()):
-            row[_PARENT] = self._parent(boot, seen, row[_PARENT], fresh)
-            row[_WORDS_FROM:_WORDS_TO] = map(word_of, row[_WORDS_FROM:_WORDS_TO])
+        for exec_id, row in rows.items():
+            if row[_PARENT]:
+                row[_PARENT] = self._numbers.get(row[_PARENT]) or self._named(boot, seen, row[_PARENT], fresh)
             (changed if exec_id in known else fresh).append(row)
         self._db.executemany(f"INSERT INTO processes VALUES({','.join('?' * _WIDTH)})", fresh)
         self._db.executemany(_UPDATE, [_update_values(row) for row in changed])
 
-    def _stub(self, boot: int, seen: int, exec_id: str) -> list[Any]:
-        key, pid = self._keys[exec_id]
+    def _row(self, boot: int, seen: int, life: Life) -> list[Any]:
+        """Of a process of which this is the first fact; the parent stands there as its exec_id."""
+        (
+            exec_id, parent, pid, uid, binary, arguments, cwd, user, container, namespace, pod, start_ns,
+            end_ns, status, signal, recorded, replaces, first, last,
+        ) = life  # fmt: skip
+        if not pid:
+            row = self._stub(boot, seen, exec_id)
+            _merge(row, life, self._words)
+            return row
+        key, told = self._keys[exec_id]
+        word, flags = self._words.get, (RECORDED | replaces * REPLACES) if recorded else 0
+        return [
+            self._number(exec_id), boot, key, exec_id if told is None else None, parent or None, pid, uid,
+            word(binary), word(arguments), word(cwd), word(user), word(container), word(namespace), word(pod),
+            start_ns or None, end_ns or None, status if end_ns else None, signal or None, flags,
+            first if recorded else None, (last or first) if end_ns else None, seen,
+        ]  # fmt: skip
+
+    def _number(self, exec_id: str) -> int:
         number = self._numbers.get(exec_id)
         if number is None:
             number = self._numbers[exec_id] = self._next
             self._next += 1
+        return number
+
+    def _stub(self, boot: int, seen: int, exec_id: str) -> list[Any]:
+        """Of a process of which nothing is known but its exec_id."""
+        key, pid = self._keys[exec_id]
         row: list[Any] = [None] * _WIDTH
-        row[:4] = number, boot, key, None if pid is not None else exec_id
+        row[:4] = self._number(exec_id), boot, key, None if pid is not None else exec_id
         row[_PID], row[_FLAGS], row[_SEEN] = pid, 0, seen
         return row
 
-    def _parent(self, boot: int, seen: int, exec_id: str | None, fresh: list[list[Any]]) -> int | None:
-        if not exec_id:
-            return None
-        number = self._numbers.get(exec_id)
-        if number is None:
-            row = self._stub(boot, seen, exec_id)
-            fresh.append(row)
-            number = int(row[0])
-        return number
+    def _named(self, boot: int, seen: int, exec_id: str, fresh: list[list[Any]]) -> int:
+        """The number of a parent that nothing was told of before."""
+        fresh.append(self._stub(boot, seen, exec_id))
+        return int(fresh[-1][0])
 
     def _load_numbers(self, boot: int, exec_ids: set[str]) -> None:
-        """Keys of all processes that a segment names, and the numbers of those that are here."""
+        """Keys of all processes that a segment names, and the numbers of those that are here: most began
+        after all that are."""
         self._numbers.clear()
-        self._keys = {exec_id: _key_and_pid(exec_id, self._node) for exec_id in exec_ids}
+        node = self._node
+        self._keys = {exec_id: _key_and_pid(exec_id, node) for exec_id in exec_ids}
+        highest = self._db.execute("SELECT coalesce(max(key), -1) FROM processes").fetchone()[0]
         named = {
             (key, exec_id if pid is None else None, pid): exec_id
             for exec_id, (key, pid) in self._keys.items()
+            if key <= highest
         }
-        for part in _parts([key for key, _ in self._keys.values()]):
+        for part in _parts([key for key, _, _ in named]):
             for number, key, exec_id, pid in self._db.execute(
                 f"SELECT id, key, exec_id, pid FROM processes WHERE key IN ({','.join('?' * len(part))})"
                 " AND boot=?",
@@ -278,7 +307,7 @@ _COLUMNS = (
 _WIDTH = len(_COLUMNS)
 _PLACE = {name: place for place, name in enumerate(_COLUMNS)}
 _PARENT, _PID, _FLAGS, _SEEN = (_PLACE[name] for name in ("parent", "pid", "flags", "seen"))
-_WORDS_FROM, _WORDS_TO = _PLACE["binary"], _PLACE["pod"] + 1
+_WORDS_FROM = _PLACE["binary"]
 _UID = _PLACE["uid"]
 _START, _END = _PLACE["start_ns"], _PLACE["end_ns"]
 _FIRST, _LAST = _PLACE["first_sequence"], _PLACE["last_sequence"]
@@ -300,7 +329,7 @@ def _update_values(row: list[Any]) -> tuple[Any, ...]:
     return (*(row[_PLACE[name]] for name in _FILLED), row[_FLAGS], row[_SEEN], row[_LAST], row[0])
 
 
-def _merge(row: list[Any], life: Life) -> None:
+def _merge(row: list[Any], life: Life, words: Mapping[str, int]) -> None:
     """Later facts fill what earlier ones left open; the exec knows best who it was."""
     if life.end_ns:
         row[_END], row[_PLACE["status"]], row[_PLACE["signal"]] = (
@@ -308,16 +337,16 @@ def _merge(row: list[Any], life: Life) -> None:
             life.status,
             life.signal or None,
         )
-        row[_LAST] = life.sequence
+        row[_LAST] = life.last_sequence or life.sequence
     if row[_FLAGS] & RECORDED or not life.pid:
-        row[_PARENT] = row[_PARENT] or life.parent_exec_id
+        row[_PARENT] = row[_PARENT] or life.parent_exec_id or None
         return
     row[_PARENT] = life.parent_exec_id or row[_PARENT]
     row[_PID] = life.pid
     row[_UID] = life.uid if life.uid is not None else row[_UID]
     for place, text in enumerate(life[4:11], _WORDS_FROM):
         if text:
-            row[place] = text
+            row[place] = words[text]
     row[_START] = life.start_ns or row[_START]
     if life.recorded:
         row[_FLAGS] |= RECORDED | life.replaces * REPLACES

@@ -81,7 +81,7 @@ def process_of(life: Life) -> Process:
     """A process of which this is the first fact."""
     (
         exec_id, parent, pid, uid, binary, arguments, cwd, user, container, namespace, pod, start, end,
-        status, signal, recorded, replaces, _,
+        status, signal, recorded, replaces, *_,
     ) = life  # fmt: skip
     return Process(
         exec_id, pid, parent, binary, arguments, cwd, uid, user, container, namespace, pod, start, end,

@@ -39,6 +39,25 @@ class Life(NamedTuple):
     replaces: bool = False
     sequence: int = 0
     """Of the record; 0 when the process is only named in another's."""
+    last_sequence: int = 0
+    """Of the exit, where the fact is exec and exit in one."""
+
+
+_KINDS = tuple(type(value) for value in Life("")[4:])
+_LARGEST = 1 << 63
+
+
+def is_sound(life: Life) -> bool:
+    """Whether all of it is as an index can keep it: somebody else's lines can say anything."""
+    texts, (pid, uid) = life[:2], life[2:4]
+    pairs = zip(
+        (*texts, pid, 0 if uid is None else uid, *life[4:]), (str, str, int, int, *_KINDS), strict=True
+    )
+    return all(isinstance(value, kind) and _fits(value) for value, kind in pairs)
+
+
+def _fits(value: object) -> bool:
+    return not isinstance(value, int) or -_LARGEST <= value < _LARGEST
 
 
 def lives_in(record: Record) -> Iterator[Life]:

@@ -7,7 +7,6 @@ An image's process object stands in each of its events and in those of its child
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from orjson import dumps
@@ -30,17 +29,6 @@ PARENT_KEY = b',"parent":{"exec_id":"'
 PARENT_AT = len(',"parent":')
 _LAST_KEY = b'"in_init_tree":'
 _TIME_KEY = b',"time":"'
-
-_TEXT, _NUMBER = r'[^"\\\x00-\x1f]*', "0|[1-9][0-9]{0,18}"
-IMAGE = re.compile(
-    rf'{{"exec_id":"({_TEXT})","pid":({_NUMBER}),"uid":({_NUMBER})(?:,"cwd":"({_TEXT})")?'
-    rf'(?:,"binary":"({_TEXT})")?(?:,"arguments":"({_TEXT})")?'
-    rf'((?:,"flags":"{_TEXT}")?(?:,"start_time":"({_TEXT})")?),"auid":({_NUMBER})(?:,"docker":"({_TEXT})")?'
-    rf',"parent_exec_id":"({_TEXT})","tid":((?:{_NUMBER}),"in_init_tree":(?:true|false)}})'
-)
-"""A process as the encoder writes it, nothing in it escaped: most are. exec_id, pid, uid, cwd, binary,
-arguments, flags and start, start, auid, docker, parent_exec_id, thread and tree; these last and flags and
-start are its form."""
 
 
 class Head(NamedTuple):

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
+import hashlib
 import json
+import random
+import re
 import signal
 import subprocess
 import sys
@@ -9,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from agent.log.manifest import Compaction
-from agent.store.layout import compacted_segments
+from agent.log.segments import SegmentName
+from agent.store.compact import compact, open_index
+from agent.store.layout import compacted_segments, index_path
 from agent.store.rebuild import lines
 from tests.agent.cli.conftest import LogMaker
-from tests.agent.store.support import compact_all
+from tests.agent.store.support import compact_all, golden_lines
 
 
 def test_it_reports_what_it_wrote(lines_dir: Path) -> None:
@@ -89,3 +94,42 @@ def test_accounts_are_one_json_object_per_line(lines_dir: Path) -> None:
         [sys.executable, "-m", "agent.store.compact", str(lines_dir)], capture_output=True, check=True
     )
     assert set(json.loads(done.stdout)) == set(Compaction._fields)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_somebody_made_of_lines_comes_back(tmp_path: Path, seed: int) -> None:
+    choice = random.Random(seed)
+    golden = [line.encode(errors="surrogateescape") for line in golden_lines()]
+    content = b"\n".join(
+        damaged(choice, choice.choice(golden)) if at % 8 == 5 else choice.choice(golden) for at in range(64)
+    )
+    name = SegmentName(1, 1)
+    (tmp_path / str(name)).write_bytes(content)
+    (tmp_path / "store").mkdir()
+    index = open_index(index_path(tmp_path))
+    assert compact(tmp_path, name, index).sha256 == hashlib.sha256(content).hexdigest()
+    index.close()
+    assert b"".join(lines(tmp_path / "store" / "0000000000001-000000000001.parquet.new")) == content
+
+
+def damaged(choice: random.Random, line: bytes) -> bytes:
+    """A line with a byte changed, some bytes taken out, something put in, or a value of another kind."""
+    at, kind = choice.randrange(len(line)), choice.randrange(4)
+    if kind == 0:
+        made = line[:at] + bytes([choice.randrange(256)]) + line[at + 1 :]
+    elif kind == 1:
+        made = line[:at] + line[at + choice.randrange(1, 20) :]
+    elif kind == 2:
+        made = (
+            line[:at]
+            + choice.choice([b'"', b"}", b"\x02", b"\x03", b"\xff", b'"detection":[1],'])
+            + line[at:]
+        )
+    else:
+        made = re.sub(
+            rb':("[^"]*"|\d+)',
+            choice.choice([b":[1]", b":{}", b":1e400", b":null"]),
+            line,
+            count=choice.randrange(1, 9),
+        )
+    return made.replace(b"\n", b"") or b"x"
