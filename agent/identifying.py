@@ -34,6 +34,8 @@ LONGEST_LINE = 64 << 20
 MOST_UNSENT = 8 << 20
 """Bytes that may wait for a child that does not read; beyond, it is started anew, and everything is asked
 again."""
+MOST_NONSENSE = 100
+"""Messages that are none, after which a child is started anew: its notices would fill the journal."""
 _FREE_FD = 10
 _RESET = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGQUIT)
 
@@ -188,11 +190,15 @@ class Identifying:
             message = orjson.loads(line)
             name, content = next(iter(message.items()))
             if name == "health":
-                self.health = dict(content)
+                self.health = _sources(content)
             elif name in self._takers:
                 self._takers[name](content)
         except (ValueError, TypeError, AttributeError, KeyError, StopIteration) as error:
-            self._notice(f"containers: a message that is none: {type(error).__name__}: {error}")
+            child.nonsense += 1
+            if child.nonsense <= MOST_NONSENSE:
+                self._notice(f"containers: a message that is none: {type(error).__name__}: {error}")
+            else:
+                child.kill()
 
 
 class _Child:
@@ -211,6 +217,8 @@ class _Child:
             raise
         self.started_s = self.heard_s = time.monotonic()
         self.status: int | None = None
+        self.nonsense = 0
+        """Messages that were none."""
         self._incoming = bytearray()
         self._outgoing = bytearray()
 
@@ -263,6 +271,18 @@ class _Child:
         """Forgets it."""
         self.sock.close()
         os.close(self.pidfd)
+
+
+def _sources(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The message `health` in the types that the status and metrics expect. Raises what _take catches."""
+    return {
+        str(name): {
+            "state": str(one["state"]),
+            "age_seconds": float(one["age_seconds"]),
+            "error": str(one.get("error") or ""),
+        }
+        for name, one in content.items()
+    }
 
 
 def _because(text: object) -> str:

@@ -2,7 +2,8 @@
 """A child that knows containers by rote: `scripted_child.py MODE OPTIONS`, standard input is the link.
 
 Modes: `at once`; `late` (a second after the question); `echo` (every message comes back as `echo`); `dies`
-(at the first question); `hangs` (reads nothing, says nothing); `babbles` (no messages). A pod's name is made
+(at the first question); `hangs` (reads nothing, says nothing); `babbles` (no messages),
+`storms` (thousands of them); `ill` (says of its health what has another form). A pod's name is made
 of its container's id, so that a wrong answer shows.
 """
 
@@ -32,6 +33,10 @@ def main(mode: str) -> None:
     sock = socket.socket(fileno=0)
     if mode == "hangs":
         time.sleep(600)
+    if mode == "storms":
+        sock.sendall(b"\xff\n" * 5000)
+    if mode == "ill":
+        sock.sendall(b'{"health":{"kubernetes":5}}\n{"health":{"cri":{"state":1,"age_seconds":"2"}}}\n')
     if mode == "babbles":
         sock.sendall(b"hello\n{}\n[1]\n\xff\n" + json.dumps({"answer": 5}).encode() + b"\n")
     waiting: list[tuple[float, int, dict[str, Any]]] = []

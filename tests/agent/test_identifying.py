@@ -131,6 +131,21 @@ def test_what_is_no_message_is_noticed_and_the_rest_counts(agent: Agent) -> None
     assert len(agent.notices) == 5 and link.is_running
 
 
+def test_one_that_says_nothing_but_nonsense_is_started_anew_and_fills_no_journal(agent: Agent) -> None:
+    agent.begin("storms").want()
+    assert agent.until(lambda: agent.children == 2)
+    first = agent.notices[: agent.notices.index(next(one for one in agent.notices if "killed" in one))]
+    assert len(first) == identifying.MOST_NONSENSE
+
+
+def test_a_health_of_another_form_never_reaches_probes(agent: Agent) -> None:
+    link = agent.begin("ill")
+    link.want()
+    assert agent.until(lambda: link.health)
+    assert link.health == {"cri": {"state": "1", "age_seconds": 2.0, "error": ""}}
+    assert "AttributeError" in agent.notices[0] or "TypeError" in agent.notices[0]
+
+
 def test_its_health_is_a_matter_of_ours(agent: Agent) -> None:
     link = agent.begin("at once")
     link.want()
