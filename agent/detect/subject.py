@@ -6,42 +6,54 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from agent.store.flat import COLUMNS, flatten
+from agent.detect.compile import several
+from agent.detect.lineage import Known
+from agent.detect.sources import Subject
+from agent.detect.views import Call, Extra
 
 Content = Mapping[str, Any]
-_PLACE = {name: place for place, name in enumerate(COLUMNS)}
 
 
 def values_of(content: Content) -> Callable[[str], Sequence[str]]:
     """The values of a field of a detection (docs/detections.md); none where it does not have the field. What
     a rule matched is known under the rule's own names."""
-    row = flatten(content.get("event") or {}, "")
+    call = _call_of(content.get("event") or {})
     matched: dict[str, list[str]] = {}
     for one in content.get("matched") or ():
         matched.setdefault(str(one.get("field", "")), []).append(str(one.get("value", "")))
 
     def values(field: str) -> Sequence[str]:
         read = _FIELDS.get(field)
-        found = [text for text in read(content, row) if text] if read else []
+        found = [text for text in read(content, call) if text] if read else []
         return found or matched.get(field, [])
 
     return values
 
 
-def _process(name: str) -> Callable[[Content, Sequence[Any]], list[str]]:
-    return lambda content, row: [_text((content.get("process") or {}).get(name))]
+def _call_of(event: Mapping[str, Any]) -> Extra:
+    """What the views of an event of a policy add to its process; empty for an exec."""
+    kind = next(iter(event), "")
+    said = event.get(kind)
+    if kind == "process_exec" or not isinstance(said, dict):
+        return {}
+    subject = Subject(dict(event), said, Known({}, {}, None))
+    return {**Call(subject, "").extra("policy"), "policy": said.get("policy_name")}
 
 
-def _ancestor(name: str, most: int) -> Callable[[Content, Sequence[Any]], list[str]]:
-    return lambda content, row: [_text(one.get(name)) for one in (content.get("ancestors") or ())[:most]]
+def _process(name: str) -> Callable[[Content, Extra], list[str]]:
+    return lambda content, _call: [_text((content.get("process") or {}).get(name))]
 
 
-def _column(name: str) -> Callable[[Content, Sequence[Any]], list[str]]:
-    return lambda content, row: [_text(row[_PLACE[name]])]
+def _ancestor(name: str, most: int) -> Callable[[Content, Extra], list[str]]:
+    return lambda content, _call: [_text(one.get(name)) for one in (content.get("ancestors") or ())[:most]]
 
 
-def _of_pod(*path: str) -> Callable[[Content, Sequence[Any]], list[str]]:
-    def read(content: Content, _row: Sequence[Any]) -> list[str]:
+def _of_call(name: str) -> Callable[[Content, Extra], list[str]]:
+    return lambda _content, call: list(several(call.get(name)))
+
+
+def _of_pod(*path: str) -> Callable[[Content, Extra], list[str]]:
+    def read(content: Content, _call: Extra) -> list[str]:
         value: Any = content.get("pod") or (content.get("process") or {}).get("pod") or {}
         for name in path:
             value = value.get(name) if isinstance(value, Mapping) else None
@@ -50,29 +62,28 @@ def _of_pod(*path: str) -> Callable[[Content, Sequence[Any]], list[str]]:
     return read
 
 
-def _command_line(content: Content, _row: Sequence[Any]) -> list[str]:
+def _command_line(content: Content, _call: Extra) -> list[str]:
+    """Of an exec. Of another event the detection lacks the process's `argv[0]`, so it is not known as rules
+    and exceptions see it."""
     event = content.get("event") or {}
     vector = (event.get("tracehound") or {}).get("arguments")
-    if "process_exec" in event and isinstance(vector, list):
-        return [" ".join(map(str, vector))]
-    process = content.get("process") or {}
-    return [f"{process.get('binary', '')} {process.get('arguments', '')}".strip()]
+    return [" ".join(map(str, vector))] if "process_exec" in event and isinstance(vector, list) else []
 
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-_FIELDS: Mapping[str, Callable[[Content, Sequence[Any]], list[str]]] = {
+_FIELDS: Mapping[str, Callable[[Content, Extra], list[str]]] = {
     "Image": _process("binary"),
     "CommandLine": _command_line,
     "CurrentDirectory": _process("cwd"),
     "ParentImage": _ancestor("binary", 1),
     "Ancestors": _ancestor("binary", 512),
-    "TargetFilename": _column("path"),
-    "DestinationIp": _column("address"),
-    "DestinationPort": _column("port"),
-    "Policy": _column("policy"),
+    "TargetFilename": _of_call("path"),
+    "DestinationIp": _of_call("destination_ip"),
+    "DestinationPort": _of_call("destination_port"),
+    "Policy": _of_call("policy"),
     "Namespace": _of_pod("namespace"),
     "Pod": _of_pod("name"),
     "Workload": _of_pod("workload"),

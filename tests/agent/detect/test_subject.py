@@ -1,6 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from agent.detect.detection import content_of
+from agent.detect.engine import Engine
+from agent.detect.explain import CANDIDATES
+from agent.detect.rules import read_rules
+from agent.detect.samples import read_samples
 from agent.detect.subject import values_of
+from agent.detect.trying import samples_file
 from tests.agent.detect.found import detection
+from tests.agent.detect.sigma_rules import LIBRARY
 
 
 def test_a_detection_has_the_fields_that_rules_ask() -> None:
@@ -29,3 +38,18 @@ def test_files_peers_and_pods_are_the_events() -> None:
 def test_other_fields_are_known_where_they_matched() -> None:
     values = values_of({"matched": [{"selection": "s", "field": "Arg.mode", "value": "1"}]})
     assert values("Arg.mode") == ["1"]
+
+
+@pytest.mark.parametrize(
+    "name", ["device-node-made", "account-file-written", "netcat-exec", "shell-connects"]
+)
+def test_a_detection_says_of_its_event_what_the_engine_says(name: str) -> None:
+    """What is proposed as an exception has to silence."""
+    [rule] = read_rules([LIBRARY / f"{name}.yaml"]).rules
+    for sample in read_samples(samples_file(rule)).positive:
+        engine = Engine([rule])
+        [hit] = [hit for record in sample.records() for hit in engine.feed(record)]
+        values = values_of(content_of(hit, [hit]))
+        for field in CANDIDATES:
+            assert set(values(field)) <= set(hit.values(field)), field
+        assert values("TargetFilename") == list(hit.values("TargetFilename"))
