@@ -32,7 +32,7 @@ TIMEOUT_S = 1500.0
 """For one kernel, boot included. Emulated CPUs are ten to twenty times slower than real ones."""
 
 
-BESIDE_NICENESS = 10
+BESIDE_NICENESS = 5
 """Of guests while this machine runs tests of its own: those are timed by real clocks."""
 AGAIN_MOST = 12
 """More failed cases than these are no accident of a busy machine."""

@@ -20,8 +20,7 @@ LABEL = next(
     (label for label in COLUMNS if RELEASE.startswith(label.removesuffix(".x") + ".")),
     HERE if RELEASE.startswith("6.18.") and not KPROBES.exists() else "",
 )
-CHOSEN = [name for name in files() if name != SLOW][:: 1 if LABEL in ("6.12", HERE) else 6]
-"""All where it is quick and on one kernel of the VMs, some on the others."""
+CHOSEN = [name for name in files() if name != SLOW]
 
 
 def page() -> tuple[list[str], dict[str, list[str]], dict[str, str]]:
