@@ -64,6 +64,7 @@ def test_helm_finds_nothing_to_complain_about(helm: Helm) -> None:
     "wrong",
     [
         {"metrics": {"prot": 1}},
+        {"settings": {"log": {"retention_byte": 1}}},
         {"image": {"digest": "latest"}},
         {"capabilities": {"extra": ["CAP_NET_ADMIN"]}},
         {"policies": {"profile": "all"}},
@@ -73,6 +74,13 @@ def test_helm_finds_nothing_to_complain_about(helm: Helm) -> None:
 def test_a_value_that_is_none_is_refused(wrong: dict[str, Any], helm: Helm) -> None:
     done = helm("template", "th", str(CHART), "-f", "-", stdin=yaml.safe_dump(wrong))
     assert done.returncode != 0 and "schema" in done.stderr
+
+
+def test_a_slip_is_named_with_its_place(helm: Helm) -> None:
+    wrong = {"metrics": {"prot": 1}, "settings": {"log": {"retention_byte": 1}}}
+    said = helm("template", "th", str(CHART), "-f", "-", stdin=yaml.safe_dump(wrong)).stderr
+    assert "at '/metrics': additional properties 'prot' not allowed" in said
+    assert "at '/settings/log': additional properties 'retention_byte' not allowed" in said
 
 
 def test_every_value_is_commented_and_in_the_schema() -> None:
@@ -150,6 +158,22 @@ def test_monitors_without_metrics_are_refused(helm: Helm) -> None:
     values = yaml.safe_dump({"metrics": {"enabled": False, "podMonitor": {"enabled": True}}})
     done = helm("template", "th", str(CHART), "-f", "-", stdin=values)
     assert done.returncode != 0 and "need metrics.enabled" in done.stderr
+
+
+def test_a_network_policy_lets_in_metrics_and_grpc_only(render: Render) -> None:
+    whom = [{"podSelector": {}}]
+    values = {
+        "networkPolicy": {"enabled": True, "from": whom},
+        "hostNetwork": False,
+        "grpc": {"listen": ":54321"},
+    }
+    (rule,) = of_kind(render(values), "NetworkPolicy")["spec"]["ingress"]
+    assert [one["port"] for one in rule["ports"]] == [2122, 54321] and rule["from"] == whom
+
+
+def test_a_network_policy_for_the_nodes_own_network_is_refused(helm: Helm) -> None:
+    done = helm("template", "th", str(CHART), "--set", "networkPolicy.enabled=true")
+    assert done.returncode != 0 and "hostNetwork=false" in done.stderr
 
 
 def test_without_metrics_only_the_node_itself_can_probe(render: Render) -> None:

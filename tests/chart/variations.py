@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -45,6 +46,7 @@ SAMPLES: dict[str, list[Any]] = {
     "capabilities.extra": [["NET_ADMIN"]],
     "seccomp.localhostProfile": ["profiles/tracehound.json"],
     "seLinuxOptions": [{"type": "spc_t"}],
+    "networkPolicy.from": [[{"namespaceSelector": {"matchLabels": {"team": "monitoring"}}}]],
     "resources": [{}, {"limits": {"cpu": 1, "memory": "2Gi"}}],
     "updateStrategy.maxUnavailable": [1, "25%"],
     "terminationGracePeriodSeconds": [60],
@@ -59,9 +61,12 @@ SAMPLES: dict[str, list[Any]] = {
     "extraVolumeMounts": [[{"name": "tmp", "mountPath": "/var/tmp"}]],
 }
 """What is no truth value and no choice. `resources` stands for what is below it."""
-TOGETHER = {"seccomp.type=Localhost": {"seccomp": {"localhostProfile": "profiles/tracehound.json"}}}
+TOGETHER: dict[str, dict[str, Any]] = {
+    "seccomp.type=Localhost": {"seccomp": {"localhostProfile": "profiles/tracehound.json"}},
+    "networkPolicy.enabled=True": {"hostNetwork": False, "grpc": {"listen": ":54321"}},
+}
 """What a value asks for besides."""
-ELSEWHERE = ("global", "resources.", "seLinuxOptions.")
+ELSEWHERE = ("global", "resources.", "seLinuxOptions.", "settings.")
 """Names of the schema that are Helm's, or parts of what SAMPLES has whole."""
 
 
@@ -79,16 +84,41 @@ def variations() -> Iterator[tuple[str, dict[str, Any]]]:
     schema = json.loads((CHART / "values.schema.json").read_text())
     for name, below in leaves(schema):
         for value in choices(name, below):
-            values: dict[str, Any] = {}
-            place = values
-            *path, last = name.split(".")
-            for part in path:
-                place = place.setdefault(part, {})
-            place[last] = value
             shown = f"{name}={value}" if isinstance(value, str | int) else name
-            for part, more in TOGETHER.get(shown, {}).items():
-                values.setdefault(part, {}).update(more)
-            yield shown, values
+            yield shown, merge(nested(name, value), TOGETHER.get(shown, {}))
+
+
+TURNS = 4
+"""As many as the value with the most choices has."""
+
+
+def together(turn: int) -> dict[str, Any]:
+    """All values at once, each with the choice of its own for this turn, and what they need."""
+    values: dict[str, Any] = {}
+    for name, below in leaves(json.loads((CHART / "values.schema.json").read_text())):
+        if name not in (
+            "image.digest",
+            "crds.install",
+        ):  # the one hides the tag, the other is always the same
+            options = choices(name, below)
+            merge(values, nested(name, options[turn % len(options)]))
+    for more in TOGETHER.values():
+        merge(values, more)
+    return merge(values, {"crds": {"install": False}, "metrics": {"enabled": True}})
+
+
+def nested(name: str, value: Any) -> dict[str, Any]:
+    """A dotted name's value as a file has it."""
+    first, _, rest = name.partition(".")
+    return {first: nested(rest, value) if rest else value}
+
+
+def merge(values: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Puts more into values, level by level."""
+    for name, value in more.items():
+        both = isinstance(value, dict) and isinstance(values.get(name), dict)
+        values[name] = merge(values[name], value) if both else copy.deepcopy(value)
+    return values
 
 
 def choices(name: str, schema: dict[str, Any]) -> list[Any]:

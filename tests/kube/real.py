@@ -132,6 +132,7 @@ class RealServer:
             f"--service-account-signing-key-file={key}",
             f"--service-account-key-file={key}",
             "--service-cluster-ip-range=10.96.0.0/24",
+            "--allow-privileged=true",
             "--disable-admission-plugins=ServiceAccount",
         )
         self.ca = str(directory / "certificates" / "apiserver.crt")
