@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--address", required=True, metavar="IP", help="the peer's")
     add_period_arguments(parser)
     parser.add_argument(
-        "--limit", type=above_zero, default=10_000, metavar="N", help="at most N events (default 10000)"
+        "--limit", type=above_zero, default=10_000, metavar="N", help="the newest N events (default 10000)"
     )
     add_output_argument(parser, "text", "json")
     add_color_argument(parser)

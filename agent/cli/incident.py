@@ -17,6 +17,7 @@ from agent.log.verify import verify
 from agent.store.answers import Timeline
 from agent.store.queries import Store, find, timeline
 from agent.store.report.joining import joined
+from agent.store.report.pruning import fewer
 
 MOST_ROOTS = 200
 """Processes that a selector may mean in one report; each has its descendants."""
@@ -61,7 +62,8 @@ class Incident(NamedTuple):
 
 
 def gather(directory: Path, wanted: Wanted, most: int, chain: dict[str, Any] | None) -> Incident:
-    """The timeline with at most `most` happenings. Raises UsageError and LogUnavailable."""
+    """The timeline with the newest `most` happenings and about as many processes. Raises UsageError and
+    LogUnavailable."""
     store = Store(directory)
     since, until = wanted.since_ns or 0, LATEST if wanted.until_ns is None else wanted.until_ns
     roots = find(
@@ -82,14 +84,14 @@ def gather(directory: Path, wanted: Wanted, most: int, chain: dict[str, Any] | N
             "narrow the period with --since and --until, or choose one with --exec-id",
         )
     found = [timeline(store, root, since_ns=since, until_ns=until, most=most) for root in roots]
-    told = found[0] if len(found) == 1 else _cut(joined(wanted.words, found), most)
+    told = fewer(found[0] if len(found) == 1 else _cut(joined(wanted.words, found), most), most)
     told.tree.completeness = dataclasses.replace(told.tree.completeness, chain=chain or {})
     return Incident(told, _node(told), _kernel(directory))
 
 
 def _cut(told: Timeline, most: int) -> Timeline:
     more = max(0, len(told.happenings) - most)
-    return Timeline(told.tree, told.happenings[:most], told.truncated + more)
+    return Timeline(told.tree, told.happenings[more:], told.truncated + more)
 
 
 def _node(told: Timeline) -> str:

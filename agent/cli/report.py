@@ -37,11 +37,12 @@ examples:
   tracehound report --exec-id bjE6MTIzNDU2Nzg5OjQ3MTE= --since 2h -o incident.html
   tracehound report --pod shop/cart-7c9d --since 03:00 --until 04:00 -o incident.html
   tracehound report --address 203.0.113.7 --since 1d -o incident.html
+  tracehound report --pid 1 --since 03:00 --until 04:00 -o hour.html   all of the machine
   tracehound report --pid 4711 --title INC-2087 --hide-arguments -o - | gzip > incident.html.gz
 """
 
-MOST = 50_000
-"""Events in a report unless --limit says otherwise: about 20 MB, which browsers still draw at once."""
+MOST = 20_000
+"""Events in a report unless --limit says otherwise: 4 to 8 MB, which tickets and mail still take."""
 MODE = 0o600
 """A report holds command lines and paths of others."""
 HIDDEN_WORDS = "arguments, environment variables, texts and buffers"
@@ -73,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=above_zero,
         default=MOST,
         metavar="N",
-        help=f"at most so many events (default: {MOST})",
+        help=f"the newest so many events, and about as many processes (default: {MOST})",
     )
     parser.add_argument(
         "--no-verify",
@@ -120,6 +121,9 @@ def run(args: argparse.Namespace) -> int:
     count = sum(1 for _, process, _ in timeline.tree.walk() if process.exec_id)
     events = len(timeline.happenings)
     print(f"{clean(args.page)}: {count:,} processes, {events:,} events, {len(page) / 1024:,.0f} KiB")
+    if timeline.truncated or timeline.tree.truncated:
+        gone = f"{timeline.truncated:,} older events and {timeline.tree.truncated:,} processes"
+        print(f"left out: {gone}; the head of the report says how to get them")
     return 0
 
 

@@ -32,6 +32,7 @@ EXAMPLES = """\
 examples:
   tracehound timeline --pid 4711 --at 03:12
   tracehound timeline --pod shop/cart-7c9d --since 03:00 --until 04:00
+  tracehound timeline --pid 4711 --limit 50                  what it did last
   tracehound timeline --exec-id bjE6MTIzNDU2Nzg5OjQ3MTE= -o json | jq -c .events[]
 """
 ROOTS_MOST = 20
@@ -48,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=above_zero,
         default=10_000,
         metavar="N",
-        help="at most the oldest N events (default 10000)",
+        help="the newest N events, as tail would (default 10000); --until shows what came before",
     )
     add_output_argument(parser, "text", "json")
     add_color_argument(parser)
@@ -64,8 +65,8 @@ def run(args: argparse.Namespace) -> int:
     ]
     processes = {one.exec_id: one for told in found for _, one, _ in told.tree.walk()}
     rows = {(one.time_ns, one.sequence): one for told in found for one in told.happenings}
-    happenings = [rows[key] for key in sorted(rows)]
-    left_out = sum(told.truncated for told in found)
+    happenings = [rows[key] for key in sorted(rows)[-args.limit :]]
+    left_out = sum(told.truncated for told in found) + len(rows) - len(happenings)
     sure = found[0].tree.completeness
     if args.format == "json":
         print(json.dumps(as_json(happenings, processes, sure, left_out)))
@@ -93,7 +94,7 @@ def as_text(
         extra = f"  {color.dim}[{clean(one.policy)}]{color.end}" if one.policy else ""
         yield f"{clock(when(one.time_ns))} {who} {text}{extra}"
     if left_out:
-        yield f"{color.warn}! {left_out:,} more events are left out; --limit shows more{color.end}"
+        yield f"{color.warn}! {left_out:,} older events are left out; --limit shows more{color.end}"
     yield from notes_below(sure, clock, color, "this timeline")
 
 

@@ -14,6 +14,7 @@ was asked for.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -354,16 +355,14 @@ def _literal(text: str) -> str:
 
 
 def _happenings(records: Iterator[dict[str, Any]], most: int) -> tuple[list[Happening], int]:
-    """In order of time, which is nearly that of the log."""
-    found: list[Happening] = []
-    more = 0
+    """The newest, in order of time, which is nearly that of the log; and how many older ones there are."""
+    kept: deque[dict[str, Any]] = deque(maxlen=most)
+    count = 0
     for record in records:
-        if len(found) >= most:
-            more += 1
-        else:
-            found.append(happening_of(record))
-    found.sort(key=lambda one: (one.time_ns, one.sequence))
-    return found, more
+        kept.append(record)
+        count += 1
+    found = sorted(map(happening_of, kept), key=lambda one: (one.time_ns, one.sequence))
+    return found, count - len(found)
 
 
 def _outside(lineage: Lineage | None, from_ns: int, to_ns: int) -> frozenset[str]:

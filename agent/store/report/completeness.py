@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from agent.log.times import SECOND_NS, format_time
 from agent.store.answers import Timeline
 from agent.store.report.facts import Facts
 from agent.store.report.text import utc
@@ -81,10 +82,19 @@ def _short(time: str) -> str:
 def _truncations(timeline: Timeline) -> Iterator[Statement]:
     if timeline.tree.truncated:
         yield Statement(
-            "warn", f"{timeline.tree.truncated:,} processes are left out because there are too many."
+            "warn",
+            f"{timeline.tree.truncated:,} processes are left out because there are too many, first those "
+            "without events here. A report on a shorter period (--since, --until) or on a process further "
+            "down (--exec-id) has them.",
         )
     if timeline.truncated:
-        yield Statement("warn", f"{timeline.truncated:,} events are left out because there are too many.")
+        first_s = -(-timeline.happenings[0].time_ns // SECOND_NS) if timeline.happenings else 0
+        first = format_time(first_s * SECOND_NS).replace(".000000000", "")
+        yield Statement(
+            "warn",
+            f"{timeline.truncated:,} events before {_short(first)} are left out because there are too many. "
+            f"A report with --until {first} has the last of them; --limit takes more.",
+        )
 
 
 def is_proven(chain: Mapping[str, Any]) -> bool | None:

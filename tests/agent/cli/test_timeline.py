@@ -27,11 +27,10 @@ def test_json_names_who_did_it(call: Call, log: LogMaker) -> None:
     ]  # fmt: skip
 
 
-def test_what_is_beyond_the_limit_is_told(call: Call, log: LogMaker) -> None:
-    assert (
-        "5 more events are left out"
-        in call("timeline", "--log-dir", log.directory, "--pid", 50, "--limit", 1)[1]
-    )
+def test_a_limit_keeps_the_newest_and_tells_how_many_are_left_out(call: Call, log: LogMaker) -> None:
+    every = call("timeline", "--log-dir", log.directory, "--pid", 50)[1].splitlines()
+    last = call("timeline", "--log-dir", log.directory, "--pid", 50, "--limit", 2)[1].splitlines()
+    assert last[:2] == every[4:6] and "4 older events are left out" in last[2]
 
 
 def test_an_unknown_process_is_an_error(call: Call, log: LogMaker) -> None:
