@@ -31,6 +31,8 @@ COUNTS = (
     "suppressed",
 )
 """What of the selectors' counts is told on the object."""
+ERRORS = 10
+"""Mistakes of a text that are told; the author is not at this node."""
 _NO_LABELS = "this node's labels are not known yet: its nodeSelector waits for them"
 
 
@@ -85,10 +87,15 @@ class Objects:
         """Makes the last known set run."""
         try:
             found = orjson.loads(self._file.read_bytes()) if self._file else {}
-            things = _read(found.get("set"))
-            labels = found.get("labels")
-        except (OSError, ValueError, AttributeError):
+            things, labels = _read(found.get("set")), found.get("labels")
+            left = len(found.get("set", ())) - len(things)
+        except FileNotFoundError:
             return
+        except (OSError, ValueError, AttributeError, TypeError) as error:
+            self._notice(f"{self._file}: the last known policies of Kubernetes cannot be read: {error}")
+            return
+        if left:
+            self._notice(f"{self._file}: {left} of the last known policies of Kubernetes cannot be read")
         self._labels = dict(labels) if isinstance(labels, dict) else None
         self._apply(things)
 
@@ -132,8 +139,8 @@ class Objects:
             if entry is None or entry.thing != thing:
                 entry = self._entries[key] = self._changed(thing, entry)
                 coming += self._sorted(entry, is_news=True)
-            elif entry.policy and entry.policy.node:
-                coming += self._sorted(entry, is_news=False)
+            elif entry.policy and (entry.policy.node or not entry.is_applied):
+                coming += self._sorted(entry, is_news=not entry.is_applied)
         if coming:
             self._load(coming)
 
@@ -142,6 +149,8 @@ class Objects:
         policies, problems = self._aside(parse_policies, thing.yaml, DOMAIN)
         entry = _Entry(thing, is_applied=bool(before and before.is_applied))
         errors = [_located(problem) for problem in problems if problem.is_error]
+        if len(errors) > ERRORS:
+            errors[ERRORS:] = [f"{len(errors) - ERRORS} more"]
         if errors or len(policies) != 1 or policies[0].key != thing.key:
             why = thing.yaml.removeprefix("# ") if thing.yaml.startswith("# ") else ""
             entry.error = why or "; ".join(errors) or f"holds no policy {thing.key}"

@@ -156,7 +156,7 @@ def test_a_broken_file_is_as_good_as_none(node: Node, file: Path, text: str) -> 
     file.parent.mkdir()
     file.write_text(text)
     node.objects.start()
-    assert node.objects.status() == {"policies": []}
+    assert node.objects.status() == {"policies": []} and "cannot be read" in node.notices[0]
 
 
 def test_a_policy_that_the_node_has_otherwise_is_not_taken_over(node: Node) -> None:
@@ -165,6 +165,20 @@ def test_a_policy_that_the_node_has_otherwise_is_not_taken_over(node: Node) -> N
     assert "already" in node.states()["one"][1]
     node.objects.take([])
     assert node.desk.knows("one")
+
+
+def test_it_runs_once_the_other_of_its_name_is_gone(node: Node) -> None:
+    node.desk.add(thing("one")["yaml"], "", "api")
+    node.objects.take([thing("one")])
+    node.desk.delete("one", "api")
+    node.objects.take([thing("one")])
+    assert node.states()["one"] == ("enabled", "")
+
+
+def test_of_many_mistakes_the_first_are_told(node: Node) -> None:
+    node.objects.take([thing("bad", kprobes=[{"call": f"sys_no{n}", "syscall": True} for n in range(500)])])
+    error = node.states()["bad"][1]
+    assert "sys_no9 " in error and error.endswith("490 more") and len(error) < 2000
 
 
 def test_a_text_of_another_name_is_refused(node: Node) -> None:
