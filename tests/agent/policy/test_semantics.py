@@ -35,3 +35,12 @@ def test_of_a_text_that_cannot_be_read_only_what_is_negated_holds() -> None:
 def test_words_of_the_kernel_are_numbers_of_its_headers() -> None:
     assert (CAPABILITIES["CAP_SYS_ADMIN"], CAPABILITIES["CAP_DAC_OVERRIDE"]) == (21, 1)
     assert (NUMBERS["TCP_LISTEN"], NUMBERS["AF_INET6"], NUMBERS["IPPROTO_UDP"]) == (10, 10, 17)
+
+
+def test_the_model_knows_nothing_of_the_compiler() -> None:
+    from grimp import build_graph
+
+    graph = build_graph("agent", cache_dir=None)
+    behind = graph.find_upstream_modules("agent.policy.semantics")
+    assert not [name for name in behind if name.startswith("agent.policy")]
+    assert "agent.policy.model" in graph.find_upstream_modules("agent.policy.compile")
