@@ -77,6 +77,18 @@ def test_an_upgrade_keeps_settings_and_leaves_nothing_of_the_old_version(
 
 
 @pytest.mark.root
+def test_a_version_that_does_not_take_the_settings_leaves_the_former(package: Path, tmp_path: Path) -> None:
+    (package / "tree/bin/tracehound").write_text("#!/bin/sh\necho unknown key >&2\nexit 2\n")
+    former = "mkdir -p /opt/tracehound/bin && printf '#!/bin/sh\n' >/opt/tracehound/bin/tracehound"
+    script = f"""mount -t tmpfs tmpfs /opt && {former} && chmod 755 /opt/tracehound/bin/tracehound
+        {package}/install.sh --no-start; echo "status $?"
+        /opt/tracehound/bin/tracehound && ls -A /opt"""
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["status", "1", "tracehound"]
+    assert "unknown key" in done.stderr and "nothing was changed" in done.stderr
+
+
+@pytest.mark.root
 def test_removal_keeps_settings_and_log_until_they_are_purged(package: Path, tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
