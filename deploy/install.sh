@@ -47,17 +47,25 @@ check_machine() {
         fail "$root$prefix exists and is no installation of Tracehound" "move it away"
 }
 
-# The new tree takes the place of the old one in two renames, and comes back if the second fails.
+# The new tree takes the place of the old one in two renames. The old one comes back if the second fails, or if the new
+# program refuses the settings: an agent that runs goes on with the files that it was started from.
+new=$root/opt/.tracehound.new old=$root/opt/.tracehound.old
 put_tree() {
-    new=$root/opt/.tracehound.new old=$root/opt/.tracehound.old
     mkdir -p "$root/opt"
     rm -rf "$new" "$old"
     cp -a "$here/tree" "$new"
     chown -R 0:0 "$new" 2>/dev/null || [ -n "$root" ]
     [ ! -d "$root$prefix" ] || mv "$root$prefix" "$old"
     mv "$new" "$root$prefix" || { mv "$old" "$root$prefix"; fail "could not put the files into $prefix"; }
+    [ ! -d "$old" ] || takes_settings || {
+        mv "$root$prefix" "$new" && mv "$old" "$root$prefix" && rm -rf "$new"
+        fail "this version does not take the settings, so nothing was changed" \
+            "correct what is named above, then install again"
+    }
     rm -rf "$old"
 }
+
+takes_settings() { [ -n "$root" ] || $prefix/bin/tracehound config check >/dev/null; }
 
 put_files() {
     for pair in tracehound.service:systemd/system/tracehound.service sysusers.conf:sysusers.d/tracehound.conf \
@@ -103,7 +111,7 @@ install_all() {
     put_files
     put_places
     say "$root$prefix is in place"
-    [ -n "$root" ] || $prefix/bin/tracehound config check >/dev/null ||
+    takes_settings ||
         fail "the settings are wrong, so nothing was started" "correct them, then: systemctl restart tracehound"
     start_service
 }
