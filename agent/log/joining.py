@@ -159,7 +159,7 @@ class Waiting(Generic[T]):
         ids = self._joining.look(lines) if self._joining.hold_s > 0 else set()
         size = sum(map(len, lines))
         written = _time_of(lines[-1]) if lines and (ids or self._waiting) else 0.0
-        self._newest_s = max(self._newest_s, written)
+        self._newest_s = written or self._newest_s  # not the highest: clocks are set back, too
         self._waiting.append((piece, ids, time.monotonic(), written or self._newest_s, size))
         self._size += size
 

@@ -124,6 +124,15 @@ def test_what_was_written_long_ago_waits_for_what_can_be_read_and_no_longer() ->
     assert line.due(at_end=False) is not None
 
 
+def test_a_clock_that_was_set_back_by_an_hour_takes_nobodys_time() -> None:
+    made = waiting(30)
+    made.add([event(OTHER, at_s=time.time() + 3600)])
+    made.add([event()])
+    made.add([update(OTHER)])
+    assert made.due(at_end=True) is not None  # was answered for
+    assert made.due(at_end=True) is None
+
+
 def test_at_the_end_of_an_old_log_nothing_waits() -> None:
     line = waiting()
     line.add([event(at_s=time.time() - 3600)])
