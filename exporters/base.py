@@ -134,6 +134,8 @@ class Context:
     """Directory for what it keeps between runs; made by the runner, mode 0700."""
     options: dict[str, Any] = field(default_factory=dict)
     """Keys of its configuration that are the destination's own; checked by its `OPTIONS`."""
+    host_id: str = ""
+    """Machine id of the host that writes the log (machine-id(5)); empty when the log does not tell."""
 
 
 class ExporterUnavailable(Exception):

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from exporters import options
 from exporters.base import Batching, Context, Document, ExporterUnavailable, OptionError, Sent, TryAgain
+from exporters.otlp_resource import Resources
 from exporters.web import WebOptions, refuse
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class OPTIONS(WebOptions):
     """Body of a log record: `document` (the text in the exporter's format), `event` (the record as structured
     data, four times as costly), `text` (one line for people)."""
     resource: dict[str, str] = field(default_factory=dict)
-    """Further attributes of the resource: `{k8s.cluster.name: prod}`."""
+    """Attributes of the resource besides those that are known, or in place of them: `{k8s.cluster.name:
+    prod}`."""
     metrics: bool = True
     """Whether heartbeats are sent as metrics as well."""
     request_bytes: int = 4 << 20
@@ -103,7 +105,8 @@ def open(context: Context) -> Otlp:
         transport = _transport(chosen, f"tracehound/{context.version}")
     except ImportError:
         raise ExporterUnavailable("pip install 'tracehound[otlp]'") from None
-    return Otlp(chosen, context.version, transport, Encoder(), Heartbeats(), otel)
+    resources = Resources(context.version, context.host_id, chosen.resource)
+    return Otlp(chosen, context.version, transport, Encoder(), Heartbeats(), otel, resources)
 
 
 def _transport(chosen: OPTIONS, agent: str) -> Transport:
@@ -127,6 +130,7 @@ class Otlp:
         encoder: Encoder,
         heartbeats: Heartbeats,
         describe: Callable[[dict[str, Any]], OtelEvent],
+        resources: Resources,
     ) -> None:
         self._options = chosen
         self._version = version
@@ -134,11 +138,13 @@ class Otlp:
         self._encoder = encoder
         self._heartbeats = heartbeats
         self._describe = describe
+        self._resources = resources
 
     def send(self, batch: Sequence[Document]) -> Sent:
         """Send the records, then what metrics there are. Raises TryAgain."""
         for document in batch:
             self._heartbeats.note(document)
+            self._resources.learn(document)
         request = self._encode(batch)
         if len(request) > self._options.request_bytes:
             raise TryAgain(f"{len(request)} bytes are more than request_bytes", smaller=True)
@@ -163,7 +169,8 @@ class Otlp:
             records = by_origin.setdefault((document.node_name, document.boot_id), [])
             records.append(self._record(document, now_ns))
         return b"".join(
-            request(self._resource(node), self._version, records) for (node, _), records in by_origin.items()
+            request(self._resources.of(node), self._version, records)
+            for (node, _), records in by_origin.items()
         )
 
     def _record(self, document: Document, now_ns: int) -> bytes:
@@ -181,16 +188,11 @@ class Otlp:
             return text_value(document.body)
         return any_value(document.record if self._options.body == "event" else event.body)
 
-    def _resource(self, node: str) -> dict[str, Any]:
-        """Semantic conventions 1.30: service.*, host.name."""
-        known = {"service.name": "tracehound", "service.version": self._version, "host.name": node}
-        return {**known, **self._options.resource}
-
     def _send_metrics(self, node: str) -> None:
         """Metrics never hold up records: what a receiver does not take now goes with the next heartbeat."""
         if not self._options.metrics:
             return
-        request = self._heartbeats.request(self._resource(node), self._version, time.time_ns())
+        request = self._heartbeats.request(self._resources.of(node), self._version, time.time_ns())
         if request:
             with contextlib.suppress(TryAgain, Rejected):
                 self._transport.metrics(request)

@@ -36,7 +36,7 @@ from exporters.limits import Backoff, Bucket
 from exporters.patience import Patience, Stopped
 from exporters.probes import Probes
 from exporters.registry import module_of
-from exporters.source import Source
+from exporters.source import Source, machine_id
 from exporters.state import State, resume_state, write_state
 
 POLL_S = 0.05
@@ -107,7 +107,8 @@ class Runner:
 
     def context(self) -> Context:
         """What the destination is told."""
-        return Context(self.config.name, __version__, str(self._dir), dict(self.config.options))
+        options, host_id = dict(self.config.options), machine_id(self._log_dir)
+        return Context(self.config.name, __version__, str(self._dir), options, host_id)
 
     @property
     def log_dir(self) -> Path:

@@ -7,17 +7,30 @@ What is gone for good comes as a notice in its place; a notice has no line and n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from agent.log.entry import Cursor, Entry, parse, sequence_in
 from agent.log.opened import OpenedSegment
 from agent.log.reader import LogReader
-from agent.log.segments import SegmentName
+from agent.log.recovery import read_head
+from agent.log.segments import SegmentName, list_segments
 from agent.log.tail import Chunk
 
 CHUNK_BYTES = 1 << 18
 """Lines of a compacted segment come in pieces of about so many bytes, as those of a live one do."""
+
+
+def machine_id(directory: Path) -> str:
+    """Of the host that writes the log, as its newest segments tell (machine-id(5)); empty when none does."""
+    with suppress(OSError):
+        for name in reversed(list_segments(directory)):
+            head = read_head(directory / str(name))
+            found = head["tracehound"]["segment"].get("machine_id") if head else None
+            if isinstance(found, str) and found:
+                return found
+    return ""
 
 
 class Source:

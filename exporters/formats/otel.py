@@ -148,9 +148,12 @@ def _container(fields: Fields, attributes: Fields) -> None:
     container: Fields = pod.get("container", {})
     image: Fields = container.get("image", {})
     workload = pod.get("workload_kind", "").lower()
+    runtime, _, identity = (container.get("id") or "").rpartition("://")
     found = {
-        "container.id": container.get("id") or fields.get("docker"),
+        "container.id": identity or fields.get("docker"),
+        "container.runtime.name": runtime,
         "container.name": container.get("name"),
+        "k8s.container.name": container.get("name"),
         "container.image.name": image.get("name"),
         "container.image.id": image.get("id"),
         "k8s.namespace.name": pod.get("namespace"),

@@ -58,7 +58,7 @@ def context(tmp_path: Path) -> Callable[..., Context]:
     def make(**options: object) -> Context:
         state = tmp_path / "state"
         state.mkdir(exist_ok=True)
-        return Context("test", "1.2.3", str(state), dict(options))
+        return Context("test", "1.2.3", str(state), dict(options), host_id="ab12")
 
     return make
 

@@ -15,7 +15,15 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from exporters import otlp
 from exporters.base import Context, OptionError, TryAgain
 from exporters.formats.otel import otel
-from tests.exporters.receivers.documents import BOOT, FIRST_NS, document, execution, executions, own
+from tests.exporters.receivers.documents import (
+    BOOT,
+    FIRST_NS,
+    document,
+    execution,
+    executions,
+    own,
+    process,
+)
 from tests.exporters.receivers.otlp import Store, grpc_server
 from tests.exporters.receivers.web import HttpReceiver
 
@@ -86,9 +94,24 @@ def test_the_resource_says_who_tells(pair: Pair) -> None:
     pair.exporter.send(executions(1))
     (resource,) = pair.store.logs[0].resource_logs
     assert attributes(resource.resource.attributes) == {
-        "service.name": "tracehound", "service.version": "1.2.3", "host.name": "n1", "k8s.cluster.name": "c1",
+        "service.name": "tracehound", "service.version": "1.2.3", "host.name": "n1", "host.id": "ab12",
+        "k8s.cluster.name": "c1",
     }  # fmt: skip
     assert resource.scope_logs[0].scope.name == "tracehound"
+
+
+def test_records_of_kubernetes_say_node_cluster_pod_and_container(pair: Pair) -> None:
+    container = {"id": "containerd://ab", "name": "app", "image": {"name": "shop/web:1"}}
+    pod = {"namespace": "shop", "name": "web-1", "uid": "u-1", "container": container}
+    record = {**execution(1), "cluster_name": "prod"}
+    record["process_exec"] = {**record["process_exec"], "process": process(7, pod=pod)}
+    pair.exporter.send([document(record)])
+    resource = attributes(pair.store.logs[0].resource_logs[0].resource.attributes)
+    assert (resource["k8s.node.name"], resource["k8s.cluster.name"]) == ("n1", "prod")
+    told = attributes(pair.store.records()[0].attributes)
+    wanted = {"k8s.namespace.name": "shop", "k8s.pod.name": "web-1", "k8s.pod.uid": "u-1"}
+    wanted |= {"container.id": "ab", "container.runtime.name": "containerd", "k8s.container.name": "app"}
+    assert told.items() >= wanted.items()
 
 
 test_the_resource_says_who_tells.options = {"resource": {"k8s.cluster.name": "c1"}}  # type: ignore[attr-defined]

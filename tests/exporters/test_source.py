@@ -5,7 +5,7 @@ import pytest
 
 from agent.log.entry import Cursor, Entry, sequence_in
 from agent.log.tail import Chunk
-from exporters.source import Source
+from exporters.source import Source, machine_id
 from tests.exporters.eventlog import EventLog
 
 
@@ -139,3 +139,12 @@ def test_a_notice_has_no_line(event_log: EventLog) -> None:
     event_log.execs(1)
     first = next(iter(Source(event_log.directory, place, pytest.fail).chunks()))
     assert isinstance(first, Entry) and first.line == b""
+
+
+def test_the_machine_is_that_of_the_newest_segment_that_tells(event_log: EventLog) -> None:
+    assert machine_id(event_log.directory) == ""
+    event_log.rotate()
+    event_log.path.write_bytes(
+        event_log.path.read_bytes().replace(b'"boot_id"', b'"machine_id":"ab12","boot_id"')
+    )
+    assert machine_id(event_log.directory) == "ab12" and machine_id(event_log.directory / "none") == ""
