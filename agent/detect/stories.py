@@ -22,12 +22,15 @@ WINDOW_NS = 600 * SECOND_NS
 """A story ends when nothing has come for so long."""
 MINUTE_NS = 60 * SECOND_NS
 MOST_A_MINUTE = 20
-"""Detections of one rule in one story that are told in a minute; the others are counted."""
+"""Detections of one rule in one story that are told in a minute, and beyond them the first one of each of so
+many programs; the others are counted."""
 MOST_STORIES = 1000
 """Open at once; beyond it the one that has been silent for longest ends early."""
 MOST_PROCESSES = 1000
 """Processes of a story that are told apart."""
 MOST_TECHNIQUES = 100
+MOST_PATH = 256
+"""Characters of a program's path that are kept to know it again."""
 ROOT = ("exec_id", "pid", "uid", "binary", "arguments", "start_time", "docker", "pod")
 """What is told of the process at the top."""
 MOST_ARGUMENTS = 1024
@@ -76,7 +79,9 @@ class Story:
     techniques: list[str] = field(default_factory=list)
     processes: dict[str, None] = field(default_factory=dict)
     minutes: dict[str, list[int]] = field(default_factory=dict)
-    """By rule: the minute at hand, and how many were told in it."""
+    """By rule: the minute at hand, and how many came in it."""
+    programs: dict[str, list[str]] = field(default_factory=dict)
+    """By rule: paths of programs that were told of in that minute; who floods does not hide others."""
 
     def content(self, state: str) -> Content:
         """What its record says."""
@@ -99,14 +104,18 @@ class Story:
         time may be years ahead then."""
         return abs(now_ns - self.last_ns) > WINDOW_NS
 
-    def may_tell(self, rule: str, time_ns: int) -> bool:
-        """Whether another detection of a rule is told; the answer counts."""
+    def may_tell(self, rule: str, program: str, time_ns: int) -> bool:
+        """Whether another detection of a rule, by a program (its path), is told; the answer counts."""
         minute = time_ns // MINUTE_NS
-        known = self.minutes.setdefault(rule, [minute, 0])
+        known, programs = self.minutes.setdefault(rule, [minute, 0]), self.programs.setdefault(rule, [])
         if known[0] != minute:
             known[:] = [minute, 0]
+            programs.clear()
         known[1] += 1
-        return known[1] <= MOST_A_MINUTE
+        is_new = program not in programs and len(programs) < MOST_A_MINUTE
+        if is_new:
+            programs.append(program)
+        return is_new or known[1] <= MOST_A_MINUTE
 
 
 class Stories:
@@ -136,7 +145,7 @@ class Stories:
         story = story or _begun(key, root, detection, time_ns)
         self._open[key] = story
         rose = _count(story, detection, process, rule, time_ns)
-        if story.may_tell(str(rule.get("id")), time_ns):
+        if story.may_tell(str(rule.get("id")), str(process.get("binary"))[:MOST_PATH], time_ns):
             told = detection if whole is None else whole()
             told["story"] = story.id
             yield Told("detection", told, time_ns)

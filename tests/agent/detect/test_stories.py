@@ -104,6 +104,24 @@ def test_every_rule_and_every_minute_has_its_own_share() -> None:
     assert ("detection", None) in told(stories, detection(102), T0 + MINUTE_NS)
 
 
+def test_who_floods_does_not_hide_what_other_programs_do() -> None:
+    stories = Stories()
+    for number in range(MOST_A_MINUTE):
+        list(stories.add(detection(number), T0))
+    other = {"exec_id": "p", "pid": 7, "binary": "/tmp/x"}
+    assert ("detection", None) in told(stories, detection(100, process=other), T0)
+    assert told(stories, detection(101, process=other), T0) == []
+
+
+def test_a_flood_of_many_programs_is_bounded_as_well() -> None:
+    stories, lines = Stories(), 0
+    for number in range(1000):
+        process = {"exec_id": f"p{number}", "pid": 7, "binary": f"/tmp/{number}"}
+        found = stories.add(detection(number, process=process), T0)
+        lines += sum(one.kind == "detection" for one in found)
+    assert lines <= 2 * MOST_A_MINUTE
+
+
 def test_it_is_told_again_when_it_becomes_worse_at_once() -> None:
     stories = Stories()
     list(stories.add(detection(1), T0))
