@@ -31,6 +31,8 @@ from vmtest.kernels import CACHE, ROOT, VmtestError
 RESULTS = CACHE.parent / "attack"
 """What the last run left: log/, agent.out, played.json, results.json."""
 START_S = 900.0
+LOADER = ("LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH")
+"""Variables that are recorded for the rules on preloaded libraries; none are by default."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -94,6 +96,8 @@ def boot(options: argparse.Namespace) -> Path:
             options.profile,
             "--rules",
             str(options.rules),
+            "--set",
+            f"enrich.environment={','.join(LOADER)}",
         ],
         "policies": len(profile_files(options.profile)),
         "start_s": START_S,
