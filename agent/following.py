@@ -18,6 +18,7 @@ from agent.enrich.registry import Registry, Seen
 from agent.errors import KernelRefused, TracehoundError
 from agent.identifying import Identifying
 from agent.identity.options import options_for
+from agent.identity.text import clean
 from agent.kernel.containers import ContainerCgroups
 from agent.settings import IdentitySettings, Settings
 
@@ -136,15 +137,14 @@ class Following:
     def runtime_hook(self, told: Mapping[str, Any]) -> None:
         """A container that is about to start (agent.telling): when this returns, policies hold for its
         cgroup as far as its pod is known. Raises TracehoundError."""
-        cgroup, id_ = str(told.get("cgroup", "")), str(told.get("id", ""))
+        cgroup, id_ = str(told.get("cgroup", "")), clean(told.get("id"))
         number = self._cgroups.id_of(cgroup) if self._cgroups else 0
         if not id_:
             raise TracehoundError("the container has no id", "the runtime has to name it")
-        home = self.registry.expect(id_, cgroup, number, str(told.get("pod_uid", "")))
+        home = self.registry.expect(id_, cgroup, number, clean(told.get("pod_uid")))
         if told.get("pod_name") and not home.pod:
-            pod = {key: str(told.get(f"pod_{key}", "")) for key in ("namespace", "name", "uid")}
-            home.take_pod(pod)
-            self.registry.news[id_] = home
+            home.take_pod({key: clean(told.get(f"pod_{key}")) for key in ("namespace", "name", "uid")})
+            self.registry.news[home.ref.id] = home
         if number and self._cgroups:
             self._cgroups.put(number, number)
         self.step()

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
+from agent.enrich.home import Home
 from agent.enrich.registry import Seen
 from agent.errors import TracehoundError
 from agent.events import CgroupChange, Head
@@ -159,6 +161,27 @@ def test_a_cgroup_of_the_same_name_takes_nothing_from_the_container(tmp_path: Pa
         assert agent.following.registry.by_id[ID].pod
 
 
+def test_what_a_hook_tells_is_harmless_and_bounded() -> None:
+    followed = Following(Settings(), "n1", Policies(), lambda kind, content: None, print)
+    told = {"id": ID, "cgroup": "/x", "pod_name": "\x1b[2J" + "x" * 9999, "pod_namespace": 7}
+    followed.runtime_hook(told)
+    pod = followed.registry.by_id[ID].pod
+    assert str(pod["name"]).startswith("\\x1b[2J") and len(pod["name"]) < 300 and "namespace" not in pod
+    followed.close()
+
+
+class Policies:
+    """An agent without policies."""
+
+    def take_objects(self, things: object) -> None: ...
+    def relabel_node(self, labels: Mapping[str, str]) -> None: ...
+    def containers_changed(self, homes: Iterable[Home]) -> None: ...
+
+    def object_status(self) -> dict[str, Any]:
+        """None."""
+        return {"policies": []}
+
+
 def test_who_is_gone_and_was_started_once_more_is_not_told_as_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,7 +189,7 @@ def test_who_is_gone_and_was_started_once_more_is_not_told_as_gone(
     monkeypatch.setattr(Identifying, "is_running", True)
     monkeypatch.setattr(Identifying, "want", lambda self: None)
     monkeypatch.setattr(Identifying, "say", lambda self, message: said.append(next(iter(message))))
-    followed = Following(Settings(), "n1", None, lambda kind, content: None, print)  # type: ignore[arg-type]
+    followed = Following(Settings(), "n1", Policies(), lambda kind, content: None, print)
     registry, path = followed.registry, f"/{in_pod()}"
     registry.seen(Seen(7, 7, path))
     registry.change(CgroupChange(HEAD, 7, 7, True, path.encode()))
