@@ -11,8 +11,9 @@ import argparse
 import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,11 @@ examples:
 
 exit status: 0 the container may start; 1 it may not: its namespace is fail-closed, and no agent answered
 """
-LONGEST = 4 << 20
-"""Bytes of a state or of a bundle's config.json."""
+LONGEST = 64 << 20
+"""Bytes of a state or of a bundle's config.json. Who writes a pod (1.5 MB) must not be able to make one that
+is not read: its namespace would not be known."""
+LONGEST_NOTE, MOST_NOTES = 4096, 128
+"""Characters of an annotation that is handed on, and how many: the request has to arrive."""
 _POD = {
     "podNamespace": ("io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"),
     "podName": ("io.kubernetes.cri.sandbox-name", "io.kubernetes.pod.name"),
@@ -119,9 +123,13 @@ def container_of(state: Mapping[str, Any]) -> dict[str, Any]:
         "cgroupsPath": cgroup_of(state.get("pid"))
         or str(_mapping(config.get("linux")).get("cgroupsPath", "")),
         "rootDir": str(_mapping(config.get("root")).get("path", "")),
-        "annotations": texts,
+        "annotations": dict(islice(_short(texts), MOST_NOTES)),
         **pod,
     }
+
+
+def _short(texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    return ((key, value) for key, value in texts.items() if len(key) + len(value) <= LONGEST_NOTE)
 
 
 def cgroup_of(pid: object, procfs: Path = Path("/proc")) -> str:

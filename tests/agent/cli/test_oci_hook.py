@@ -113,6 +113,13 @@ def test_a_container_without_bundle_is_told_of_by_its_id() -> None:
     assert container_of({"id": ID, "bundle": "/nonexistent"})["containerID"] == ID
 
 
+def test_no_length_of_a_pod_hides_its_namespace(tmp_path: Path) -> None:
+    notes = {**NOTES, "long": "\x01" * 1_500_000, **{f"n{number}": "x" for number in range(9999)}}
+    (tmp_path / "config.json").write_text(json.dumps({"annotations": notes}))
+    told = container_of({"id": ID, "bundle": str(tmp_path)})
+    assert told["podNamespace"] == "shop" and len(pb.CreateContainer(**told).SerializeToString()) < 1 << 20
+
+
 @pytest.mark.parametrize(
     ("lines", "path"),
     [
