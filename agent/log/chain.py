@@ -43,6 +43,8 @@ class SegmentChain:
         self._gid = _group_id(settings.group)
         self._ledger = Ledger(self.directory, self._gid)
         self.upkeep = Upkeep(self.directory, self.kept, self._ledger)
+        self.finished: list[Removal] = []
+        """What the last run had noted as removed, and `adopt` removed."""
         self._last_closed: Closed | None = None
         self._sync_error: OSError | None = None
         self._new_names = False
@@ -72,7 +74,7 @@ class SegmentChain:
             self._ledger.note_closed(closed, now_ms * MILLISECOND_NS)
             manifest.closed[closed.segment] = closed
         self.kept.adopt(segments, manifest, now_ms)
-        self.upkeep.finish(manifest)
+        self.finished = self.upkeep.finish(manifest)
         self._last_closed = next(reversed(manifest.closed.values()), None)
         self.last_name = max(
             [*segments, *filter(None, map(SegmentName.parse, manifest.closed))], default=None

@@ -72,14 +72,18 @@ _HEAD = b'"chain":{"manifest":"'
 """In a heartbeat; nothing else has it: quotation marks inside of texts are escaped."""
 
 
-def look(directory: Path, name: SegmentName, progress: Progress) -> Seen:
-    """Reads a segment once. `progress` gets the bytes read since its last call. Raises OSError."""
+def look(
+    directory: Path, name: SegmentName, progress: Progress, watch: Callable[[bytes], object] = len
+) -> Seen:
+    """Reads a segment once. `progress` gets the bytes read since its last call, `watch` whole lines. Raises
+    OSError."""
     digest, lines, heads = hashlib.sha256(), 0, list[HeadSeen]()
     segment = OpenedSegment(directory, name)
     try:
         for chunk in segment.chunks():
             whole = chunk if chunk.endswith(b"\n") else b""
             heads += _heads(whole, lines)
+            watch(whole)
             digest.update(chunk)
             lines += chunk.count(b"\n")
             segment.offset += len(chunk)

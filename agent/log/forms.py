@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 
 from agent.log.compaction import parquet_name
@@ -12,8 +13,10 @@ from agent.log.examine import Expected, HeadSeen, Progress, Seen, locate, look
 from agent.log.fingerprint import fingerprint
 from agent.log.manifest import MANIFEST_NAME, Closed, Manifest, read_manifest
 from agent.log.order import head_fault
+from agent.log.records import OWN_HEAD
 from agent.log.recovery import read_head
 from agent.log.segments import SegmentName
+from agent.log.tombstones import Removals
 from agent.log.verdict import Link, Rebuild, Verdict
 
 
@@ -32,6 +35,7 @@ class Forms:
         """What heartbeats have seen of the manifest, and the segment in which they stand."""
         self.hashes: dict[str, str] = {}
         """What each hash is of, in words."""
+        self.removals = Removals()
         self._directory, self._manifest, self._verdict = directory, manifest, verdict
         self._rebuild, self._progress = rebuild, progress
         self._kept = ""
@@ -57,6 +61,10 @@ class Forms:
         elif not self._lines(name, link, before, closed, following, is_wanted):
             self._gone(name, link, is_wanted)
         return link
+
+    def _look(self, name: SegmentName) -> Seen:
+        self.removals.look(name, b"")
+        return look(self._directory, name, self._progress, partial(self.removals.look, name))
 
     def _is_there(self, name: SegmentName) -> bool:
         return any((self._directory / one).exists() for one in (str(name), parquet_name(str(name))))
@@ -101,7 +109,7 @@ class Forms:
     def _check_lines_beside(self, name: SegmentName, sha256: str) -> None:
         """Lines that wait for an exporter beside their Parquet file: it would send them as they are."""
         try:
-            seen = look(self._directory, name, self._progress)
+            seen = self._look(name)
             self._verdict.bytes += seen.bytes
             if seen.sha256 != sha256 or seen.torn_bytes:
                 closed = self._manifest.closed.get(str(name))
@@ -118,6 +126,8 @@ class Forms:
             for line in self._rebuild(path):
                 digest.update(line)
                 self._verdict.lines += 1
+                if line.startswith(OWN_HEAD):
+                    self.removals.look(name, line)
         except ValueError as error:
             self._verdict.fault(parquet_name(str(name)), 0, 0, f"cannot be read: {error}")
             return
@@ -144,7 +154,7 @@ class Forms:
                 self._verdict.count("skipped")
                 link.boot_id = link.boot_id or content.get("boot_id", "")
                 return True
-            seen = look(self._directory, name, self._progress)
+            seen = self._look(name)
             expected = Expected(closed.sha256, closed.lines) if closed else self._told_by(name, following)
             self._judge(name, link, seen, expected, following is None)
         except FileNotFoundError:

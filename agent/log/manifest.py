@@ -94,12 +94,18 @@ class Manifest:
     expired: dict[str, Expired] = field(default_factory=dict)
     hashes: list[str] = field(default_factory=list)
     """SHA-256 of every whole line, in order."""
+    open_then: dict[str, str] = field(default_factory=dict)
+    """Of segments that expired, which one was open when their tombstone was written, where that is closed by
+    now."""
     size: int = 0
     """Bytes of all whole lines."""
     torn_bytes: int = 0
     """Bytes of a last line that is not whole: it is being written, or the writer was killed."""
     first_bad: BadLine | None = None
     """The first line that was changed, or before which one is missing."""
+
+    _buried: list[str] = field(default_factory=list)
+    """Those of which the segment that was open is not closed yet."""
 
     @property
     def head(self) -> str:
@@ -115,10 +121,13 @@ class Manifest:
             self.first_bad = BadLine(len(self.hashes), problem)
         if isinstance(fact, Closed):
             self.closed[fact.segment] = fact
+            self.open_then.update(dict.fromkeys(self._buried, fact.segment))
+            self._buried.clear()
         elif isinstance(fact, Compacted):
             self.compacted[fact.segment] = fact
         elif isinstance(fact, Expired):
             self.expired[fact.segment] = fact
+            self._buried.append(fact.segment)
 
 
 class Compaction(NamedTuple):

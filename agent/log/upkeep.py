@@ -33,19 +33,22 @@ class Upkeep:
         self._tombstones: set[SegmentName] = set()
         """Segments that the manifest calls expired, though they could not be removed yet."""
 
-    def finish(self, manifest: Manifest) -> None:
-        """Removes what the last run had noted as removed and did not come to remove, and Parquet files that
-        have their name and no line in the manifest: their segments are compacted again."""
+    def finish(self, manifest: Manifest) -> list[Removal]:
+        """Removes what the last run had noted as removed and did not come to remove, which it returns, and
+        Parquet files that have their name and no line in the manifest: their segments are compacted again."""
         for one in self._kept:
             if not one.parquet_bytes:
                 with suppress(OSError):
                     (self._directory / parquet_name(str(one.name))).unlink()
-        for segment in manifest.expired:
+        removals = []
+        for segment, tombstone in manifest.expired.items():
             if SegmentName.parse(segment) is None:
                 continue  # a name that leads elsewhere
-            for path in (self._directory / segment, self._directory / parquet_name(segment)):
-                with suppress(OSError):
-                    path.unlink()
+            forms = [self._directory / segment, self._directory / parquet_name(segment)]
+            if sum(map(_unlinked, forms)):
+                _, reason, _, *numbers, unread_by = tombstone
+                removals.append(Removal(segment, *numbers, reason, unread_by))
+        return removals
 
     def publish(self, compaction: Compaction, wall_ns: int) -> None:
         """Puts a Parquet file in the place of a closed segment; the lines go with the next `retain`.
@@ -133,6 +136,14 @@ class Upkeep:
             return Closed(str(name), name.first_sequence, last, lines, segment.size, segment.sha256, "")
         whole, last = fingerprint(self._directory / str(name)), self._numbered(segment).last_sequence or 0
         return Closed(str(name), name.first_sequence, last, whole.lines, whole.bytes, whole.sha256, "")
+
+
+def _unlinked(path: Path) -> bool:
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    return True
 
 
 def _tombstone(doomed: Doomed) -> Expired:

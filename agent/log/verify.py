@@ -7,12 +7,13 @@ no fault: the manifest is read again before a segment is called missing.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 
 from agent.errors import LogUnavailable
 from agent.log.compaction import compacted_names, parquet_name
-from agent.log.examine import Fault, Progress
+from agent.log.examine import Fault, Progress, look
 from agent.log.forms import Forms
 from agent.log.manifest import MANIFEST_NAME, Manifest, read_manifest
 from agent.log.order import order_fault
@@ -61,6 +62,7 @@ def _verify(
         verdict.faults += [fault] if fault else []
         before = link
     _check_heads(directory, manifest, forms, verdict)
+    _check_tombstones(directory, manifest, forms, names, verdict)
     _check_strays(directory, set(live), verdict)
     if head:
         _find(head, manifest, forms, verdict)
@@ -93,6 +95,19 @@ def _check_heads(directory: Path, manifest: Manifest, forms: Forms, verdict: Ver
             problem = f"a line is gone or changed that heartbeat {seen.sequence} in {name} has seen"
             verdict.fault(MANIFEST_NAME, 0, 0, problem)
             return
+
+
+def _check_tombstones(
+    directory: Path, manifest: Manifest, forms: Forms, names: list[SegmentName], verdict: Verdict
+) -> None:
+    """Whether `retention` records tell of what is gone. One may be written while we look."""
+    if forms.removals.judge(manifest, names)[0]:
+        for name in list_segments(directory):
+            if name >= names[-1]:
+                look(directory, name, lambda _: None, partial(forms.removals.look, name))
+    faults, notes = forms.removals.judge(manifest, names)
+    verdict.faults += faults
+    verdict.notes += notes
 
 
 def _check_strays(directory: Path, live: set[SegmentName], verdict: Verdict) -> None:

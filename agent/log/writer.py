@@ -325,6 +325,9 @@ class LogWriter:
                 "window_seconds": self._settings.fsync_seconds,
             }
             self._backlog.put_own(own_line("unclean_shutdown", content, facts.node_name, now_ns), now_ns)
+        for removal in self._chain.finished:
+            line = own_line("retention", removal.content(), facts.node_name, now_ns)
+            self._backlog.put_own(line, now_ns)
         start = {
             "pid": os.getpid(),
             "version": facts.version,
