@@ -46,8 +46,8 @@ class Upkeep:
                 continue  # a name that leads elsewhere
             forms = [self._directory / segment, self._directory / parquet_name(segment)]
             if sum(map(_unlinked, forms)):
-                _, reason, _, *numbers, unread_by = tombstone
-                removals.append(Removal(segment, *numbers, reason, unread_by))
+                _, reason, _, first, last, size, unread_by = tombstone
+                removals.append(Removal(segment, first, last, size, reason, unread_by))
         return removals
 
     def publish(self, compaction: Compaction, wall_ns: int) -> None:
