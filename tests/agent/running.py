@@ -48,12 +48,13 @@ def settings_for(directory: Path, **changed: Any) -> Settings:
 
 
 class Running:
-    """A daemon between two turns of its loop."""
+    """A daemon between two turns of its loop. `mode`: of the scripted child, or `real`."""
 
     def __init__(self, directory: Path, mode: str = "at once", **changed: Any) -> None:
         self.directory = directory
         self.daemon = Daemon(settings_for(directory, **changed))
-        self.daemon.following.identifying._command = (str(SCRIPT), mode)
+        if mode != "real":
+            self.daemon.following.identifying._command = (str(SCRIPT), mode)
         self.daemon.open()
 
     @property
@@ -86,9 +87,13 @@ class Running:
         return [one for one in found if one["process_exec"]["process"].get("docker") == container[:31]]
 
     def updates(self, container: str) -> list[dict[str, Any]]:
-        """container_update records."""
-        found = [line["tracehound"].get("container_update") for line in self.lines()]
-        return [one for one in found if one and one["id"] == container]
+        """container_update records of one."""
+        return [one for one in self.all_updates() if one["id"] == container]
+
+    def all_updates(self) -> list[dict[str, Any]]:
+        """Of all."""
+        found = (line["tracehound"].get("container_update") for line in self.lines())
+        return [one for one in found if one]
 
 
 @contextmanager
