@@ -21,6 +21,8 @@ MOST_GREETING = 64
 milliseconds."""
 GREETING_S = 5.0
 """How long a handshake may take, in seconds."""
+AGAIN_S = 1.0
+"""How soon certificates are asked for again while there are none, in seconds: nobody is let in without."""
 BREATH_S = 0.5
 """Pause when no connection can be accepted (no file descriptors), in seconds."""
 
@@ -89,7 +91,7 @@ class Tcp:
 
     async def _keep_renewing(self) -> None:
         while True:
-            await asyncio.sleep(self._renew_s)
+            await asyncio.sleep(self._renew_s if self._context else min(AGAIN_S, self._renew_s))
             await self._renew()
 
     async def _renew(self) -> None:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The service over TCP, with real certificates and a real client."""
 
+import asyncio
 import socket
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,13 @@ import grpc
 import pytest
 import trustme
 
+from agent.api import tcp
+from agent.api.certificates import Certificates
+from agent.api.link import AgentSilent
+from agent.api.options import Options
 from agent.api.proto.tetragon import sensors_pb2 as pb
-from agent.api.tcp import MOST_GREETING
-from agent.settings import TlsSettings
+from agent.api.tcp import MOST_GREETING, Tcp
+from agent.settings import ApiSettings, TlsSettings
 from tests.agent.api.support import Agent, Log, call, get_events, pids, wait_until
 
 
@@ -82,6 +88,16 @@ def test_one_of_another_authority_is_not_let_in(agent: Agent, authority: Authori
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
+def test_one_whose_certificate_has_expired_is_not_let_in(agent: Agent, authority: Authority) -> None:
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    expired = authority.ca.issue_cert("me", not_after=yesterday)
+    with authority.channel(agent, expired) as channel, pytest.raises(grpc.RpcError) as caught:
+        version(channel, timeout=3)
+    assert caught.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+    with authority.channel(agent, authority.ca.issue_cert("me")) as channel:
+        assert version(channel)
+
+
 def test_without_clients_authority_the_connection_is_secret_and_reads_only(
     make_agent: Callable[..., Agent], authority: Authority
 ) -> None:
@@ -111,6 +127,33 @@ def test_new_certificates_count_without_a_restart(
     wait_until(is_renewed)
     with authority.channel(agent, former) as channel, pytest.raises(grpc.RpcError):
         version(channel, timeout=3)
+
+
+def test_an_agent_that_was_busy_at_the_start_is_asked_again_soon(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tcp, "AGAIN_S", 0.01)
+    certificates = Certificates(ApiSettings(tls=authority.tls))
+
+    class Busy:
+        answers = iter([None, None])
+
+        async def ask(self, request: str, **details: Any) -> dict[str, Any]:
+            if next(self.answers, "") is None:
+                raise AgentSilent
+            return certificates.answer(details)
+
+    async def begin() -> bool:
+        with socket.socket() as sock:
+            options = Options("", 0, 0, "", 0, 0.0, tls=True, renew_s=3600.0)
+            served = Tcp(sock, asyncio.Protocol, Busy(), options)  # type: ignore[arg-type]
+            await served._renew()
+            task = asyncio.create_task(served._keep_renewing())
+            while served._context is None:
+                await asyncio.sleep(0.01)
+            return task.cancel()
+
+    assert asyncio.run(asyncio.wait_for(begin(), 20))
 
 
 def test_both_sockets_are_served_at_once(agent: Agent, authority: Authority) -> None:
