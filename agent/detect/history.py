@@ -72,6 +72,15 @@ def learn_back(
     return count
 
 
+def earliest(log_dir: Path) -> Cursor:
+    """Where to begin when nobody knows where rules were: as far back as processes are learnt. What was told
+    since then is found in the log, and not told again. Raises LogUnavailable."""
+    end = LogReader(log_dir).end()
+    here = SegmentName.parse(end.segment)
+    first = _first_segment(log_dir, here) if here else None
+    return Cursor(str(first), 0, first.first_sequence - 1) if first else end
+
+
 def _warm_since(log_dir: Path, place: Cursor) -> str:
     """A time of the log; after everything when there is nothing before the place."""
     for entry in LogReader(log_dir).last(1, before=place):

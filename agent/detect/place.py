@@ -19,6 +19,8 @@ from agent.log.entry import Cursor
 from agent.log.followers import CURSOR_NAME
 
 State = dict[str, Any]
+MOST_CURSOR = 128
+"""Bytes of a cursor as text: what is longer is none, and no error names all of it."""
 
 
 class Place(NamedTuple):
@@ -53,7 +55,7 @@ class PlaceFile:
         state = orjson.loads(rest or b"{}")
         if not isinstance(state, dict):
             raise ValueError("the state is no object")
-        return Place(Cursor.parse(first.decode("ascii", "replace")), state)
+        return Place(Cursor.parse(first[:MOST_CURSOR].decode("ascii", "replace")), state)
 
     def note(self, place: bytes, now_s: float) -> None:
         """A place (`Place.encode`) whose detections stand in the log now (monotonic seconds)."""
@@ -76,4 +78,6 @@ class PlaceFile:
         fd = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with open(fd, "wb") as file:
             file.write(content)
+            file.flush()
+            os.fdatasync(fd)  # else a power cut may leave the new name with nothing in it
         self._new.rename(self._path)

@@ -26,7 +26,7 @@ import orjson
 
 from agent.detect.building import Building, Built, Wanted, build
 from agent.detect.evaluation import Evaluation
-from agent.detect.history import learn_back, told_since
+from agent.detect.history import earliest, learn_back, told_since
 from agent.detect.link import AgentGone, Link
 from agent.detect.place import Place, PlaceFile
 from agent.detect.stories import Told
@@ -203,8 +203,8 @@ class Worker:
         try:
             return self._places.load()
         except (ValueError, OSError) as error:
-            self._error = f"the saved place cannot be read: {error}; beginning with the end of the log"
-            return None
+            self._error = f"the saved place cannot be read: {error}; events of before are evaluated again"
+            return Place(earliest(self._log_dir), {})
 
     def _write_rules(self, built: Built) -> None:
         """`STATE_DIR/rules.json`: what became of each rule, for `tracehound rules list`."""
