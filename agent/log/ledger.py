@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from agent.log.disk import give_to_group
+from agent.log.disk import give_to_group, sync_directory
 from agent.log.manifest import (
     MANIFEST_NAME,
     Closed,
@@ -21,10 +21,13 @@ from agent.log.manifest import (
     Expired,
     Fact,
     Manifest,
+    fact_of,
     line_hash,
     manifest_line,
     read_manifest,
 )
+from agent.log.segments import UNPUBLISHED
+from agent.log.trimming import droppable, trimmed_fact
 
 
 class Ledger:
@@ -77,6 +80,39 @@ class Ledger:
     def forget_expired(self) -> None:
         """Takes back tombstones that wait: the segments could not be removed."""
         self._pending = deque(one for one in self._pending if not isinstance(one[0], Expired))
+
+    def trim(self, wall_ns: int) -> int:
+        """Takes out the first lines when enough of them are about what is long gone; returns how many.
+        Another file takes the place of the manifest, whole and on disk. Raises OSError; then all is as it
+        was."""
+        if self._pending:
+            return 0
+        lines = self._path.read_bytes().splitlines(keepends=True)
+        manifest, facts = read_manifest(self._path.parent), [fact_of(line) for line in lines]
+        count = droppable(facts, manifest)
+        if not count or manifest.head != self.head:
+            return 0
+        last = manifest_line(trimmed_fact(facts, manifest, count), self.head, wall_ns)
+        self._replace(b"".join([*lines[count:], last]))
+        self.head = line_hash(last)
+        return count
+
+    def _replace(self, content: bytes) -> None:
+        new = self._path.with_name(self._path.name + UNPUBLISHED)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        fd = os.open(new, flags, 0o640)
+        try:
+            if self._gid is not None:
+                give_to_group(fd, self._gid)
+            _append(fd, content)
+            os.fdatasync(fd)
+            new.rename(self._path)
+        except OSError:
+            new.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(fd)
+        sync_directory(self._path.parent)
 
     def flush(self) -> None:
         """Writes what waits and forces it to disk. Raises OSError; lines are in the file whole or not."""

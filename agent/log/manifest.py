@@ -71,9 +71,27 @@ class Expired(NamedTuple):
     """How many of its lines each required exporter had not read; those that had read all are left out."""
 
 
-Fact = Closed | Compacted | Expired
-_TEXTS = frozenset({"segment", "sha256", "boot_id", "parquet", "parquet_sha256", "reason"})
-_KINDS: dict[str, type[Fact]] = {"closed": Closed, "compacted": Compacted, "expired": Expired}
+class Trimmed(NamedTuple):
+    """The first lines of the manifest were taken out: they were about segments that are long gone."""
+
+    lines: int
+    """Lines that were taken out so far, by this and all earlier times."""
+    segments: int
+    """Segments that those of this time were about."""
+    head: str
+    """SHA-256 of the last of them: the first line that is left goes on from it."""
+
+
+Fact = Closed | Compacted | Expired | Trimmed
+KEPT = 64
+"""Tombstones of the last segments that are never taken out."""
+_TEXTS = frozenset({"segment", "sha256", "boot_id", "parquet", "parquet_sha256", "reason", "head"})
+_KINDS: dict[str, type[Fact]] = {
+    "closed": Closed,
+    "compacted": Compacted,
+    "expired": Expired,
+    "trimmed": Trimmed,
+}
 
 
 class BadLine(NamedTuple):
@@ -103,6 +121,9 @@ class Manifest:
     """Bytes of a last line that is not whole: it is being written, or the writer was killed."""
     first_bad: BadLine | None = None
     """The first line that was changed, or before which one is missing."""
+    begins_after: str = ""
+    """Hash of the line before the first one, where lines were taken out."""
+    trims: list[Trimmed] = field(default_factory=list)
 
     _buried: list[str] = field(default_factory=list)
     """Those of which the segment that was open is not closed yet."""
@@ -114,7 +135,12 @@ class Manifest:
 
     def take(self, line: bytes) -> None:
         """Takes in the next whole line."""
-        fact, problem = _parse(line, self.head)
+        fact, before, problem = _parse(line)
+        if not problem and before != self.head:
+            if self.hashes:
+                problem = _ELSEWHERE
+            else:
+                self.begins_after = before
         self.hashes.append(line_hash(line))
         self.size += len(line)
         if problem and self.first_bad is None:
@@ -128,6 +154,19 @@ class Manifest:
         elif isinstance(fact, Expired):
             self.expired[fact.segment] = fact
             self._buried.append(fact.segment)
+        elif isinstance(fact, Trimmed):
+            self.trims.append(fact)
+
+    def end(self) -> None:
+        """All lines were taken in: whether it may begin as it does."""
+        if not self.begins_after or (self.first_bad is not None and self.first_bad.number == 1):
+            return
+        if all(fact.head != self.begins_after for fact in self.trims):
+            self.first_bad = BadLine(1, _BEHEADED)
+        elif len(self.expired) < KEPT:
+            self.first_bad = BadLine(
+                1, f"goes on from lines that were taken out, fewer than {KEPT} segments ago"
+            )
 
 
 class Compaction(NamedTuple):
@@ -175,6 +214,7 @@ def read_manifest(directory: Path) -> Manifest:
                     manifest.torn_bytes = len(line)
     except FileNotFoundError:
         pass
+    manifest.end()
     return manifest
 
 
@@ -192,22 +232,24 @@ def line_hash(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
 
 
-def _parse(line: bytes, previous: str) -> tuple[Fact | None, str]:
-    """What a line tells, and what is wrong with it (empty: nothing). Kinds of later versions tell nothing."""
+def fact_of(line: bytes) -> Fact | None:
+    """What a line tells; None for a kind of a later version, and for what is no line."""
+    return _parse(line)[0]
+
+
+_ELSEWHERE = "does not go on from the line before: that one was changed, or lines between were removed"
+_BEHEADED = "is the first line, and goes on from another: the manifest was removed, or its beginning"
+
+
+def _parse(line: bytes) -> tuple[Fact | None, str, str]:
+    """What a line tells, from which hash it goes on, and what is wrong with it (empty: nothing)."""
     try:
         record = orjson.loads(line)
-        before = record["previous"]
+        before = str(record["previous"])
         fact = next((_fact(cls, record[kind]) for kind, cls in _KINDS.items() if kind in record), None)
     except (ValueError, TypeError, KeyError):
-        return None, "is not a line of a manifest"
-    if before == previous:
-        return fact, ""
-    if not previous:
-        return (
-            fact,
-            "is the first line, and goes on from another: the manifest was removed, or its beginning",
-        )
-    return fact, "does not go on from the line before: that one was changed, or lines between were removed"
+        return None, "", "is not a line of a manifest"
+    return fact, before, ""
 
 
 def _fact(cls: type[Fact], content: dict[str, Any]) -> Fact:

@@ -22,6 +22,8 @@ from agent.settings import LogSettings
 Compactable = Callable[[SegmentName | None], bool]
 """Whether the lines of a segment are going to be compacted, as far as is known; None: the open one."""
 
+TRIM_AT = 100
+
 
 class Upkeep:
     """Belongs to who holds the directory. Times are wall-clock."""
@@ -32,6 +34,8 @@ class Upkeep:
         self._ledger = ledger
         self._tombstones: set[SegmentName] = set()
         """Segments that the manifest calls expired, though they could not be removed yet."""
+        self._since_trim = TRIM_AT
+        """Removals since the manifest was looked at; the first one of a run counts for many."""
 
     def finish(self, manifest: Manifest) -> list[Removal]:
         """Removes what the last run had noted as removed and did not come to remove, which it returns, and
@@ -101,6 +105,7 @@ class Upkeep:
                 self._ledger.forget_expired()
                 return []
         self._tombstones.update(one.segment.name for one in new)
+        self._trim(len(new), wall_ns)
         removals = []
         for one in doomed:
             try:
@@ -111,6 +116,14 @@ class Upkeep:
             self._kept.remove(one.segment.name)
             removals.append(_removal(one))
         return removals
+
+    def _trim(self, expired: int, wall_ns: int) -> None:
+        """Every TRIM_AT removals the manifest is looked at."""
+        self._since_trim += expired
+        if self._since_trim >= TRIM_AT:
+            self._since_trim = 0
+            with suppress(OSError):  # a full disk: it is tried again later
+                self._ledger.trim(wall_ns)
 
     def _numbered(self, segment: ClosedSegment) -> ClosedSegment:
         if segment.last_sequence is not None:

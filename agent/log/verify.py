@@ -128,4 +128,6 @@ def _find(head: str, manifest: Manifest, forms: Forms, verdict: Verdict) -> None
         verdict.head_found = forms.hashes[head]
     else:
         problem = f"the head {head} is not in this log: it was cut, written anew, or is another one"
+        if manifest.trims:
+            problem += f" (or it is older than the {manifest.trims[-1].lines} lines that were taken out)"
         verdict.fault(MANIFEST_NAME, 0, 0, problem)
