@@ -13,6 +13,7 @@ import base64
 import binascii
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from ipaddress import IPv6Address
 from typing import Any, NamedTuple
 
 from agent.detect.deeds import deed_of, syscalls_of
@@ -141,11 +142,11 @@ class Call:
                     "destination_ip": "daddr",
                     "destination_port": "dport",
                 }
-                found.update({name: _plain(sock.get(key)) for name, key in pairs.items() if sock.get(key)})
+                found.update({name: _address(sock.get(key)) for name, key in pairs.items() if sock.get(key)})
                 found["protocol"] = _protocol(sock.get("protocol"))
             address = one.get("sockaddr_arg")
             if type(address) is dict and address.get("addr"):
-                found["destination_ip"] = _plain(address["addr"])
+                found["destination_ip"] = _address(address["addr"])
                 found["destination_port"] = _plain(address.get("port"))
         ip = found.get("destination_ip")
         if ip:
@@ -215,6 +216,18 @@ def _plain(value: object) -> str | None:
     if type(value) is str:
         return value or None
     return str(value) if type(value) is int else None
+
+
+def _address(value: object) -> str | None:
+    """An address or a port. IPv4 in IPv6 (`::ffff:192.0.2.1`) is IPv4: the kernel shows connections of IPv6
+    sockets so, and who asks for 192.0.2.1 means both."""
+    text = _plain(value)
+    if text is None or not text.startswith("::ffff:"):
+        return text
+    try:
+        return str(IPv6Address(text).ipv4_mapped or text)
+    except ValueError:
+        return text
 
 
 _PATHS = ("file_arg", "path_arg", "linux_binprm_arg")

@@ -136,6 +136,14 @@ def asked(name: str, number: int = 2, seconds: int = 1, **more: Any) -> dict[str
     return {**record, "time": f"2026-01-01T00:00:{seconds:02}.000000001Z"}
 
 
+@pytest.mark.parametrize("address", ["192.0.2.1", "::ffff:192.0.2.1", "::ffff:c000:201"])
+def test_an_ipv4_address_in_ipv6_is_that_address(address: str) -> None:
+    sock = {"family": "AF_INET6", "daddr": address, "dport": 80}
+    asked = "sel: {DestinationIp: 192.0.2.1, DestinationIsIpv6: false}\ncondition: sel"
+    found = rule(asked, "{product: linux, category: network_connection}")
+    assert hits(found, call_of("tcp_connect", {"sock_arg": sock}))
+
+
 def test_a_dns_question_has_its_name() -> None:
     assert matches("{QueryName: pool.example, record_type: A}", asked("pool.example"), source("dns_query"))
 
