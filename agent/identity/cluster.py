@@ -47,7 +47,11 @@ class Pods:
 
     def replace(self, objects: list[dict[str, Any]]) -> None:
         """All pods that there are; others are gone."""
-        pods = {pod.uid: pod for pod in (read_pod(one, self._annotations) for one in objects) if pod.uid}
+        found = [pod for pod in (read_pod(one, self._annotations) for one in objects) if pod.uid]
+        pods: dict[str, Pod] = {}
+        for pod in found:
+            if pod.uid not in pods or not self._is_taken(pod):
+                pods[pod.uid] = pod
         with self._lock:
             gone = [pod for uid, pod in self._pods.items() if uid not in pods]
         for pod in gone:
@@ -58,7 +62,7 @@ class Pods:
     def change(self, kind: str, thing: dict[str, Any]) -> None:
         """One event of the watch."""
         pod = read_pod(thing, self._annotations)
-        if not pod.uid:
+        if not pod.uid or self._is_taken(pod):
             return
         if kind == "DELETED":
             self._delete(pod)
@@ -78,6 +82,13 @@ class Pods:
             if pod is None and pod_uid in self._deleted:
                 pod = self._deleted[pod_uid][1]
             return None if pod is None else Match(pod, None)
+
+    def _is_taken(self, pod: Pod) -> bool:
+        """Whether another pod that is there has this uid: somebody made a mirror of the node's static pod,
+        which the kubelet soon deletes."""
+        with self._lock:
+            known = self._pods.get(pod.uid)
+        return known is not None and (known.namespace, known.name) != (pod.namespace, pod.name)
 
     def current(self) -> list[Pod]:
         """All that are not deleted."""

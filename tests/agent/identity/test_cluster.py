@@ -53,6 +53,22 @@ def test_two_containers_of_one_name_are_told_apart_by_their_ids() -> None:
     assert first and second and (first.pod.uid, second.pod.uid) == ("u1", "u2")
 
 
+def test_a_pod_that_claims_the_uid_of_another_changes_nothing() -> None:
+    told = Told()
+    told.pods.replace([thing("u1", "a", "x")])
+    for kind in ("ADDED", "MODIFIED", "DELETED"):
+        told.pods.change(kind, thing("u1", "forged", "y"))
+    told.pods.replace([thing("u1", "a", "x"), thing("u1", "forged", "y")])
+    assert told.changes == [("a", False)] and told.pods.find("y", "u1") == (told.pods.current()[0], None)
+
+
+def test_a_uid_that_a_list_has_for_another_pod_is_that_one_s() -> None:
+    told = Told()
+    told.pods.replace([thing("u1", "a", "x")])
+    told.pods.replace([thing("u1", "b", "y")])
+    assert [pod.name for pod in told.pods.current()] == ["b"]
+
+
 def test_an_id_of_another_pod_than_the_cgroup_s_is_nobody_s() -> None:
     told = Told()
     told.pods.replace([thing("u1", "a", "x")])
