@@ -14,8 +14,9 @@ from agent.identity.options import read_options
 
 OOM_SCORE = 500
 """When memory runs out, this process is to go before the agent, which may be protected (proc(5))."""
-MOST_MEMORY = 1 << 30
-"""Bytes of address space; answers have narrower bounds of their own. Beyond, it ends and is started again."""
+MOST_MEMORY = 2 << 30
+"""Bytes of address space, of which its threads take 800 MB without using them; answers have narrower bounds
+of their own. Beyond, it ends and is started again."""
 
 
 def step_back() -> None:
