@@ -16,6 +16,7 @@ is refused with file and line, and the other exceptions of the file count.
 from __future__ import annotations
 
 import datetime
+import difflib
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from typing import Any, NamedTuple
 
 from agent.configuration.values import shorten
 from agent.detect.documents import Item, Unreadable, documents, read_bytes
+from agent.detect.fields import VIEWS, field_of, names_of
 from agent.detect.rules import RuleProblem
 
 FIELDS = ("name", "rules", "owner", "reason", "expires", "when")
@@ -202,11 +204,23 @@ def _part(key: str, item: Item) -> Part:
     if modifier not in MODIFIERS or not field:
         known = ", ".join(one for one in MODIFIERS if one)
         raise _Wrong(item.line, key, "unknown modifier", f"there are {known}, or none for the whole value")
+    _check_field(field, item.line)
     items = item.value if isinstance(item.value, list) else [item]
     values = tuple(_value(one, modifier) for one in items)
     if not values:
         raise _Wrong(item.line, key, "an empty list is meant for nothing", "name at least one value")
     return Part(field, modifier, values)
+
+
+def _check_field(field: str, line: int) -> None:
+    """A field that no event has silences nothing, and nobody would notice."""
+    if any(field_of(view, field).source is not None for view in VIEWS):
+        return
+    known = [name for view in VIEWS for name in names_of(view)]
+    close = difflib.get_close_matches(field, known, 1)
+    raise _Wrong(
+        line, field, "no event has this field", f"perhaps {close[0]}" if close else "as rules name it"
+    )
 
 
 def _value(item: Item, modifier: str) -> str:

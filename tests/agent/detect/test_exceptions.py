@@ -56,6 +56,7 @@ def test_an_expired_one_has_no_effect_and_is_told() -> None:
         (TEXT.replace("  owner: alice@example.com\n", ""), 2, "`owner` is missing"),
         (TEXT.replace("2026-12-31", "soon"), 6, "is no day"),
         (TEXT.replace("Image:", "Image|re:"), 7, "unknown modifier"),
+        (TEXT.replace("Image:", "Imagee:"), 7, "no event has this field"),
         (TEXT.replace("when: {", "when: {} #"), 7, "at least one field"),
         (TEXT.replace("rules: [r1, r2]", "rules: []"), 3, "meant for nothing"),
         (TEXT.replace("name:", "title:"), 2, "unknown key"),
