@@ -19,6 +19,7 @@ from agent.log.kept import Kept
 from agent.log.ledger import Ledger
 from agent.log.lock import DirectoryLock
 from agent.log.manifest import Closed, Manifest
+from agent.log.marks import marks_path, write_marks
 from agent.log.records import SegmentFacts, own_line, segment_content
 from agent.log.recovery import Recovered
 from agent.log.retention import ClosedSegment, Follower, Removal
@@ -211,6 +212,7 @@ class SegmentChain:
             bytes=file.size,
             sha256=file.sha256,
             boot_id=self._facts.boot_id,
+            marks_sha256=write_marks(marks_path(self.directory, name), file.marks, self._gid),
         )
         self._last_closed = closed
         self._ledger.note_closed(closed, wall_ns)

@@ -16,6 +16,7 @@ from agent.log.disk import sync_directory
 from agent.log.ledger import Ledger
 from agent.log.lock import DirectoryLock
 from agent.log.manifest import Closed, Compacted, Compaction
+from agent.log.marks import marks_path
 from agent.log.segments import UNPUBLISHED, SegmentName, list_segments
 
 STORE_NAME = "store"
@@ -88,6 +89,7 @@ def publish_alone(directory: str | os.PathLike[str], compaction: Compaction) -> 
             raise CompactionRefused(f"{compaction.segment} is not a closed segment of this log")
         check(compaction, closed)
         publish(path, ledger, compaction, time.time_ns())
+        marks_path(path, compaction.segment).unlink(missing_ok=True)
         (path / compaction.segment).unlink(missing_ok=True)
     finally:
         lock.close()

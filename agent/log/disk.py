@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from agent.log.marks import MarkedHash
 
 
 class DiskState(StrEnum):
@@ -93,7 +94,7 @@ class SegmentFile:
         self.lines = 0
         self.dirty = False  # something was written since the last sync
         self._excess = 0  # bytes of a torn line at the end that could not be cut off yet
-        self._hash = hashlib.sha256()  # of the whole lines, in the order in which they were written
+        self._hash = MarkedHash()  # of the whole lines, in the order in which they were written
         with suppress(PermissionError):  # a file system without modes
             os.fchmod(self.fd, 0o640)  # the umask may have taken the group's right
         if gid is not None:
@@ -121,6 +122,11 @@ class SegmentFile:
     def sha256(self) -> str:
         """SHA-256 of the whole lines as they were written, whatever is in the file by now; hexadecimal."""
         return self._hash.hexdigest()
+
+    @property
+    def marks(self) -> bytes:
+        """Hashes of the lines up to here and there: agent/log/marks.py."""
+        return bytes(self._hash.marks)
 
     def is_lost(self) -> bool:
         """Whether the file was removed, replaced or cut behind our back."""

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from agent.log.entry import parse, sequence_in
+from agent.log.marks import marks_path, read_marks
 from agent.log.opened import OpenedSegment
 from agent.log.segments import SegmentName
 
@@ -56,6 +57,7 @@ class Expected(NamedTuple):
     sha256: str
     lines: int | None = None
     """None when only the next segment tells of it."""
+    marks_sha256: str = ""
 
 
 class Located(NamedTuple):
@@ -96,7 +98,8 @@ def look(
 def locate(directory: Path, name: SegmentName, expected: Expected | None) -> Located:
     """Looks at every line for the first one that is wrong. `expected` None: nothing is known but that numbers
     rise by one. Raises OSError."""
-    search = _Search(name)
+    path, sha256 = marks_path(directory, name), expected.marks_sha256 if expected else ""
+    search = _Search(name, read_marks(path, sha256))
     segment = OpenedSegment(directory, name)
     try:
         for chunk in segment.chunks():
@@ -115,13 +118,14 @@ def locate(directory: Path, name: SegmentName, expected: Expected | None) -> Loc
 class _Search:
     """Goes through the lines of one segment."""
 
-    def __init__(self, name: SegmentName) -> None:
+    def __init__(self, name: SegmentName, marks: Mapping[int, bytes]) -> None:
         self.lines = 0
+        self._marks = marks
         self.sequence = name.first_sequence - 1
         self._name = str(name)
         self._digest = hashlib.sha256()
         self._bytes = 0
-        self._good = 0  # lines that a heartbeat has proved
+        self._good = 0  # lines that a heartbeat or a mark has proved
 
     def take(self, line: bytes) -> Fault | None:
         number, expected = self.lines + 1, self.sequence + 1
@@ -142,6 +146,12 @@ class _Search:
         self._digest.update(line + b"\n")
         self._bytes += len(line) + 1
         self.lines, self.sequence = number, found
+        told = self._marks.get(self._bytes)
+        if told is None:
+            return None
+        if self._digest.digest()[: len(told)] != told:
+            return self._range("a record was changed; its text alone does not show which")
+        self._good = self.lines
         return None
 
     def end(self, expected: Expected | None, torn_bytes: int) -> Fault | None:

@@ -113,7 +113,7 @@ class Forms:
             self._verdict.bytes += seen.bytes
             if seen.sha256 != sha256 or seen.torn_bytes:
                 closed = self._manifest.closed.get(str(name))
-                expected = Expected(sha256, closed.lines if closed else None)
+                expected = _expected(closed) if closed else Expected(sha256)
                 self._verdict.faults += locate(self._directory, name, expected).faults
         except FileNotFoundError:
             return
@@ -155,7 +155,7 @@ class Forms:
                 link.boot_id = link.boot_id or content.get("boot_id", "")
                 return True
             seen = self._look(name)
-            expected = Expected(closed.sha256, closed.lines) if closed else self._told_by(name, following)
+            expected = _expected(closed) if closed else self._told_by(name, following)
             self._judge(name, link, seen, expected, following is None)
         except FileNotFoundError:
             return False
@@ -216,3 +216,7 @@ class Forms:
             self._verdict.count("broken")
             last = f" to {link.last_sequence}" if link.last_sequence else ""
             self._verdict.fault(text, 0, name.first_sequence, f"is gone: records {name.first_sequence}{last}")
+
+
+def _expected(closed: Closed) -> Expected:
+    return Expected(closed.sha256, closed.lines, closed.marks_sha256)

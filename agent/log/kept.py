@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent.log.compaction import STORE_NAME, parquet_name
 from agent.log.manifest import Manifest
+from agent.log.marks import marks_path
 from agent.log.packing import Packing
 from agent.log.retention import ClosedSegment
 from agent.log.segments import SegmentName, list_segments
@@ -67,11 +68,13 @@ class Kept:
 
     def unlink(self, segment: ClosedSegment) -> None:
         """Removes it in all its forms. Raises OSError."""
+        marks_path(self._directory, segment.name).unlink(missing_ok=True)
         (self._directory / str(segment.name)).unlink(missing_ok=True)
         (self._directory / parquet_name(str(segment.name))).unlink(missing_ok=True)
 
     def unlink_lines(self, segment: ClosedSegment) -> None:
         """Removes the lines of one that has a Parquet file. Raises OSError."""
+        marks_path(self._directory, segment.name).unlink(missing_ok=True)
         (self._directory / str(segment.name)).unlink(missing_ok=True)
         self.change(segment, segment._replace(size=0))
 

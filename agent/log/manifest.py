@@ -37,6 +37,8 @@ class Closed(NamedTuple):
     """Of all its bytes, as hexadecimal digits. The first line holds the hash of the segment before."""
     boot_id: str
     """Boot that the numbers belong to; empty when the first line was damaged."""
+    marks_sha256: str = ""
+    """Of its file of marks (agent/log/marks.py); empty when it has none."""
 
 
 class Compacted(NamedTuple):
@@ -85,7 +87,9 @@ class Trimmed(NamedTuple):
 Fact = Closed | Compacted | Expired | Trimmed
 KEPT = 64
 """Tombstones of the last segments that are never taken out."""
-_TEXTS = frozenset({"segment", "sha256", "boot_id", "parquet", "parquet_sha256", "reason", "head"})
+_TEXTS = frozenset(
+    {"segment", "sha256", "boot_id", "parquet", "parquet_sha256", "reason", "head", "marks_sha256"}
+)
 _KINDS: dict[str, type[Fact]] = {
     "closed": Closed,
     "compacted": Compacted,
@@ -259,5 +263,5 @@ def _fact(cls: type[Fact], content: dict[str, Any]) -> Fact:
     for key, value in content.items():
         if isinstance(value, str) != (key in _TEXTS):
             raise TypeError(f"{key}: {value!r}")
-    absent: dict[str, Any] = {"sha256": "", "boot_id": "", "unread_by": {}}
+    absent: dict[str, Any] = {"sha256": "", "boot_id": "", "unread_by": {}, "marks_sha256": ""}
     return cls(**{name: content[name] if name in content else absent[name] for name in cls._fields})

@@ -13,9 +13,10 @@ from agent.log.fingerprint import fingerprint
 from agent.log.kept import Kept
 from agent.log.ledger import Ledger
 from agent.log.manifest import Closed, Compaction, Expired, Manifest
+from agent.log.marks import strays
 from agent.log.recovery import read_end
 from agent.log.retention import ClosedSegment, Doomed, Follower, Removal, expired, superfluous
-from agent.log.segments import SegmentName
+from agent.log.segments import SegmentName, list_segments
 from agent.log.times import MILLISECOND_NS
 from agent.settings import LogSettings
 
@@ -52,6 +53,8 @@ class Upkeep:
             if sum(map(_unlinked, forms)):
                 _, reason, _, first, last, size, unread_by = tombstone
                 removals.append(Removal(segment, first, last, size, reason, unread_by))
+        for path in strays(self._directory, {str(name) for name in list_segments(self._directory)}):
+            _unlinked(path)
         return removals
 
     def publish(self, compaction: Compaction, wall_ns: int) -> None:
