@@ -180,7 +180,7 @@ def _below(directory: Path, problems: list[RuleProblem]) -> Sequence[Path]:
 
 
 def _is_passed_over(parts: tuple[str, ...]) -> bool:
-    return parts[0] == "samples" or any(part.startswith(".") for part in parts)
+    return "samples" in parts[:-1] or any(part.startswith(".") for part in parts)
 
 
 def _unique(rules: list[Rule], problems: list[RuleProblem]) -> tuple[Rule, ...]:

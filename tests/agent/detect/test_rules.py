@@ -42,7 +42,14 @@ def test_a_rule_without_level_is_medium() -> None:
 
 
 def test_directories_are_read_to_the_bottom_without_samples_and_hidden_files(tmp_path: Path) -> None:
-    for name in ("a.yml", "deep/er/b.yaml", "samples/c.yaml", ".git/d.yml", "readme.md"):
+    for name in (
+        "a.yml",
+        "deep/er/b.yaml",
+        "samples/c.yaml",
+        "deep/samples/c.yaml",
+        ".git/d.yml",
+        "readme.md",
+    ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(rule_text("sel: {Image: x}\ncondition: sel", title=name))
