@@ -6,16 +6,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-
-import orjson
+from typing import Any
 
 from agent.cli.arguments import log_dir_from, settings_from
 from agent.cli.asking import period_of
 from agent.cli.policy_past import show
 from agent.cli.progress import Progress
 from agent.errors import LogUnavailable, UsageError
+from agent.log.entry import parse
 from agent.log.times import parse_time
-from agent.policy.model import Policy
+from agent.policy.model import Policy, Where
 from agent.policy.parse import read_policies
 from agent.policy.profiles import library_files
 from agent.policy.recorded import Written, written_by
@@ -34,16 +34,18 @@ def run(args: argparse.Namespace) -> int:
     wanted = OfFunctions(replay.functions, replay.types)
     try:
         lines = [line for line in pick(log_dir, wanted, problems, period, bar.at) if _is_within(line, period)]
-        ids = {one for line in lines for one in people_in(orjson.loads(line))}
+        ids = {one for line in lines for one in people_in(_record(line))}
         for line in pick(log_dir, OfProcesses(ids, {"process_exec", "fork"}), problems):
-            replay.learn(orjson.loads(line))
+            replay.learn(_record(line))
     except OSError as error:
         raise LogUnavailable(f"cannot read the log in {log_dir}: {error.strerror}") from error
     finally:
         bar.close()
     for line in lines:
-        replay.take(orjson.loads(line))
+        replay.take(_record(line))
     replay.close()
+    if replay.odd:
+        problems.append(f"{replay.odd:,} records are not as the agent writes them and were passed over")
     show(replay.hooked, args, list(dict.fromkeys(problems)))
     return 0
 
@@ -55,12 +57,17 @@ def wanted_policies(files: Sequence[str]) -> list[Policy]:
     for name in files:
         policies, problems = read_policies(Path(name))
         found += policies
-        wrong += [f"{p.where.source}:{p.where.line}: {p.text}" for p in problems if p.is_error]
+        wrong += [f"{_place(p.where)}: {p.text}" for p in problems if p.is_error]
     if wrong or not found:
         raise UsageError(
             "\n".join(wrong) or "no policy in these files", "`tracehound policy check FILE` says more"
         )
     return found
+
+
+def _place(where: Where) -> str:
+    """File and line; the file alone where it is about all of it."""
+    return f"{where.source}:{where.line}" if where.line else where.source
 
 
 def recorded_by(args: argparse.Namespace, policies: Iterable[Policy]) -> Written:
@@ -95,6 +102,12 @@ def _readable(paths: Iterable[Path]) -> list[Policy]:
 def _is_within(line: bytes, period: tuple[int, int]) -> bool:
     """Live lines are not looked at for their time by who picks them."""
     try:
-        return period[0] <= parse_time(orjson.loads(line).get("time", "")) <= period[1]
-    except ValueError:
+        return period[0] <= parse_time(_record(line).get("time", "")) <= period[1]
+    except (ValueError, TypeError, AttributeError):
         return False
+
+
+def _record(line: bytes) -> dict[str, Any]:
+    """A line of the log; empty for one that is none."""
+    parsed = parse(line)
+    return parsed[0] if parsed is not None else {}

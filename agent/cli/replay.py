@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any
 
 from agent.cli.arguments import add_color_argument, add_output_argument
@@ -90,4 +91,7 @@ def _judged(args: argparse.Namespace, records: list[dict[str, Any]]) -> list[Hoo
     for record in records:
         replay.take(record)
     replay.close()
+    if replay.odd:
+        told = f"{replay.odd:,} records are not as the agent writes them and were passed over"
+        print(f"tracehound: {told}", file=sys.stderr)
     return replay.hooked

@@ -19,16 +19,20 @@ SUFFIXES = (".yml", ".yaml")
 
 def rules_of(names: Sequence[str]) -> RuleSet:
     """Rules of files and directories, and of the library by id or by the name of their file; no name: the
-    library. Raises UsageError for a name that is nothing, TracehoundError when pySigma is missing."""
+    library. Raises UsageError for a name that is nothing or holds none, TracehoundError when pySigma is
+    missing."""
     paths = [path for name in names or [str(library_dir())] for path in _paths(name)]
     try:
-        return read_rules(paths)
+        found = read_rules(paths)
     except ModuleNotFoundError as error:
         if error.name and error.name.partition(".")[0] in ("sigma", "re2"):
             raise TracehoundError(
                 f"rules need the Python package {error.name}, which is missing", "install tracehound[detect]"
             ) from None
         raise
+    if not found.rules and not found.problems:
+        raise UsageError(f"no rule in {', '.join(names)}", "rules are read from *.yml and *.yaml")
+    return found
 
 
 def good_rules(names: Sequence[str]) -> tuple[Rule, ...]:

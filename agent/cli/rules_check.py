@@ -43,7 +43,8 @@ def verdict_lines(verdict: Verdict, color: Palette) -> Iterator[str]:
     """A rule: whether it is evaluated, by which hooks, and which parts of it never hold."""
     title = clean(verdict.rule.title)
     if verdict.state is State.REFUSED:
-        yield f"{color.warn}not evaluable{color.end} {title}: {clean(verdict.reason)}"
+        place = clean(f"{verdict.rule.path}:{verdict.rule.line}")
+        yield f"{color.warn}not evaluable{color.end} {place}: {title}: {clean(verdict.reason)}"
         return
     yield f"{color.good}{verdict.state}{color.end} {title}{_needs(verdict)}"
     for note in verdict.notes[:_SHOWN]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ from agent.detect.explain import Proposal, exception_yaml, matched_lines, propos
 from agent.detect.rules import Rule
 from agent.detect.samples import SampleError, Samples, read_samples
 from agent.detect.trying import samples_file, spares
-from agent.errors import UsageError
+from agent.errors import LogUnavailable, UsageError
 from agent.store.records import Problems, Wanted, find_records
 
 Content = dict[str, Any]
@@ -51,9 +52,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _detections(args: argparse.Namespace) -> list[Content]:
-    """In the order of the log."""
-    wanted = Wanted("type", {"detection"}, *period_of(args))
-    found = find_records(log_dir_from(args), wanted, Problems())
+    """In the order of the log. Raises LogUnavailable."""
+    wanted, problems = Wanted("type", {"detection"}, *period_of(args)), Problems()
+    log_dir = log_dir_from(args)
+    try:
+        found = list(find_records(log_dir, wanted, problems))
+    except OSError as error:
+        raise LogUnavailable(f"cannot read the log in {log_dir}: {error.strerror}") from error
+    for text in problems:
+        print(f"tracehound: {clean(text)}", file=sys.stderr)
     contents = (record["tracehound"].get("detection") for record in found)
     return [content for content in contents if isinstance(content, dict)]
 

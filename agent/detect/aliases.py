@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -36,11 +36,15 @@ def aliases_of(pairs: Iterable[Pair]) -> Aliases:
     return {path: frozenset(resolved) for path, resolved in found.items()}
 
 
-def pairs_in(log_dir: Path, todo: Iterable[Source]) -> Iterator[Pair]:
-    """Of execs in segments, some more than once. What cannot be read has none."""
+def pairs_in(log_dir: Path, todo: Iterable[Source], problems: list[str] | None = None) -> Iterator[Pair]:
+    """Of execs in segments, some more than once. What cannot be read has none; lines that are no records are
+    told in `problems`."""
     for source in todo:
         try:
-            yield from _of_rows(source.path) if source.compacted else _of_lines(log_dir, source)
+            if source.compacted:
+                yield from _of_rows(source.path)
+            else:
+                yield from _of_lines(log_dir, source, problems if problems is not None else [])
         except (OSError, ValueError):
             continue
 
@@ -72,13 +76,22 @@ def _of_table(table: pa.Table) -> Iterator[Pair]:
             yield path, orjson.loads(f'"{text}"')
 
 
-def _of_lines(log_dir: Path, source: Source) -> Iterator[Pair]:
-    is_exec = line_test((_EXEC,))
+def _of_lines(log_dir: Path, source: Source, problems: list[str]) -> Iterator[Pair]:
+    is_exec, odd = line_test((_EXEC,)), 0
     assert is_exec is not None
     for chunk in chunks_of(log_dir, source):
+        odd += sum(1 for line in chunk if line and not (line.startswith(b'{"') and line.endswith(b"}")))
         for line in chunk:
             if is_exec(line) and b'"exe":' in line and (parsed := parse(line)) is not None:
-                path = parsed[0][_EXEC].get("process", {}).get("binary")
-                resolved = (parsed[0].get("tracehound") or {}).get("exe")
-                if type(path) is str and type(resolved) is str:
-                    yield path, resolved
+                yield from _of_record(parsed[0])
+    if odd:
+        problems.append(f"{odd:,} lines of {source.path.name} are no records")
+
+
+def _of_record(record: dict[str, Any]) -> Iterator[Pair]:
+    event, own = record[_EXEC], record.get("tracehound")
+    process = event.get("process") if type(event) is dict else None
+    if type(process) is dict and type(own) is dict:
+        path, resolved = process.get("binary"), own.get("exe")
+        if type(path) is str and type(resolved) is str:
+            yield path, resolved

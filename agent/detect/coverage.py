@@ -70,8 +70,16 @@ def read_results(path: Path, kernel: str = "") -> list[Result]:
         results = [_result(one, told, str(content.get("profile", ""))) for one in content["attacks"]]
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}", "`make attack-vm` writes such a file") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path}: no results of attacks: {error!r}", "see docs/attacks.md") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: byte {error.start} is no UTF-8", "see docs/attacks.md") from None
+    except ValueError as error:
+        raise UsageError(f"{path}: no JSON: {error}", "see docs/attacks.md") from None
+    except (KeyError, TypeError, AttributeError):
+        raise UsageError(
+            f"{path}: no results of attacks: `attacks` has for each that was played `attack`, `techniques`,"
+            " `found`",
+            "see docs/attacks.md",
+        ) from None
     return results if is_kernel(told, kernel) else []
 
 

@@ -71,7 +71,10 @@ def jobs_for(task: Task, most: int = 0) -> int:
 def hunt(task: Task, jobs: int, summary: Summary, watch: Watch | None = None) -> Iterator[dict[str, Any]]:
     """The first detections, `task.limit` of them, in the order of the log. Raises OSError, and
     TracehoundError when a process ends before it is done."""
-    parts = _parts(sources(task.log_dir), jobs)
+    todo = sources(task.log_dir)
+    if not todo:
+        summary.problems.append(f"{task.log_dir} holds no log yet")
+    parts = _parts(todo, jobs)
     summary.jobs = len(parts)
     engine = engine_of(task.rules, task.exceptions)
     fork = multiprocessing.get_context("fork")
@@ -128,9 +131,9 @@ def _work(
 
 
 def _hunt_in(task: Task, engine: Engine, part: list[Source], to: Connection) -> None:
-    to.send(("aliases", aliases_of(pairs_in(task.log_dir, part))))
-    aliases: Aliases = to.recv()
     problems = Problems()
+    to.send(("aliases", aliases_of(pairs_in(task.log_dir, part, problems))))
+    aliases: Aliases = to.recv()
 
     def watch(done: int, total: int) -> None:
         to.send(("at", (done, total)))

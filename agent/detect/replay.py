@@ -28,6 +28,14 @@ def read_capture(name: str) -> Iterator[dict[str, Any]]:
         ) from None
 
 
+def is_shaped(record: object) -> bool:
+    """Whether a record has the shape of the log's lines: objects where it has objects."""
+    if not isinstance(record, dict) or not isinstance(record.get("tracehound", {}), dict):
+        return False
+    events = [value for key, value in record.items() if key.startswith("process_")]
+    return all(isinstance(one, dict) and isinstance(one.get("process", {}), dict) for one in events)
+
+
 def _records(file: IO[str], name: str) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(file, 1):
         if not line.strip():
@@ -36,7 +44,7 @@ def _records(file: IO[str], name: str) -> Iterator[dict[str, Any]]:
             record = json.loads(line)
         except ValueError as error:
             raise UsageError(f"{name}:{number}: no JSON: {error}", "one record per line") from None
-        if not isinstance(record, dict):
+        if not is_shaped(record):
             raise UsageError(f"{name}:{number}: no record of the log", "one record per line")
         record.setdefault("tracehound", {})
         yield record

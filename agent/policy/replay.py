@@ -30,6 +30,8 @@ from agent.policy.recorded import (
 Record = Mapping[str, Any]
 _JUDGED = ("kprobe", "fentry", "lsm", "tracepoint", "raw_tracepoint")
 BY_EXECS = "execs"
+_ODD = (AttributeError, TypeError, KeyError, ValueError, StopIteration)
+"""What a value of another type than the agent writes leads to: somebody has changed the log."""
 
 
 class Hooked(NamedTuple):
@@ -66,6 +68,8 @@ class PolicyReplay:
             if not one.why_not:
                 self._by_function.setdefault(one.function, []).append(at)
         self._at_exec = any(function in EXECS for function in self._by_function)
+        self.odd = 0
+        """Records that are not as the agent writes them, which were passed over."""
         self._open: tuple[object, ...] = ()
         self._best: dict[int, _Found] = {}
 
@@ -81,10 +85,19 @@ class PolicyReplay:
 
     def learn(self, record: Record) -> None:
         """Take note of a process, and judge nothing."""
-        self._people.learn(record)
+        try:
+            self._people.learn(record)
+        except _ODD:
+            self.odd += 1
 
     def take(self, record: Record) -> None:
         """Judge a record, in the order of the log."""
+        try:
+            self._take(record)
+        except _ODD:
+            self.odd += 1
+
+    def _take(self, record: Record) -> None:
         self._people.learn(record)
         if "process_exec" in record:
             if self._at_exec:
@@ -137,10 +150,17 @@ class PolicyReplay:
 def people_in(record: Record) -> Iterator[str]:
     """exec_ids of the processes that have to be known to judge a record."""
     event: Record = next((value for key, value in record.items() if key.startswith("process_")), {})
-    for name in ("process", "parent"):
-        process = event.get(name) or {}
-        yield from filter(None, (process.get("exec_id"), process.get("parent_exec_id")))
-    yield from filter(None, (record.get("tracehound") or {}).get("ancestry") or ())
+    found: list[object] = []
+    try:
+        for name in ("process", "parent"):
+            process = event.get(name) or {}
+            found += (process.get("exec_id"), process.get("parent_exec_id"))
+        found += (record.get("tracehound") or {}).get("ancestry") or ()
+    except _ODD:
+        pass  # as far as it tells
+    for one in found:
+        if isinstance(one, str) and one:
+            yield one
 
 
 def _why_not(hook: Hook) -> str:
