@@ -21,4 +21,4 @@ def test_a_segment_of_an_earlier_run_is_surveyed(make_writer: MakeWriter, log_di
     name = list_segments(log_dir)[0]
     data = (log_dir / str(name)).read_bytes()
     whole = hashlib.sha256(data).hexdigest()
-    assert survey(log_dir, name) == (str(name), 1, 5, 5, len(data), whole, "boot-a")
+    assert survey(log_dir, name) == (str(name), 1, 5, 5, len(data), whole, "boot-a", "")
