@@ -3,7 +3,8 @@
 
 It is built from the parser's events, one after the other: a document that is too deep, or whose aliases stand
 for too much ("billion laughs"), is given up when the bound is reached, before it takes memory. Scalars become
-what PyYAML's safe loader makes of them, because pySigma reads rules that way.
+what PyYAML's safe loader makes of them, because pySigma reads rules that way; but integers that are written
+otherwise than in decimal digits (`0777`, `1:20`, `0x1b6`) stay texts, as which they stand on command lines.
 """
 
 from __future__ import annotations
@@ -197,9 +198,11 @@ class _Builder:
         if tag is None or tag == "!":
             tag = self._scalars.resolve(yaml.ScalarNode, event.value, event.implicit)
         try:
-            return self._scalars.construct_object(
+            made = self._scalars.construct_object(
                 yaml.ScalarNode(tag, event.value, event.start_mark, event.end_mark)
             )
+            is_odd = type(made) is int and str(made) != event.value.lstrip("+")
+            return event.value if is_odd else made
         except (yaml.YAMLError, ValueError, OverflowError) as error:
             raise self._refusal(event, f"cannot be a value ({tag})", "quote it") from error
 

@@ -26,6 +26,11 @@ def test_scalars_are_what_pyyaml_makes_of_them() -> None:
     ]  # fmt: skip
 
 
+def test_numbers_that_are_not_written_in_decimal_stay_texts() -> None:
+    [item] = documents(b"a: [0777, 1:20, 0x1b6, 1_000, 777, -5, +5]")
+    assert item.plain()["a"] == ["0777", "1:20", "0x1b6", "1_000", 777, -5, 5]
+
+
 def test_empty_documents_are_passed_over() -> None:
     assert [item.plain() for item in documents(b"---\n---\na: 1\n---\n# nothing\n")] == [{"a": 1}]
 
