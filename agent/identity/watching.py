@@ -19,6 +19,8 @@ from agent.identity.rest import Api, ApiError, TooLong, Unreachable, explain
 
 PAGE = 250
 """Objects of one page of a list."""
+SHORT_S = 1.0
+"""A watch that a server ends so soon, in seconds; it is not asked for the next at once, nor by all nodes."""
 GONE = 410
 """Status of a resourceVersion that is too old."""
 
@@ -80,7 +82,8 @@ class Watch:
         self._api, self._sink = api, sink
         self._stop = stop or threading.Event()
         self._version = ""
-        self._failures = 0
+        self._failures = self._short = 0
+        """Tries that failed, and watches that were short, one after the other."""
         self._error = ""
         self._heard_s = time.monotonic()
 
@@ -112,12 +115,15 @@ class Watch:
             "resourceVersion": self._version,
             "timeoutSeconds": str(max(1, round(self._api.pace.watch * spread))),
         }
+        began_s = time.monotonic()
         for event in self._api.watch(self.resource.path, query):
             self._take(event)
             if self._stop.is_set():
                 return
         self._heard()
-        self._stop.wait(self._api.pace.first / 10)  # a server that ends each watch at once is not flooded
+        self._short = self._short + 1 if time.monotonic() - began_s < SHORT_S else 0
+        if self._short:
+            self._stop.wait(self._pause(self._short - 1))
 
     def _list(self) -> None:
         objects: list[dict[str, Any]] = []
@@ -162,10 +168,14 @@ class Watch:
             self._failures = 1
             return
         self._error = f"{self.resource.name}: {explain(error)}"
-        pace = self._api.pace
-        pause = min(pace.longest, pace.first * 2 ** min(self._failures, 10))
+        pause = self._pause(self._failures)
         self._failures += 1
-        self._stop.wait(pause * random.uniform(0.5, 1.0))
+        self._stop.wait(pause)
+
+    def _pause(self, before: int) -> float:
+        """Seconds until the next try, after so many that failed before."""
+        pace = self._api.pace
+        return min(pace.longest, pace.first * 2.0 ** min(before, 10)) * random.uniform(0.5, 1.0)
 
     def _heard(self) -> None:
         self._heard_s = time.monotonic()

@@ -106,6 +106,17 @@ def test_an_event_of_another_form_is_told_and_all_is_listed_anew(
     assert "cannot be read" in str(told[0]) and found._version == ""
 
 
+def test_a_server_that_ends_each_watch_at_once_is_not_flooded(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, waits = watch(fake, Seen(), first=0.5, longest=4.0), list[float]()
+    found._stop = type("Stop", (), {"wait": lambda self, seconds: waits.append(seconds)})()  # type: ignore
+    monkeypatch.setattr(found._api, "watch", lambda path, query: iter(()))
+    for _ in range(6):
+        found._round()
+    assert len(waits) == 6 and waits[0] >= 0.25 and min(waits[4:]) >= 2.0 and max(waits) <= 4.0
+
+
 def test_pages_of_large_objects_are_made_smaller(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(40):
         fake.put("nodes", {"metadata": {"name": f"m{number}", "labels": {"a": "x" * 1000}}})
