@@ -137,7 +137,7 @@ class Watch:
                 limit = max(1, limit // 4)  # large objects: whoever may create pods must not blind us
                 continue
             self._heard()
-            objects += [thing for thing in page.get("items") or [] if isinstance(thing, dict)]
+            objects += [_light(thing) for thing in page.get("items") or [] if isinstance(thing, dict)]
             about = page.get("metadata") or {}
             if not (more := about.get("continue")):
                 break
@@ -179,3 +179,10 @@ class Watch:
 
     def _heard(self) -> None:
         self._heard_s = time.monotonic()
+
+
+def _light(thing: dict[str, Any]) -> dict[str, Any]:
+    """Without who manages which field, half of most objects: all pages are in memory for a moment."""
+    if isinstance(metadata := thing.get("metadata"), dict):
+        metadata.pop("managedFields", None)
+    return thing

@@ -127,6 +127,16 @@ def test_pages_of_large_objects_are_made_smaller(fake: Fake, monkeypatch: pytest
     assert len(seen.all) == 41
 
 
+def test_who_manages_fields_takes_no_memory(fake: Fake) -> None:
+    fake.put("nodes", {"metadata": {"name": "m", "managedFields": [{"manager": "kubelet"}]}})
+    kept: list[dict[str, Any]] = []
+    seen = Seen()
+    seen.replace = kept.extend  # type: ignore[method-assign]
+    watch(fake, seen)._list()
+    assert [one["metadata"]["name"] for one in kept] == ["n1", "m"]
+    assert not any("managedFields" in one["metadata"] for one in kept)
+
+
 def test_one_object_that_is_too_large_is_told(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     fake.put("nodes", {"metadata": {"name": "m", "labels": {"a": "x" * 10_000}}})
     monkeypatch.setattr(rest, "LONGEST_ANSWER", 5_000)
