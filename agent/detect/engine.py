@@ -148,6 +148,11 @@ class Engine:
         self.lineage, self.boot_id, self._asked = other.lineage, other.boot_id, other._asked
         self.silenced = other.silenced
 
+    def knows(self, exec_id: str) -> bool:
+        """Whether what a process executed is remembered."""
+        known = self.lineage.get(exec_id)
+        return known is not None and bool(known.images)
+
     def condition(self, view: str, rule: Rule) -> Node | None:
         """A rule's condition as a view sees it; None when it is not evaluated there."""
         nodes = self._conditions.get(view, {})

@@ -33,8 +33,9 @@ _EXEC = b'{"process_exec":'
 _IDS = re.compile(rb'"(?:parent_)?exec_id":"([^"\\]*)"')
 _ANCESTRY = re.compile(rb'"ancestry":\[([^\]]*)\]')
 _QUOTED = re.compile(rb'"([^"\\]+)"')
-KEPT_BYTES = 256 << 20
+KEPT_BYTES = 48 << 20
 """Most bytes of lines that wait for their ancestors; what comes later is looked for in another round."""
+_BOOT = re.compile(rb'\{"tracehound":\{"sequence":\d+,"segment":\{[^{}]*"boot_id":"([^"\\]*)"')
 
 
 class Hunt:
@@ -56,6 +57,8 @@ class Hunt:
         self.hits = 0
         self._log_dir, self._engine, self._problems = log_dir, engine, problems
         self._filter, self._watch, self._among = Prefilter(rules, aliases), watch, among
+        self._missing: set[str] = set()
+        """exec_ids whose beginnings the log does not have."""
 
     def run(self, period: Period = EVER) -> Iterator[tuple[Record, list[Hit]]]:
         """Events with what matched them, in the order of the log. Raises OSError."""
@@ -100,14 +103,34 @@ class Hunt:
         whom candidates name, and of boots."""
         if not placed:
             return
-        wanted = {one.decode() for one in named.others - named.begun}
-        until = placed[-1][0]
-        among = [one for one in sources(self._log_dir) if one.name <= until]
-        beginnings = pick_placed(self._log_dir, OfProcesses(wanted, BEGINNINGS), self._problems, among=among)
+        wanted = {one.decode() for one in named.others - named.begun} - self._missing
+        wanted = {one for one in wanted if not self._engine.knows(one)}
+        beginnings = self._beginnings(wanted, placed[0][0], placed[-1][0])
+        self._missing |= wanted
         before = ((name, sequence_in(line), 0, line) for name, line in beginnings)
         candidates = ((name, sequence_in(line), 1, line) for name, line in placed)
         for _, _, is_candidate, line in heapq.merge(before, candidates):
             yield line, bool(is_candidate)
+
+    def _beginnings(self, wanted: set[str], first: SegmentName, last: SegmentName) -> list[Placed]:
+        """From the last segment backwards, until all are found or another boot begins; those that are found
+        are taken out of `wanted`. Segment records of all that are looked at."""
+        found: list[list[Placed]] = []
+        boot: bytes | None = None
+        for source in reversed([one for one in sources(self._log_dir) if one.name <= last]):
+            if source.name < first and not wanted:
+                break
+            pick = OfProcesses(wanted, BEGINNINGS)
+            placed = list(pick_placed(self._log_dir, pick, self._problems, among=[source]))
+            told = next((one[1] for _, line in placed if (one := _BOOT.match(line))), boot)
+            if source.name < first and boot is not None and told != boot:
+                break
+            boot = told if source.name <= first else boot
+            for _, line in placed:
+                ids = _IDS.search(line)
+                wanted.discard(ids[1].decode() if ids else "")
+            found.append(placed)
+        return [one for placed in reversed(found) for one in placed]
 
 
 class _Named:

@@ -30,6 +30,9 @@ class Engine(Protocol):
     def learn(self, record: dict[str, Any]) -> object:
         """What a record says of boots and processes, nothing evaluated."""
 
+    def knows(self, exec_id: str) -> bool:
+        """Whether what a process executed is remembered."""
+
 
 def engine_of(rules: Iterable[Rule], exceptions: Exceptions | None = None) -> Engine:
     """A compiled set of rules."""

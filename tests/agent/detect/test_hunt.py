@@ -8,9 +8,10 @@ import pytest
 
 from agent.detect.aliases import aliases_of, pairs_in
 from agent.detect.conditions import And, Not, Or
-from agent.detect.hunt import Hunt
+from agent.detect.hunt import Hunt, Placed
 from agent.detect.rules import Rule
 from agent.detect.running import engine_of
+from agent.log.segments import SegmentName
 from agent.store.layout import sources
 from agent.store.live import chunks_of
 from agent.store.picking import EVER, Period
@@ -85,3 +86,23 @@ def test_most_events_are_not_looked_at(log: LogMaker) -> None:
     hunt = Hunt(log.directory, RULES[:1], engine_of(RULES[:1]), Problems())
     assert len(list(hunt.run())) == hunt.hits
     assert hunt.candidates < 4
+
+
+def test_rounds_change_nothing(log: LogMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.detect.hunt.KEPT_BYTES", 1)
+    assert hits_of(log, RULES) == fed_all(log, RULES)
+
+
+def test_who_is_known_is_not_looked_for_again(log: LogMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[tuple[set[str], int]] = []
+    inner = Hunt._beginnings
+
+    def counted(self: Hunt, wanted: set[str], first: SegmentName, last: SegmentName) -> list[Placed]:
+        looked.append((set(wanted), len(looked)))
+        return inner(self, wanted, first, last)
+
+    monkeypatch.setattr("agent.detect.hunt.KEPT_BYTES", 1)
+    monkeypatch.setattr(Hunt, "_beginnings", counted)
+    hits_of(log, [RULES[-1]])
+    ids = [one for wanted, _ in looked for one in wanted]
+    assert len(ids) == len(set(ids)) and any(not wanted for wanted, _ in looked)
