@@ -7,8 +7,9 @@ Of every event the values of the fields in use are read once. Then, in this orde
 2. Fields become folded texts, `NUL value NUL`, so that equals, startswith, endswith and contains are all one
    `in`. One Aho-Corasick automaton per field finds which rules' texts (agent/detect/literals.py) stand in
    it. Rules of which none does cannot match; those without such texts are always candidates.
-3. Candidates are one generated function each: `in` for texts, cheap checks first. What is expensive
-(expressions,    wildcards, networks) and asked by several rules is worked out once per event.
+3. Candidates are one generated function each: `in` for texts, cheap checks first. All expressions of a field
+   are looked for at once (agent/detect/expressions.py). What else is expensive (wildcards, networks) and
+   asked by several rules is worked out once per event.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 from agent.detect.conditions import And, Check, Match, Node, Not, fields_of
 from agent.detect.evaluate import Values, check_holds, globbed
+from agent.detect.expressions import FEWEST, Expressions
 from agent.detect.fields import field_of
 from agent.detect.literals import END, cover_of, literal_of
 from agent.detect.patterns import compile_pattern, search
@@ -33,6 +35,7 @@ LARGE = 32
 """So many texts of one field, joined by or, are looked for at once."""
 _TEXT_OPS = ("equals", "contains", "startswith", "endswith")
 _NONE: tuple[int, ...] = ()
+_ONE_BY_ONE = object()
 
 
 def text_of(value: Value) -> str:
@@ -135,13 +138,15 @@ class _Program:
     def __init__(self, fields: Sequence[str], rules: Sequence[tuple[int, Node]]) -> None:
         self._slots = {name: slot for slot, name in enumerate(fields)}
         self._names: dict[str, Any] = {"T": text_of, "S": search, "G": _globbed, "E": self._ask, "C": _cased}
-        self._shared: dict[Check, int] = {}
+        self._shared: dict[Check | str, int] = {}
+        """Places of what is worked out once for an event: checks, and the expressions of a field."""
         self._fields = tuple(fields)
         counts: dict[Check, int] = {}
         for _, node in rules:
             for check in set(_checks(node)):
                 counts[check] = counts.get(check, 0) + 1
         self._several = {check for check, count in counts.items() if count > 1}
+        self._expressions = dict(_asked_together(counts))
         self._guards: dict[str, dict[str, list[int]]] = {}
         self._always: list[int] = []
         self._numbers = [number for number, _ in rules]
@@ -239,8 +244,8 @@ class _Program:
 
     def _expensive(self, check: Check, slot: int) -> str:
         """A check that is worked out once when several rules ask it, and only where its texts stand."""
-        call = self._call(check, slot)
-        if check in self._several:
+        call = self._found(check, slot) or self._call(check, slot)
+        if check in self._several and check not in self._expressions:
             memo = self._shared.setdefault(check, len(self._shared))
             call = f"(m[{memo}] if m[{memo}] is not None else m.__setitem__({memo}, {call}) or m[{memo}])"
         cover = cover_of(Match(check, "", "")) if check.op in ("re", "glob") else None
@@ -248,6 +253,15 @@ class _Program:
         if 0 < len(texts) <= 3:
             call = "((" + " or ".join(f"{text!r} in t[{slot}]" for text in texts) + f") and {call})"
         return call
+
+    def _found(self, check: Check, slot: int) -> str:
+        """An expression that is looked for together with others; empty when it is not."""
+        if check not in self._expressions:
+            return ""
+        expressions, number = self._expressions[check]
+        memo = self._shared.setdefault(check.field, len(self._shared))
+        self._names[f"X{slot}"] = _asker(expressions, slot, memo)
+        return f"X{slot}(v, m, {number})"
 
     def _call(self, check: Check, slot: int) -> str:
         name = f"K{len(self._names)}"
@@ -302,6 +316,32 @@ def _automaton(texts: dict[str, list[int]]) -> Any:
         automaton.add_word(text, tuple(places))
     automaton.make_automaton()
     return automaton
+
+
+def _asked_together(checks: Iterable[Check]) -> Iterable[tuple[Check, tuple[Expressions, int]]]:
+    """Expressions of fields that are asked for many."""
+    by_field: dict[str, list[Check]] = {}
+    for check in checks:
+        if check.op == "re":
+            by_field.setdefault(check.field, []).append(check)
+    for found in by_field.values():
+        if len(found) >= FEWEST:
+            expressions = Expressions([str(check.value) for check in found])
+            for number, check in enumerate(found):
+                yield check, (expressions, number)
+
+
+def _asker(expressions: Expressions, slot: int, memo: int) -> Callable[[Row, list[Any], int], bool]:
+    found_in, holds = expressions.found_in, expressions.holds
+
+    def ask(row: Row, kept: list[Any], number: int) -> bool:
+        found = kept[memo]
+        if found is None:
+            found = found_in(row[slot])
+            kept[memo] = _ONE_BY_ONE if found is None else found
+        return holds(number, row[slot]) if kept[memo] is _ONE_BY_ONE else number in found
+
+    return ask
 
 
 def _cased(value: Value) -> str:
