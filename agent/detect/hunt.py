@@ -13,7 +13,7 @@ import heapq
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.detect.aliases import Aliases
 from agent.detect.capture import BEGINNINGS, is_within
@@ -24,7 +24,11 @@ from agent.log.entry import parse, sequence_in
 from agent.log.segments import SegmentName
 from agent.store.layout import Source, sources
 from agent.store.picking import EVER, OfProcesses, Period, Watch, pick_placed
+from agent.store.rebuild import is_in
 from agent.store.records import Problems
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Record = dict[str, Any]
 Placed = tuple[SegmentName, bytes]
@@ -33,7 +37,7 @@ _EXEC = b'{"process_exec":'
 _IDS = re.compile(rb'"(?:parent_)?exec_id":"([^"\\]*)"')
 _ANCESTRY = re.compile(rb'"ancestry":\[([^\]]*)\]')
 _QUOTED = re.compile(rb'"([^"\\]+)"')
-KEPT_BYTES = 48 << 20
+KEPT_BYTES = 96 << 20
 """Most bytes of lines that wait for their ancestors; what comes later is looked for in another round."""
 _BOOT = re.compile(rb'\{"tracehound":\{"sequence":\d+,"segment":\{[^{}]*"boot_id":"([^"\\]*)"')
 
@@ -114,23 +118,62 @@ class Hunt:
 
     def _beginnings(self, wanted: set[str], first: SegmentName, last: SegmentName) -> list[Placed]:
         """From the last segment backwards, until all are found or another boot begins; those that are found
-        are taken out of `wanted`. Segment records of all that are looked at."""
+        are taken out of `wanted`. Segment records from the first one on."""
         found: list[list[Placed]] = []
-        boot: bytes | None = None
+        boot = ""
         for source in reversed([one for one in sources(self._log_dir) if one.name <= last]):
-            if source.name < first and not wanted:
+            is_before = source.name < first
+            if is_before and not wanted:
                 break
-            pick = OfProcesses(wanted, BEGINNINGS)
-            placed = list(pick_placed(self._log_dir, pick, self._problems, among=[source]))
-            told = next((one[1] for _, line in placed if (one := _BOOT.match(line))), boot)
-            if source.name < first and boot is not None and told != boot:
+            pick = _Beginnings(wanted, boot if is_before else "")
+            placed = [
+                one
+                for one in pick_placed(self._log_dir, pick, self._problems, among=[source])
+                if not (is_before and _BOOT.match(one[1]))
+            ]
+            if pick.is_other_boot:
                 break
-            boot = told if source.name <= first else boot
+            boot = boot if is_before else pick.boot
             for _, line in placed:
                 ids = _IDS.search(line)
                 wanted.discard(ids[1].decode() if ids else "")
             found.append(placed)
         return [one for placed in reversed(found) for one in placed]
+
+
+class _Beginnings:
+    """A pick of processes' beginnings; where no boot is said, of segment records, too."""
+
+    columns = ("type", "exec_id", "boot_id")
+
+    def __init__(self, wanted: set[str], boot: str) -> None:
+        self._inner, self._only = OfProcesses(wanted, BEGINNINGS), boot
+        self.boot = ""
+        self.is_other_boot = False
+        """Whether it has met another boot than the one that is said; of that it takes nothing."""
+
+    def mask(self, table: pa.Table) -> pa.Array:
+        """By whole columns."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        self._see(next((one for one in table.column(2).unique().to_pylist() if one), ""))
+        if self.is_other_boot:
+            return pa.repeat(False, len(table))
+        found = self._inner.mask(table.select(self.columns[:2]))
+        if not self._only:
+            return found
+        return pc.and_(found, pc.invert(is_in(table.column(0), pa.array(["segment"], pa.string()))))
+
+    def line(self, line: bytes) -> object:
+        """As `OfProcesses`."""
+        if boot := _BOOT.match(line):
+            self._see(boot[1].decode())
+        return not self.is_other_boot and self._inner.line(line)
+
+    def _see(self, boot: str) -> None:
+        self.boot = boot or self.boot
+        self.is_other_boot |= bool(self._only and boot and boot != self._only)
 
 
 class _Named:
