@@ -15,6 +15,10 @@ from agent.identity.questions import Found, Question
 RETRIES_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
 """A cgroup is made before its runtime knows the container: pauses until it is asked again, in seconds.
 Together longer than a source that hung is left alone."""
+BUNDLE = "oci"
+"""The source that may know a container before its runtime does, but no labels of the pod."""
+SURELY = 5
+"""Tries in which a runtime that answers learns of a container that has a bundle."""
 REST_S = 10.0
 """How long a source that did not answer is left alone, in seconds."""
 
@@ -75,10 +79,11 @@ class Runtimes:
         while (taken := self._next()) is not None:
             question, tries = taken
             found = self._find(question)
-            if found is None and tries < len(RETRIES_S):
-                self.ask(question, tries + 1)
-            else:
+            most = self._most_tries(found)
+            if found or tries >= most:
                 self._found(question, found, "" if found else self._reason())
+            if tries < most:
+                self.ask(question, tries + 1)
 
     def stop(self) -> None:
         """Ends `run`."""
@@ -124,6 +129,13 @@ class Runtimes:
             if found:
                 return found
         return None
+
+    def _most_tries(self, found: Found | None) -> int:
+        """How often it is asked again. What a bundle tells is told at once, and runtimes are asked on."""
+        others = [one.name for one in self._sources if one.name != BUNDLE]
+        if found is None or (found.source == BUNDLE and any(self._errors.get(name) for name in others)):
+            return len(RETRIES_S)
+        return min(SURELY, len(RETRIES_S)) if found.source == BUNDLE and others else 0
 
     def _reason(self) -> str:
         if not self._sources:

@@ -21,6 +21,10 @@ from agent.identity.bundles import Bundles
 from agent.identity.cri import Cri
 from agent.identity.docker import Docker
 from agent.identity.questions import Question
+from agent.settings import IdentitySettings
+from tests.agent.running import Running
+from tests.agent.running import running as running_agent
+from tests.kube.pods import IMAGE, Kubelet, Pod, import_image
 
 pytestmark = pytest.mark.root
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +39,7 @@ state = "{0}/state"
 [plugins."io.containerd.grpc.v1.cri"]
   restrict_oom_score_adj = true
   disable_tcp_service = true
+  sandbox_image = "localhost/busybox:1"
 [plugins."io.containerd.grpc.v1.cri".containerd]
   snapshotter = "native"
 """
@@ -82,6 +87,46 @@ def test_containerd_says_that_it_does_not_know_a_container(containerd: Path) -> 
     cri = Cri(str(containerd), 20.0)
     assert cri.find(Question("c" * 64)) is None
     cri.close()
+
+
+@pytest.fixture
+def kubelet(containerd: Path, tmp_path: Path) -> Iterator[Kubelet]:
+    """Makes pods."""
+    need("runc", "busybox", "ctr")
+    import_image(containerd, tmp_path)
+    made = Kubelet(containerd)
+    yield made
+    made.close()
+
+
+def test_a_pods_container_is_found_by_cri(kubelet: Kubelet, containerd: Path) -> None:
+    pod = kubelet.run("web-1", ["/busybox", "sleep", "600"])
+    cri = Cri(str(containerd), 20.0)
+    found = cri.find(Question(pod.container))
+    sandbox = cri.find(Question(pod.sandbox))
+    cri.close()
+    assert found and found.container["name"] == "main" and found.container["image"]["name"] == IMAGE
+    assert found.pod["uid"] == pod.uid and found.pod["pod_labels"] == {"app": "web"}
+    assert sandbox and sandbox.pod["name"] == "web-1"
+
+
+def test_events_of_a_pod_name_it_by_what_cri_told(kubelet: Kubelet, containerd: Path, tmp_path: Path) -> None:
+    asked = IdentitySettings(
+        kubernetes=False, sockets=(f"cri:{containerd}",), state_file=str(tmp_path / "kubernetes.json")
+    )
+    with running_agent(tmp_path / "agent", "real", identity=asked) as agent:
+        pods = [kubelet.run(f"web-{number}", ["/busybox", "sleep", "600"]) for number in range(3)]
+        assert agent.until(lambda: all(agent.execs(pod.container) for pod in pods), 120)
+        assert agent.until(lambda: all(sources(agent, pod)[-1:] == ["cri"] for pod in pods), 120)
+        for pod in pods:
+            update = agent.updates(pod.container)[-1]
+            assert update["state"] == "known" and update["container"]["image"]["name"] == IMAGE
+            assert (update["pod"]["name"], update["pod"]["uid"]) == (pod.name, pod.uid)
+
+
+def sources(agent: Running, pod: Pod) -> list[str]:
+    """Who has told of it: often its bundle first."""
+    return [str(one["source"]) for one in agent.updates(pod.container)]
 
 
 @pytest.fixture

@@ -77,6 +77,31 @@ def test_a_source_that_we_stumble_over_is_told_and_the_others_answer() -> None:
     assert found and found.source == "oci" and "KeyError" in known.health()["cri"].error
 
 
+def test_what_a_bundle_tells_counts_until_the_runtime_knows_more() -> None:
+    told: list[str] = []
+    known = threading.Event()
+
+    def take(question: Question, found: Found | None, reason: str) -> None:
+        told.append(found.source if found else reason)
+        if told[-1] == "cri":
+            known.set()
+
+    found = Runtimes([Answers("cri", from_question=2), Answers("oci")], take)
+    thread = threading.Thread(target=found.run)
+    thread.start()
+    found.ask(Question("x"))
+    assert known.wait(20)
+    found.stop()
+    thread.join()
+    assert told == ["oci", "oci", "cri"]
+
+
+def test_a_bundle_alone_is_asked_once() -> None:
+    oci = Answers("oci")
+    _, _, known = asked(Question("x"), oci)
+    assert oci.asked == 1 and not known._due
+
+
 def test_who_nobody_knows_is_told_with_the_reason() -> None:
     assert asked(Question("x"), Answers("oci", 99))[:2] == (None, "no container runtime knows it")
     assert asked(Question("x"), Answers("cri", error="hangs"))[:2] == (None, "cri: hangs")
