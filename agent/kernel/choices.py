@@ -113,9 +113,8 @@ def seconds(chosen: dict[str, Choice], facts: Facts) -> dict[str, str]:
     }
 
 
-def needs_preallocation(chosen: dict[str, Choice], facts: Facts) -> bool:
-    """Whether maps that these programs touch must be preallocated: plain raw tracepoints and kprobes may run
-    where older kernels cannot allocate (the verifier warns: Linux kernel commit 94dacdbd5d2d "bpf: Tighten
-    the requirements for preallocated hash maps" in v5.7)."""
-    plain = any(choice.kind in ("raw_tp", "kprobe") for choice in chosen.values())
-    return plain and not facts.safe_without_prealloc
+def needs_preallocation(facts: Facts) -> bool:
+    """Whether maps that programs share must be preallocated: plain raw tracepoints and kprobes, those of
+    policies among them, may run where older kernels cannot allocate, and the verifier warns of them (Linux
+    kernel commit 94dacdbd5d2d "bpf: Tighten the requirements for preallocated hash maps" in v5.7)."""
+    return not facts.safe_without_prealloc

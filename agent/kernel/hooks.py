@@ -186,7 +186,7 @@ class HookSet:
         """Another version in the slot; the dispatcher first where the hook is new."""
         template = self._template(key.attach)
         target = self._targets.find(template.attach, target_of(key))
-        preallocate = key.attach in _PLAIN and self._must_preallocate()
+        preallocate = key.attach in _PLAIN and self.must_preallocate()
         version = load_version(template, target, compiled, self._shared.descriptors(), preallocate)
         hook = self._hooks.get(key)
         slot = slot_of(key)
@@ -281,7 +281,8 @@ class HookSet:
             known = self._templates[kind] = capture(self._file, f"hook_{kind}", self._shared.descriptors())
         return known
 
-    def _must_preallocate(self) -> bool:
+    def must_preallocate(self) -> bool:
+        """Whether this kernel cannot allocate map entries wherever programs run."""
         if self._preallocates is None:
             self._preallocates = not self._targets.kernel().has_struct("bpf_mem_alloc")
         return self._preallocates

@@ -145,7 +145,7 @@ class Sensor:
         loading.set_entries("events", settings.ring_bytes)
         loading.set_entries("processes", settings.process_entries)
         loading.set_entries("exec_scratch", 2 if self._seconds else 1)
-        if needs_preallocation(chosen, facts):
+        if needs_preallocation(facts):
             loading.set_map_flags("processes", 0)
             loading.set_map_flags("container_cgroups", 0)
         if settings.pin_dir:

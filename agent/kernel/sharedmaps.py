@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from agent.errors import KernelRefused
-from agent.kernel.mapfill import make_map, memory_of
+from agent.kernel.mapfill import make_map, memory_of, sized
 from agent.kernel.objects import BpfMap, BpfObject
 from agent.kernel.template import MapForm
 
@@ -46,8 +46,15 @@ _ZERO = struct.pack("=I", 0)
 class SharedMaps:
     """By name, as descriptors for programs and as maps for us."""
 
-    def __init__(self, sensor: Mapping[str, int], file: str = "policies.bpf.o") -> None:
-        """`sensor`: descriptors of FROM_SENSOR, owned by the sensor. Raises KernelRefused."""
+    def __init__(
+        self,
+        sensor: Mapping[str, int],
+        file: str = "policies.bpf.o",
+        preallocate: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`sensor`: descriptors of FROM_SENSOR, owned by the sensor. `preallocate`: whether this kernel
+        cannot allocate entries everywhere; asked when a map grows. Raises KernelRefused."""
+        self._preallocate = preallocate
         self._fds = dict(sensor)
         self._maps: dict[str, BpfMap] = {}
         self._forms: dict[str, MapForm] = {}
@@ -116,6 +123,8 @@ class SharedMaps:
 
     def _make(self, name: str, entries: int) -> None:
         form = self._forms[name]._replace(entries=entries)
+        if entries > 1 and name in FULL:
+            form = sized(form, 0, self._preallocate())
         made = make_map(name, form)
         before = self._maps.get(name)
         self._maps[name], self._forms[name], self._fds[name] = made, form, made.fd

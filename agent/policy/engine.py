@@ -54,7 +54,9 @@ class Engine:
         _allow_descriptors()
         self._view: KernelView | None = None
         self._used_s = 0.0
-        self.shared = SharedMaps({name: sensor[name] for name in FROM_SENSOR})
+        self.shared = SharedMaps(
+            {name: sensor[name] for name in FROM_SENSOR}, preallocate=lambda: self.hooks.must_preallocate()
+        )
         self.hooks = HookSet(self.shared, pin_dir)
         self.stacks = StackTraces(StackMap(lambda: self.shared.map("stacks")))
         self.book = PolicyBook(self.stacks)

@@ -68,20 +68,8 @@ def test_a_question_without_a_choice_left_is_dropped() -> None:
     assert "tasks" not in without_first(QUESTIONS, "tasks")
 
 
-@pytest.mark.parametrize(
-    ("kind", "facts", "needed"),
-    [
-        ("raw_tp", OLD, True),
-        ("kprobe", OLD, True),
-        ("tp_btf", OLD, False),
-        ("fentry", OLD, False),
-        ("raw_tp", NEW, False),
-    ],
-)
-def test_maps_are_preallocated_where_the_kernel_could_not_allocate(
-    kind: str, facts: Facts, needed: bool
-) -> None:
-    assert needs_preallocation({"fork": Choice("any", kind)}, facts) is needed
+def test_maps_are_preallocated_where_the_kernel_could_not_allocate() -> None:
+    assert needs_preallocation(OLD) and not needs_preallocation(NEW)
 
 
 @pytest.mark.kernel
