@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from agent.log.entry import parse, sequence_in
 from agent.log.segments import SegmentName
 from agent.store.layout import Source, sources
 from agent.store.picking import EVER, OfProcesses, Period, Watch, pick_placed
-from agent.store.rebuild import is_in
+from agent.store.rebuild import by_word, is_in, whole
 from agent.store.records import Problems
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ _ANCESTRY = re.compile(rb'"ancestry":\[([^\]]*)\]')
 _QUOTED = re.compile(rb'"([^"\\]+)"')
 KEPT_BYTES = 96 << 20
 """Most bytes of lines that wait for their ancestors; what comes later is looked for in another round."""
+_WAS_THERE = b'"flags":"procFS'
+"""In lines of processes that were there before the agent (docs/events/process_exec.md)."""
 _BOOT = re.compile(rb'\{"tracehound":\{"sequence":\d+,"segment":\{[^{}]*"boot_id":"([^"\\]*)"')
 
 
@@ -63,6 +65,8 @@ class Hunt:
         self._filter, self._watch, self._among = Prefilter(rules, aliases), watch, among
         self._missing: set[str] = set()
         """exec_ids whose beginnings the log does not have."""
+        self._until: SegmentName | None = None
+        """The last segment of the round before."""
 
     def run(self, period: Period = EVER) -> Iterator[tuple[Record, list[Hit]]]:
         """Events with what matched them, in the order of the log. Raises OSError."""
@@ -107,50 +111,52 @@ class Hunt:
         whom candidates name, and of boots."""
         if not placed:
             return
-        wanted = {one.decode() for one in named.others - named.begun} - self._missing
-        wanted = {one for one in wanted if not self._engine.knows(one)}
-        beginnings = self._beginnings(wanted, placed[0][0], placed[-1][0])
+        others = {one.decode() for one in named.others}
+        begun = {one.decode() for one in named.begun}
+        wanted = {one for one in others - begun - self._missing if not self._engine.knows(one)}
+        first, last = min(placed[0][0], self._until or placed[0][0]), placed[-1][0]
+        beginnings = self._beginnings(wanted, others, first, last)
         self._missing |= wanted
+        self._until = last
         before = ((name, sequence_in(line), 0, line) for name, line in beginnings)
         candidates = ((name, sequence_in(line), 1, line) for name, line in placed)
         for _, _, is_candidate, line in heapq.merge(before, candidates):
             yield line, bool(is_candidate)
 
-    def _beginnings(self, wanted: set[str], first: SegmentName, last: SegmentName) -> list[Placed]:
-        """From the last segment backwards, until all are found or another boot begins; those that are found
-        are taken out of `wanted`. Segment records from the first one on."""
-        found: list[list[Placed]] = []
-        boot = ""
-        for source in reversed([one for one in sources(self._log_dir) if one.name <= last]):
-            is_before = source.name < first
-            if is_before and not wanted:
+    def _beginnings(
+        self, wanted: set[str], others: set[str], first: SegmentName, last: SegmentName
+    ) -> list[Placed]:
+        """Of `wanted` in the segments from the first to the last one, and before them the last ones that are
+        in this boot, which are taken out of `wanted`. In those segments also what an agent that starts again
+        says of `others`."""
+        todo = [one for one in sources(self._log_dir) if one.name <= last]
+        here = _Beginnings(wanted, others)
+        found = list(
+            pick_placed(self._log_dir, here, self._problems, among=[one for one in todo if one.name >= first])
+        )
+        before: list[list[Placed]] = []
+        for source in reversed([one for one in todo if one.name < first]):
+            pick = _Beginnings(wanted, boot=here.boot)
+            placed = list(pick_placed(self._log_dir, pick, self._problems, among=[source] if wanted else []))
+            if pick.is_other_boot or not wanted:
                 break
-            pick = _Beginnings(wanted, boot if is_before else "")
-            placed = [
-                one
-                for one in pick_placed(self._log_dir, pick, self._problems, among=[source])
-                if not (is_before and _BOOT.match(one[1]))
-            ]
-            if pick.is_other_boot:
-                break
-            boot = boot if is_before else pick.boot
             for _, line in placed:
                 ids = _IDS.search(line)
                 wanted.discard(ids[1].decode() if ids else "")
-            found.append(placed)
-        return [one for placed in reversed(found) for one in placed]
+            before.append(placed)
+        return [one for placed in reversed(before) for one in placed] + found
 
 
 class _Beginnings:
-    """A pick of processes' beginnings; where no boot is said, of segment records, too."""
+    """A pick of processes' beginnings. Without a boot: of segment records, too, and of processes in `again`
+    that were there before an agent; else of nobody as soon as another boot is met."""
 
-    columns = ("type", "exec_id", "boot_id")
+    columns = ("type", "exec_id", "boot_id", "process_form")
 
-    def __init__(self, wanted: set[str], boot: str) -> None:
-        self._inner, self._only = OfProcesses(wanted, BEGINNINGS), boot
-        self.boot = ""
+    def __init__(self, wanted: set[str], again: Collection[str] = (), boot: str = "") -> None:
+        self._inner, self._again = OfProcesses(wanted, BEGINNINGS), OfProcesses(again, BEGINNINGS)
+        self._only, self.boot = boot, ""
         self.is_other_boot = False
-        """Whether it has met another boot than the one that is said; of that it takes nothing."""
 
     def mask(self, table: pa.Table) -> pa.Array:
         """By whole columns."""
@@ -160,19 +166,26 @@ class _Beginnings:
         self._see(next((one for one in table.column(2).unique().to_pylist() if one), ""))
         if self.is_other_boot:
             return pa.repeat(False, len(table))
-        found = self._inner.mask(table.select(self.columns[:2]))
-        if not self._only:
-            return found
-        return pc.and_(found, pc.invert(is_in(table.column(0), pa.array(["segment"], pa.string()))))
+        pair = table.select(self.columns[:2])
+        found = self._inner.mask(pair)
+        if self._only:
+            return pc.and_(found, pc.invert(is_in(table.column(0), pa.array(["segment"], pa.string()))))
+        form = table.column(3)  # null: the line is whole
+        was_there = by_word(form, lambda words: pc.match_substring(words, _WAS_THERE.decode()))
+        was_there = pc.or_(was_there, pc.is_null(whole(form)))
+        return pc.or_(found, pc.and_(was_there, self._again.mask(pair)))
 
     def line(self, line: bytes) -> object:
-        """As `OfProcesses`."""
+        """By the first exec_id."""
         if boot := _BOOT.match(line):
             self._see(boot[1].decode())
-        return not self.is_other_boot and self._inner.line(line)
+            return not self._only
+        if self.is_other_boot:
+            return False
+        return self._inner.line(line) or (_WAS_THERE in line and self._again.line(line))
 
     def _see(self, boot: str) -> None:
-        self.boot = boot or self.boot
+        self.boot = self.boot or boot
         self.is_other_boot |= bool(self._only and boot and boot != self._only)
 
 

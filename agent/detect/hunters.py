@@ -20,6 +20,7 @@ from agent.detect.aliases import Aliases, aliases_of, pairs_in
 from agent.detect.conditions import fields_of
 from agent.detect.exceptions import Exceptions
 from agent.detect.hunt import Hunt
+from agent.detect.prefilter import asks_parents
 from agent.detect.rules import Rule
 from agent.detect.running import Engine, contents_of, engine_of
 from agent.errors import TracehoundError
@@ -132,7 +133,8 @@ def _work(
 
 def _hunt_in(task: Task, engine: Engine, part: list[Source], to: Connection) -> None:
     problems = Problems()
-    to.send(("aliases", aliases_of(pairs_in(task.log_dir, part, problems))))
+    told = part if asks_parents(task.rules) else [one for one in part if not one.compacted]
+    to.send(("aliases", aliases_of(pairs_in(task.log_dir, told, problems))))
     aliases: Aliases = to.recv()
 
     def watch(done: int, total: int) -> None:
@@ -192,7 +194,7 @@ class _Gathering:
             counts, asked, problems = content
             self._summary.counts += counts
             self._summary.asked += asked
-            self._summary.problems += [one for one in problems if one not in self._summary.problems]
+            self._summary.problems = list(dict.fromkeys((*self._summary.problems, *problems)))
             self._done.add(at)
 
     def _share(self, aliases: Aliases) -> None:

@@ -153,6 +153,16 @@ class Prefilter:
         return known
 
 
+def asks_parents(rules: Iterable[Rule]) -> bool:
+    """Whether what paths of parents led to has to be known."""
+    return any(
+        field and field_of(view.partition("/")[0], field).origin in OF_PARENTS
+        for rule in rules
+        for view in route(rule.logsource).views
+        for field in fields_of(rule.condition)
+    )
+
+
 class _Views:
     """What rules ask of the views of one kind of event, as far as its rows tell."""
 

@@ -2,6 +2,7 @@
 """A hunt says what an engine says that was fed every record."""
 
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -11,7 +12,6 @@ from agent.detect.conditions import And, Not, Or
 from agent.detect.hunt import Hunt, Placed
 from agent.detect.rules import Rule
 from agent.detect.running import engine_of
-from agent.log.segments import SegmentName
 from agent.store.layout import sources
 from agent.store.live import chunks_of
 from agent.store.picking import EVER, Period
@@ -97,12 +97,37 @@ def test_who_is_known_is_not_looked_for_again(log: LogMaker, monkeypatch: pytest
     looked: list[tuple[set[str], int]] = []
     inner = Hunt._beginnings
 
-    def counted(self: Hunt, wanted: set[str], first: SegmentName, last: SegmentName) -> list[Placed]:
+    def counted(self: Hunt, wanted: set[str], *more: Any) -> list[Placed]:
         looked.append((set(wanted), len(looked)))
-        return inner(self, wanted, first, last)
+        return inner(self, wanted, *more)
 
     monkeypatch.setattr("agent.detect.hunt.KEPT_BYTES", 1)
     monkeypatch.setattr(Hunt, "_beginnings", counted)
     hits_of(log, [RULES[-1]])
     ids = [one for wanted, _ in looked for one in wanted]
     assert len(ids) == len(set(ids)) and any(not wanted for wanted, _ in looked)
+
+
+@pytest.mark.parametrize("kept", [1, 1 << 20])
+@pytest.mark.parametrize("is_compacted", [False, True])
+def test_what_an_agent_says_again_counts_from_there_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int, is_compacted: bool
+) -> None:
+    monkeypatch.setattr("agent.detect.hunt.KEPT_BYTES", kept)
+    log = LogMaker(tmp_path / "log")
+    shell = log.exec(5, "/bin/sh", "-c", "first", at=1)
+    log.exec(6, "/usr/bin/curl", parent=shell, at=2)
+    for at in (10, 20):  # the same process, as a later agent found it
+        log.segment(at=at)
+        log.exec(5, "/bin/sh", "-c", f"as of {at}", at=at + 1, flags="procFS", exec_id=shell["exec_id"])
+        log.segment(at=at + 3)
+        log.exec(6 + at, "/usr/bin/curl", parent=shell, at=at + 4)
+    log.segment(at=90)
+    if is_compacted:
+        compact_all(log.directory)
+    rules = [
+        rule(And((CURL, check("ParentCommandLine", "contains", text))), id=text)
+        for text in ("first", "10", "20")
+    ]
+    assert [name for _, name in fed_all(log, rules)] == ["first", "10", "20"]
+    assert hits_of(log, rules) == fed_all(log, rules)

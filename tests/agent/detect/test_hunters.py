@@ -65,6 +65,17 @@ def test_how_far_it_is_only_grows(log: Path) -> None:
     assert done == total > 0
 
 
+def test_what_cannot_be_read_is_told_once(tmp_path: Path) -> None:
+    made = LogMaker(tmp_path / "log")
+    for number in range(3):
+        made.exec(10 + number, "/bin/true", at=10 * number)
+        made.segment(at=10 * number + 9)
+    compact_all(made.directory)
+    next((made.directory / "store").glob("*.parquet")).write_bytes(b"PAR1 no")
+    _, summary = found(made.directory, 2)
+    assert len(summary.problems) == 1 and "it is damaged" in summary.problems[0]
+
+
 def test_a_small_log_is_not_worth_more_than_one_process(log: Path) -> None:
     assert jobs_for(Task(log, RULES, Exceptions()), 8) == 1
 

@@ -8,7 +8,7 @@ import pytest
 
 from agent.detect.aliases import aliases_of, pairs_in
 from agent.detect.conditions import And, Not
-from agent.detect.prefilter import Prefilter
+from agent.detect.prefilter import Prefilter, asks_parents
 from agent.detect.rules import Logsource, Rule
 from agent.log.entry import parse
 from agent.store.layout import sources
@@ -91,6 +91,12 @@ def test_arguments_of_audit_records_are_those_of_the_exec(log: LogMaker) -> None
     both = And((check("type", "equals", "execve"), check("a1", "equals", "/etc/shadow")))
     audit = replace(rule(both), logsource=Logsource("", "linux", "auditd"))
     assert passed(log, audit) == ["process_exec /bin/cat"]
+
+
+def test_what_paths_led_to_is_needed_by_those_who_ask_for_parents() -> None:
+    ecs = check("process.parent.name", "equals", "dash")
+    assert asks_parents([rule(CURL), rule(OF_PARENT)]) and asks_parents([rule(ecs)])
+    assert not asks_parents([rule(CURL), rule(check("Ancestors", "endswith", "/dash"))])
 
 
 def test_no_rule_lets_nothing_pass(log: LogMaker) -> None:
