@@ -75,7 +75,15 @@ def run(args: argparse.Namespace) -> int:
     if args.follow:
         session.follow()
     session.close()
-    return 0 if session.shown or args.follow else 1
+    if session.shown or args.follow:
+        return 0
+    told = (
+        "of this kind in this period"
+        if args.since
+        else "of this kind in the last day; --since 7d looks further"
+    )
+    print(f"tracehound: no detection {told}", file=sys.stderr)
+    return 1
 
 
 def wants(content: Mapping[str, Any], args: argparse.Namespace) -> bool:

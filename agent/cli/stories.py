@@ -77,7 +77,15 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(wanted))
     else:
         _list(wanted, palette(wants_color(args.color)))
-    return 0 if wanted else 1
+    if wanted:
+        return 0
+    told = (
+        "of this kind in this period"
+        if args.since
+        else "of this kind in the last week; --since 30d looks further"
+    )
+    print(f"tracehound: no story {told}", file=sys.stderr)
+    return 1
 
 
 def stories(store: Store, since_ns: int, until_ns: int, problems: Problems) -> list[dict[str, Any]]:

@@ -65,7 +65,8 @@ def test_json_is_the_line_of_the_log(asked: Any, log: LogMaker) -> None:
 
 
 def test_old_ones_are_shown_when_they_are_asked_for(call: Call, log: LogMaker) -> None:
-    assert call("detections", "--log-dir", log.directory) == (1, "", "")
+    status, output, errors = call("detections", "--log-dir", log.directory)
+    assert (status, output) == (1, "") and "no detection of this kind in the last day" in errors
 
 
 def test_a_log_that_is_not_there_is_an_error(call: Call, tmp_path: Path) -> None:
