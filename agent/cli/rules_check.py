@@ -46,7 +46,7 @@ def verdict_lines(verdict: Verdict, color: Palette) -> Iterator[str]:
         place = clean(f"{verdict.rule.path}:{verdict.rule.line}")
         yield f"{color.warn}not evaluable{color.end} {place}: {title}: {clean(verdict.reason)}"
         return
-    yield f"{color.good}{verdict.state}{color.end} {title}{_needs(verdict)}"
+    yield f"{color.good}{verdict.state}{color.end} {title}{_needs(verdict)}{_variables(verdict)}"
     for note in verdict.notes[:_SHOWN]:
         yield f"      {color.dim}never holds: {clean(note)}{color.end}"
 
@@ -87,6 +87,11 @@ def _needs(verdict: Verdict) -> str:
     return f": needs {'; '.join(dict.fromkeys(told))}"
 
 
+def _variables(verdict: Verdict) -> str:
+    names = clean(", ".join(verdict.variables))
+    return f"; sees what enrich.environment records of {names}" if names else ""
+
+
 def _exception_lines(exceptions: Exceptions, rules: Sequence[str], color: Palette) -> Iterator[str]:
     for one in exceptions.expired(time.time_ns()):
         yield f"{color.warn}expired{color.end} {_place(one)}: it has no effect since {one.expires}"
@@ -124,5 +129,5 @@ def _verdict_json(verdict: Verdict) -> dict[str, Any]:
     return {
         "id": verdict.rule.id, "title": verdict.rule.title, "file": str(verdict.rule.path),
         "state": str(verdict.state), "reason": verdict.reason, "hooks": list(verdict.hooks),
-        "policies": list(verdict.policies), "notes": list(verdict.notes),
+        "policies": list(verdict.policies), "variables": list(verdict.variables), "notes": list(verdict.notes),
     }  # fmt: skip

@@ -67,7 +67,15 @@ class Verdict(NamedTuple):
         """Policies of the library that give events for it."""
         return tuple(dict.fromkeys(name for need in self.needs for name in need.policies))
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Variables of the environment that it asks for; the log has what `enrich.environment` names."""
+        fields = (match.check.field for match in checks_of(self.rule.condition))
+        return tuple(sorted({one.removeprefix(_VARIABLE) for one in fields if one.startswith(_VARIABLE)}))
 
+
+_VARIABLE = "Environment."
+"""What fields begin with that stand for a variable (agent/detect/fields.yaml)."""
 Running = Mapping[str, Collection[str]]
 """Functions that running policies hook, by the policy's name."""
 

@@ -21,6 +21,12 @@ def test_a_right_rule_says_what_it_needs(tmp_path: Path, call: Call) -> None:
     assert "1 rules can be evaluated, 0 not; 0 mistakes" in output
 
 
+def test_variables_of_the_environment_that_a_rule_asks_for_are_told(tmp_path: Path, call: Call) -> None:
+    path = write_rule(tmp_path, NETCAT.replace("Image|endswith", "Environment.LD_PRELOAD|endswith"))
+    output = call("rules", "check", str(path))[1]
+    assert "Netcat Runs A Shell: execs; sees what enrich.environment records of LD_PRELOAD" in output
+
+
 def test_mistakes_have_their_line(tmp_path: Path, call: Call) -> None:
     path = write_rule(tmp_path, NETCAT.replace("Image|endswith", "Image|endwith"))
     status, output, _ = call("rules", "check", str(path))
