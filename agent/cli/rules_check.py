@@ -129,5 +129,6 @@ def _verdict_json(verdict: Verdict) -> dict[str, Any]:
     return {
         "id": verdict.rule.id, "title": verdict.rule.title, "file": str(verdict.rule.path),
         "state": str(verdict.state), "reason": verdict.reason, "hooks": list(verdict.hooks),
-        "policies": list(verdict.policies), "variables": list(verdict.variables), "notes": list(verdict.notes),
+        "policies": list(verdict.policies), "variables": list(verdict.variables),
+        "notes": list(verdict.notes),
     }  # fmt: skip
