@@ -129,6 +129,8 @@ def _work(
         os._exit(0)
     except OSError as error:
         to.send(("error", error))
+    except ImportError as error:
+        to.send(("missing", error.name or str(error)))
 
 
 def _hunt_in(task: Task, engine: Engine, part: list[Source], to: Connection) -> None:
@@ -181,6 +183,8 @@ class _Gathering:
             ) from None
         if kind == "error":
             raise content
+        if kind == "missing":
+            raise TracehoundError(f"a hunt needs the Python package {content}", "install tracehound[store]")
         if kind == "aliases":
             self._share(content)
         elif kind == "found":

@@ -3,6 +3,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,12 @@ def kill_children() -> None:
 def children() -> Iterator[int]:
     for path in Path("/proc/self/task").glob("*/children"):
         yield from map(int, path.read_text().split())
+
+
+def test_what_is_not_installed_is_told(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(TracehoundError, match="needs the Python package pyarrow"):
+        found(log, 2)
 
 
 def test_nobody_is_left_when_the_asker_stops(log: Path) -> None:
