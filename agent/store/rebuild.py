@@ -215,6 +215,8 @@ def _values(column: pa.Array) -> Sequence[Any]:
     if not pa.types.is_dictionary(column.type):
         found: list[Any] = column.to_pylist()
         return found
+    if len(column) < len(column.dictionary):  # few rows were chosen of many
+        return column.dictionary.take(column.indices).to_pylist()  # type: ignore[no-any-return]
     words = [*column.dictionary.to_pylist(), None]
     ids = column.indices.fill_null(len(words) - 1).to_pylist()
     return [words[number] for number in ids]
