@@ -32,6 +32,15 @@ examples:
   tracehound rules coverage --results results.json -o navigator > layer.json
 """
 
+HUNT_EXAMPLES = """\
+exit status: 0 done, whether something was found or not, 1 something failed, 2 wrong call, 5 no log
+
+examples:
+  tracehound rules hunt my-rule.yaml --since 7d          would it have fired last week?
+  tracehound rules hunt my-rules/ --exceptions known.yaml --limit 20
+  tracehound rules hunt netcat-exec -o json | jq .counts
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Six sub-commands."""
@@ -52,7 +61,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("rules", nargs="*", metavar="RULE")
     test = commands.add_parser("test", help="each rule against its own positive and negative samples")
     test.add_argument("rules", nargs="*", metavar="RULE")
-    _add_hunt(commands.add_parser("hunt", help="rules over the recorded past"))
+    _add_hunt(
+        commands.add_parser(
+            "hunt",
+            help="rules over the recorded past",
+            description="Would these rules have fired? The verdicts are those of the live engine.",
+            epilog=HUNT_EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
     _add_explain(commands.add_parser("explain", help="why a detection, and what would silence it"))
     _add_coverage(
         commands.add_parser("coverage", help="techniques, rules, hooks, and what attacks have proved")
@@ -68,7 +85,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _add_hunt(hunt: argparse.ArgumentParser) -> None:
-    hunt.add_argument("rules", nargs="+", metavar="RULE")
+    hunt.add_argument(
+        "rules", nargs="+", metavar="RULE", help="a file, a directory, or a rule of the library by id or name"
+    )
     _add_period(hunt)
     hunt.add_argument(
         "--exceptions", action="append", default=[], metavar="FILE", help="leave out what these silence"
