@@ -26,7 +26,12 @@ from vmtest.kernels import CACHE, ROOT, VmtestError
 DEFAULT_AGENT = ".venv/bin/tracehound run --output none --log-dir {log}"
 RESULTS = ROOT / ".cache" / "bench"
 GUEST = Path("/run/bench")
-PARTS = {"base": "vmtest.benchguest", "policies": "vmtest.policyguest", "estimates": "vmtest.estimateguest"}
+PARTS = {
+    "base": "vmtest.benchguest",
+    "policies": "vmtest.policyguest",
+    "pods": "vmtest.podguest",
+    "estimates": "vmtest.estimateguest",
+}
 """What is measured, each in a boot of its own."""
 
 
@@ -162,6 +167,8 @@ def report(result: dict[str, Any]) -> Iterator[str]:
         yield from report_base(result)
     if "policies" in result:
         yield from report_policies(result["policies"])
+    if "pods" in result:
+        yield from report_pods(result["pods"])
     if "estimates" in result:
         yield from report_estimates(result["estimates"])
     yield from (f"the kernel says: {line}" for line in result["complaints"])
@@ -186,6 +193,14 @@ def report_policies(found: dict[str, Any]) -> Iterator[str]:
             f"{told['reported_lost']:,} lost; the agent took "
             f"{told['agent_ns_per_event']:,} instructions for each"
         )
+
+
+def report_pods(found: dict[str, Any]) -> Iterator[str]:
+    """What policies for pods cost in a pod and outside, and what a change of a pod's labels takes."""
+    yield f"kernel {found['kernel']}: instructions of open+close"
+    yield f"{'policies for a workload each, pods':40} {'in a pod':>10} {'on the host':>12} {'update':>12}"
+    for name, case in found["cases"].items():
+        yield f"{name:40} {case['in_pod']:10,.0f} {case['on_host']:12,.0f} {case['update_ns']:12,.0f}"
 
 
 def report_estimates(found: dict[str, Any]) -> Iterator[str]:
