@@ -76,3 +76,10 @@ def test_policies_are_compared_with_the_load_alone() -> None:
     text = "\n".join(bench.report({"policies": found, "complaints": []}))
     assert "+900" in text and "fentry f" in text and "+0.1%" in text
     assert "9 matching opens: 8 events, 1 lost" in text
+
+
+def test_policies_for_pods_are_shown_in_a_pod_and_outside() -> None:
+    case = {"in_pod": 7_100.4, "on_host": 7_000.2, "update_ns": 1_234_567, "hooks": []}
+    found = {"kernel": "6.12", "cases": {"254 policies, 500 pods": case}, "complaints": []}
+    text = "\n".join(bench.report({"pods": found, "complaints": []}))
+    assert text.splitlines()[-1].split()[-3:] == ["7,100", "7,000", "1,234,567"]
