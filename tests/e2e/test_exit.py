@@ -48,6 +48,7 @@ def check(agent: Agent, statuses: dict[int, int]) -> None:
     }
 
 
+@pytest.mark.spread
 def test_every_exit_status(agent: Agent, helper: Path) -> None:
     statuses = waited(helper, "statuses")
     assert sorted(map(os.WEXITSTATUS, statuses.values())) == list(range(256))

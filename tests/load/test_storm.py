@@ -32,6 +32,7 @@ def test_each_exec_and_exit_of_a_storm_stands_in_the_log_exactly_once(
     assert own(records, "stop")[-1]["lost"] == 0
 
 
+@pytest.mark.spread
 def test_a_stop_during_a_storm_ends_in_order_and_drains(start_agent: StartAgent, load: Load) -> None:
     agent = start_agent()
     agent.tell(signal.SIGSTOP)

@@ -73,6 +73,7 @@ def tree() -> Iterator[Cgroups]:
         yield made
 
 
+@pytest.mark.spread
 @pytest.mark.parametrize(
     "name",
     [ID, f"docker-{ID}.scope", f"libpod-{ID}", f"cri-containerd-{ID}.scope", f"kubepods-x.slice:crio:{ID}"],
@@ -84,6 +85,7 @@ def test_a_cgroup_with_a_containers_name_is_its_own_container(
     assert kernel.container_of(made) == id_of(made)
 
 
+@pytest.mark.spread
 @pytest.mark.parametrize(
     "name", ["system.slice", f"crio-conmon-{ID}.scope", f"libpod-conmon-{ID}", ID[:-1], f"x{ID}", ID.upper()]
 )

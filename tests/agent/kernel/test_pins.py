@@ -67,16 +67,19 @@ def test_the_map_outlives_the_sensor_and_is_used_again(pinned: KernelSettings) -
         second.close()
 
 
+@pytest.mark.spread
 def test_only_the_map_stays_pinned(pinned: KernelSettings) -> None:
     opened(pinned).close()
     assert [path.name for path in path_of(pinned).parent.iterdir()] == [path_of(pinned).name]
 
 
+@pytest.mark.spread
 def test_without_a_pin_directory_nothing_is_pinned(pinned: KernelSettings) -> None:
     opened(replace(pinned, pin_dir=None)).close()
     assert not path_of(pinned).parent.exists()
 
 
+@pytest.mark.spread
 def test_a_failed_start_pins_nothing(pinned: KernelSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_self: object, name: str) -> int:
         raise KernelRefused(f"cannot attach {name}", 1)
@@ -87,6 +90,7 @@ def test_a_failed_start_pins_nothing(pinned: KernelSettings, monkeypatch: pytest
     assert not path_of(pinned).exists()
 
 
+@pytest.mark.spread
 def test_a_process_that_ended_meanwhile_is_not_adopted(pinned: KernelSettings) -> None:
     first = opened(pinned)
     sleeper = subprocess.Popen(["/bin/sleep", "600"])
@@ -103,6 +107,7 @@ def test_a_process_that_ended_meanwhile_is_not_adopted(pinned: KernelSettings) -
         second.close()
 
 
+@pytest.mark.spread
 def test_a_pid_that_went_to_another_process_is_not_adopted(pinned: KernelSettings) -> None:
     first = opened(pinned)
     first.existing_tasks()
@@ -118,6 +123,7 @@ def test_a_pid_that_went_to_another_process_is_not_adopted(pinned: KernelSetting
         second.close()
 
 
+@pytest.mark.spread
 def test_a_map_of_another_layout_is_not_used_and_said(
     pinned: KernelSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +144,7 @@ def test_a_map_of_another_layout_is_not_used_and_said(
         second.close()
 
 
+@pytest.mark.spread
 def test_a_map_of_another_size_is_replaced_and_said(pinned: KernelSettings) -> None:
     opened(pinned).close()
     second = opened(replace(pinned, process_entries=8192))
@@ -148,6 +155,7 @@ def test_a_map_of_another_size_is_replaced_and_said(pinned: KernelSettings) -> N
         second.close()
 
 
+@pytest.mark.spread
 def test_something_else_under_our_name_is_left_alone(pinned: KernelSettings) -> None:
     path_of(pinned).parent.mkdir()
     with Btf.of_kernel() as btf:
@@ -160,6 +168,7 @@ def test_something_else_under_our_name_is_left_alone(pinned: KernelSettings) -> 
     assert path_of(pinned).exists()
 
 
+@pytest.mark.spread
 def test_a_pin_that_cannot_be_opened_is_named(pinned: KernelSettings) -> None:
     path_of(pinned).mkdir(parents=True)
     with pytest.raises(KernelRefused, match=r"open .*processes_v"):
