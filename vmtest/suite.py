@@ -135,8 +135,8 @@ def kernel_cases() -> dict[str, str]:
 
 
 def shared_out(cases: Mapping[str, str], count: int) -> list[list[str]]:
-    """The cases of each of `count` kernels: those without a group for all, the groups by turns. The first, the
-    oldest, takes a third longer for the same and has every second turn only."""
+    """The cases of each of `count` kernels: those without a group for all, the groups by turns. The first,
+    the oldest, takes a third longer for the same and has every second turn only."""
     groups = sorted({group for group in cases.values() if group})
     turns = [*range(count), *range(1, count)]
     turn = {group: turns[number % len(turns)] for number, group in enumerate(groups)}
