@@ -10,12 +10,8 @@ While the disk refuses lines, nothing is taken from the child.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
-import signal
-import socket
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -24,6 +20,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from agent.children import LineChild
 from agent.errors import TracehoundError
 from agent.log.followers import CURSOR_NAME, read_followers
 from agent.log.reader import LogReader
@@ -51,8 +48,7 @@ LAG_S = 10.0
 READ_BYTES = 1 << 16
 """Most bytes taken per call, so that a flood of detections cannot hold up the agent's loop."""
 LONGEST_LINE = 8 << 20
-_LINK_FD, _NEWS_FD, _FREE_FD = 3, 4, 10  # agent/detect/__main__.py knows the first two
-_RESET = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGQUIT)
+_LINK_FD, _NEWS_FD = 3, 4  # agent/detect/__main__.py knows both
 
 
 class Log(Protocol):
@@ -337,77 +333,16 @@ class Detecting:
         self._log.record(kind, content, time_ns)
 
 
-class _Child:
-    """One process of `python -m agent.detect`. It ends by itself when the link is closed."""
+class _Child(LineChild):
+    """One process of `python -m agent.detect`."""
 
     def __init__(self, news: int, log_dir: str, state_dir: str) -> None:
         """Raises OSError."""
-        self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.setblocking(False)
-        try:
-            with theirs:
-                self.pid = _spawn(theirs.fileno(), news, ["--log-dir", log_dir, "--state-dir", state_dir])
-        except OSError:
-            self.sock.close()
-            raise
-        self.pidfd = os.pidfd_open(self.pid)
-        self.started_s = self.heard_s = time.monotonic()
+        arguments = ["-m", "agent.detect", "--log-dir", log_dir, "--state-dir", state_dir]
+        super().__init__(
+            arguments, _LINK_FD, {_NEWS_FD: news}, read_bytes=READ_BYTES, longest_line=LONGEST_LINE
+        )
         self.is_heard = True
-        self.status: int | None = None
-        self._incoming = bytearray()
-        self._outgoing = bytearray()
-
-    def say(self, line: dict[str, Any]) -> None:
-        """A line for the child; what does not fit waits."""
-        self._outgoing += orjson.dumps(line) + b"\n"
-        self.flush()
-
-    def flush(self) -> None:
-        """Sends what fits; a child that is gone is noticed by its end."""
-        with suppress(OSError):
-            while self._outgoing:
-                del self._outgoing[: self.sock.send(self._outgoing)]
-
-    def lines(self) -> Iterator[bytes]:
-        """Whole lines, of what stood there and of at most READ_BYTES more. Those that are not taken stay."""
-        with suppress(BlockingIOError, InterruptedError):
-            try:
-                data = self.sock.recv(READ_BYTES)
-            except ConnectionError:
-                data = b""
-            self._incoming += data
-            if not data:
-                self.kill()  # it hung up
-        begin = 0
-        try:
-            while (end := self._incoming.find(b"\n", begin)) >= 0:
-                line, begin = bytes(self._incoming[begin:end]), end + 1
-                yield line
-        finally:
-            del self._incoming[:begin]
-        if len(self._incoming) > LONGEST_LINE:
-            self.kill()
-
-    def reap(self, *, wait: bool = False) -> int | None:
-        """How it ended, as in `os.waitstatus_to_exitcode`; None while it runs."""
-        if self.status is None:
-            try:
-                pid, status = os.waitpid(self.pid, 0 if wait else os.WNOHANG)
-            except ChildProcessError:  # somebody else collected it
-                pid, status = self.pid, 0
-            self.status = os.waitstatus_to_exitcode(status) if pid else None
-        return self.status
-
-    def kill(self) -> None:
-        """At once: it has nothing to lose."""
-        if self.status is None:
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-
-    def close(self) -> None:
-        """Forgets it."""
-        self.sock.close()
-        os.close(self.pidfd)
 
 
 def has_rules(settings: DetectSettings) -> bool:
@@ -425,26 +360,3 @@ def _pause(failures: int) -> float:
 
 def _because(text: object) -> str:
     return f": {text}" if text else ""
-
-
-def _spawn(link: int, news: int, arguments: list[str]) -> int:
-    """posix_spawn: the agent's memory is not copied. Standard output belongs to the agent's events."""
-    copies = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FREE_FD) for fd in (link, news)]
-    root, inherited = str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")
-    try:
-        return os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-P", "-m", "agent.detect", *arguments],
-            {**os.environ, "PYTHONPATH": f"{root}:{inherited}" if inherited else root},
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_DUP2, 2, 1),
-                (os.POSIX_SPAWN_DUP2, copies[0], _LINK_FD),
-                (os.POSIX_SPAWN_DUP2, copies[1], _NEWS_FD),
-            ],
-            setsigmask=[],
-            setsigdef=_RESET,
-        )
-    finally:
-        for copy in copies:
-            os.close(copy)

@@ -11,7 +11,6 @@ import os
 import re
 import select
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from agent.children import spawn
 from agent.settings import ExportSettings
 
 FIRST_PAUSE_S = 1.0
@@ -31,7 +31,6 @@ CONFIG_IS_WRONG = 2
 """Exit status of a child whose file has mistakes: tried again when the file changes."""
 _DEAD = ("dead.jsonl", "dead.jsonl.1")
 """What a destination refused for good (exporters/deadletter.py)."""
-_RESET = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGQUIT)
 _REQUIRED = re.compile(
     r"""^(?:[^#\n]*[\s{,"'])?required["']?\s*:\s*["']?(?:true|yes|on)\b""", re.MULTILINE | re.IGNORECASE
 )
@@ -257,15 +256,6 @@ def _is_required(path: Path) -> bool:
 
 
 def _spawn(file: str, log_dir: str, state_dir: str, link_fd: int) -> int:
-    """posix_spawn: the agent's memory is not copied. Its standard input is a pipe that ends with us."""
-    root = str(Path(__file__).parents[1])
-    inherited = os.environ.get("PYTHONPATH")
+    """Its standard input is a pipe that ends with us; its output may be what it exports to."""
     arguments = ["--exporter", file, "--log-dir", log_dir, "--state-dir", state_dir, "--child"]
-    return os.posix_spawn(
-        sys.executable,
-        [sys.executable, "-P", "-m", "exporters", *arguments],
-        {**os.environ, "PYTHONPATH": f"{root}:{inherited}" if inherited else root},
-        file_actions=[(os.POSIX_SPAWN_DUP2, link_fd, 0)],
-        setsigmask=[],
-        setsigdef=_RESET,
-    )
+    return spawn(["-m", "exporters", *arguments], {0: link_fd}, keeps_output=True)

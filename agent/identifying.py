@@ -6,19 +6,14 @@ hangs. Nothing here waits, and nothing raises: what goes wrong is a notice and s
 
 from __future__ import annotations
 
-import fcntl
-import os
 import select
-import signal
-import socket
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import orjson
+
+from agent.children import LineChild
 
 FIRST_PAUSE_S = 0.2
 """Pause before a child that died is started again, in seconds; it doubles up to the longest."""
@@ -36,8 +31,6 @@ MOST_UNSENT = 8 << 20
 again."""
 MOST_NONSENSE = 100
 """Messages that are none, after which a child is started anew: its notices would fill the journal."""
-_FREE_FD = 10
-_RESET = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGQUIT)
 
 Take = Callable[[Mapping[str, Any]], None]
 """Gets the content of a message."""
@@ -85,7 +78,7 @@ class Identifying:
     def say(self, message: Mapping[str, Any]) -> None:
         """A message for the child. Without one it is lost: a new one is told everything."""
         child = self._child
-        if child is not None and not child.say(message):
+        if child is not None and child.say(message) > MOST_UNSENT:
             self._notice("containers: the process that looks them up does not read, it is started anew")
             child.kill()
 
@@ -201,76 +194,14 @@ class Identifying:
                 child.kill()
 
 
-class _Child:
-    """One process. It ends by itself when the link is closed."""
+class _Child(LineChild):
+    """One process."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
         """Raises OSError."""
-        self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.setblocking(False)
-        try:
-            with theirs:
-                self.pid = _spawn(theirs.fileno(), arguments)
-            self.pidfd = os.pidfd_open(self.pid)
-        except OSError:
-            self.sock.close()
-            raise
-        self.started_s = self.heard_s = time.monotonic()
-        self.status: int | None = None
+        super().__init__(arguments, 0, {}, read_bytes=READ_BYTES, longest_line=LONGEST_LINE)
         self.nonsense = 0
         """Messages that were none."""
-        self._incoming = bytearray()
-        self._outgoing = bytearray()
-
-    def say(self, message: Mapping[str, Any]) -> bool:
-        """False when too much waits."""
-        self._outgoing += orjson.dumps(message) + b"\n"
-        self.flush()
-        return len(self._outgoing) <= MOST_UNSENT
-
-    def flush(self) -> None:
-        """Sends what fits; a child that is gone is noticed by its end."""
-        with suppress(OSError):
-            while self._outgoing:
-                del self._outgoing[: self.sock.send(self._outgoing)]
-
-    def lines(self) -> Iterator[bytes]:
-        """Whole lines, of what stood there and of at most READ_BYTES more."""
-        with suppress(BlockingIOError, InterruptedError):
-            try:
-                data = self.sock.recv(READ_BYTES)
-            except ConnectionError:
-                data = b""
-            self._incoming += data
-            if not data:
-                self.kill()  # it hung up
-        if b"\n" in self._incoming:
-            *whole, rest = self._incoming.split(b"\n")
-            self._incoming = rest
-            yield from map(bytes, whole)
-        if len(self._incoming) > LONGEST_LINE:
-            self.kill()
-
-    def reap(self, *, wait: bool = False) -> int | None:
-        """How it ended, as in `os.waitstatus_to_exitcode`; None while it runs."""
-        if self.status is None:
-            try:
-                pid, status = os.waitpid(self.pid, 0 if wait else os.WNOHANG)
-            except ChildProcessError:  # somebody else collected it
-                pid, status = self.pid, 0
-            self.status = os.waitstatus_to_exitcode(status) if pid else None
-        return self.status
-
-    def kill(self) -> None:
-        """At once."""
-        if self.status is None:
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-
-    def close(self) -> None:
-        """Forgets it."""
-        self.sock.close()
-        os.close(self.pidfd)
 
 
 def _sources(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -287,20 +218,3 @@ def _sources(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _because(text: object) -> str:
     return f": {text}" if text else ""
-
-
-def _spawn(link: int, arguments: Sequence[str]) -> int:
-    """posix_spawn: the agent's memory is not copied. Standard output belongs to the agent's events."""
-    copy = fcntl.fcntl(link, fcntl.F_DUPFD_CLOEXEC, _FREE_FD)
-    root, inherited = str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")
-    try:
-        return os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-P", *arguments],
-            {**os.environ, "PYTHONPATH": f"{root}:{inherited}" if inherited else root},
-            file_actions=[(os.POSIX_SPAWN_DUP2, copy, 0), (os.POSIX_SPAWN_DUP2, 2, 1)],
-            setsigmask=[],
-            setsigdef=_RESET,
-        )
-    finally:
-        os.close(copy)

@@ -118,15 +118,9 @@ class Metering:
 
     def _serve(self, link: LineServer, events: int) -> None:
         try:
-            if events & select.EPOLLOUT:
-                link.write()
-            if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
-                link.read()
+            link.attend(self._poll, events)
         except HungUp:
             self._hang_up()
-            return
-        wanted = select.EPOLLIN | (select.EPOLLOUT if link.wants_to_write else 0)
-        self._poll.modify(link.sock.fileno(), wanted)
 
     def _hang_up(self) -> None:
         if self._link:

@@ -206,15 +206,9 @@ class ApiSocket:
 
     def _serve_link(self, link: LineServer, events: int) -> None:
         try:
-            if events & select.EPOLLOUT:
-                link.write()
-            if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
-                link.read()
+            link.attend(self._poll, events)
         except HungUp:
             self._hang_up()
-            return
-        wanted = select.EPOLLIN | (select.EPOLLOUT if link.wants_to_write else 0)
-        self._poll.modify(link.sock.fileno(), wanted)
 
     def _answered(self, question: dict[str, Any]) -> dict[str, Any]:
         """What concerns the service alone is answered here."""

@@ -7,6 +7,7 @@ a time, never waits, and hangs up when a line or the unread answers grow too lon
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -76,6 +77,14 @@ class LineServer:
                 raise HungUp("answers are not read") from None
         except OSError as error:
             raise HungUp(str(error)) from None
+
+    def attend(self, poll: select.epoll, events: int) -> None:
+        """After `poll` told of events: does what they ask for, and says what to wait for. Raises HungUp."""
+        if events & select.EPOLLOUT:
+            self.write()
+        if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
+            self.read()
+        poll.modify(self.sock.fileno(), select.EPOLLIN | (select.EPOLLOUT if self._outgoing else 0))
 
     def _reply(self, line: bytes) -> dict[str, Any]:
         """The answer, with the question's `id` when it has one."""

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real processes: Python itself, with a line or two to run."""
+
+import os
+import select
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from agent.children import LineChild, spawn
+
+ECHO = "import os\nwhile said := os.read(5, 4096): os.write(5, said)"
+
+
+@contextmanager
+def child(code: str, *, longest: int = 1 << 16) -> Iterator[LineChild]:
+    made = LineChild(["-c", code], 5, {}, read_bytes=4096, longest_line=longest)
+    try:
+        yield made
+    finally:
+        made.kill()
+        made.reap(wait=True)
+        made.close()
+
+
+def heard(made: LineChild, count: int) -> list[bytes]:
+    found: list[bytes] = []
+    while len(found) < count:
+        assert select.select([made.sock], [], [], 30)[0]
+        found += made.lines()
+    return found
+
+
+def test_lines_go_both_ways() -> None:
+    with child(ECHO) as made:
+        assert made.say({"a": 1}) == made.say({"b": "\n"}) == 0
+        assert heard(made, 2) == [b'{"a":1}', b'{"b":"\\n"}']
+
+
+def test_lines_that_are_not_taken_stay() -> None:
+    with child("import os; os.write(5, b'one\\ntwo\\nth'); os.read(5, 1)") as made:
+        assert select.select([made.sock], [], [], 30)[0]
+        assert next(made.lines()) == b"one"
+        assert list(made.lines()) == [b"two"]
+
+
+def test_a_line_that_is_too_long_ends_the_child() -> None:
+    with child("import os; os.write(5, b'x' * 2000); os.read(5, 1)", longest=1000) as made:
+        assert select.select([made.sock], [], [], 30)[0]
+        assert list(made.lines()) == []
+        assert made.reap(wait=True) == -9
+
+
+def test_a_child_that_hangs_up_is_ended() -> None:
+    with child("import os, time; os.close(5); time.sleep(300)") as made:
+        assert select.select([made.sock], [], [], 30)[0]
+        assert list(made.lines()) == []
+        assert made.reap(wait=True) == -9
+        assert made.reap() == -9
+
+
+def test_what_a_child_does_not_read_waits_and_is_counted() -> None:
+    with child("import time; time.sleep(300)") as made:
+        assert [made.say({"x": "y" * 100_000}) for _ in range(20)][-1] > 500_000
+
+
+@pytest.mark.parametrize(("keeps", "where"), [(True, "out"), (False, "err")])
+def test_output_is_the_agents_unless_it_is_kept(
+    keeps: bool, where: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pid = spawn(["-c", "import sys; print(sys.stdin.read() + 'here')"], {}, keeps_output=keeps)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert getattr(capfd.readouterr(), where) == "here\n"
+
+
+def test_a_child_has_the_descriptors_that_it_is_given_and_no_others() -> None:
+    (reading, writing), others = os.pipe(), os.pipe()
+    code = (
+        f"import os; os.write(7, b'%d' % sum(map(os.path.exists, {[f'/proc/self/fd/{n}' for n in others]})))"
+    )
+    pid = spawn(["-c", code], {7: writing})
+    os.close(writing)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert os.read(reading, 1000) == b"0"
+    for fd in (reading, *others):
+        os.close(fd)
