@@ -9,7 +9,7 @@ from typing import Any
 
 from agent.log.entry import Cursor
 from agent.log.reader import LogReader
-from agent.log.segments import SegmentName, list_segments
+from agent.log.segments import SegmentName, first_to_read_back
 
 READ_BACK_BYTES = 128 << 20
 """At most so much of the live log is read back, in bytes; whole segments, but at least the current one."""
@@ -19,7 +19,7 @@ _KINDS = ("segment", "fork", "process_exec", "process_exit")
 def learn_back(log_dir: Path, place: Cursor, learn: Callable[[dict[str, Any]], None]) -> int:
     """Feeds the records before `place` and returns how many. Raises LogUnavailable."""
     here = SegmentName.parse(place.segment)
-    first = _first_segment(log_dir, here) if here else None
+    first = first_to_read_back(log_dir, here, READ_BACK_BYTES) if here else None
     if here is None or first is None:
         return 0
     count = 0
@@ -31,16 +31,3 @@ def learn_back(log_dir: Path, place: Cursor, learn: Callable[[dict[str, Any]], N
             learn(entry.record)
             count += 1
     return count
-
-
-def _first_segment(log_dir: Path, here: SegmentName) -> SegmentName | None:
-    chosen, total = None, 0
-    for name in reversed([one for one in list_segments(log_dir) if one <= here]):
-        try:
-            total += (log_dir / str(name)).stat().st_size
-        except FileNotFoundError:
-            break
-        if chosen is not None and total > READ_BACK_BYTES:
-            break
-        chosen = name
-    return chosen

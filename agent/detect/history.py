@@ -13,7 +13,7 @@ from agent.detect.engine import CALLS
 from agent.detect.stories import Told
 from agent.log.entry import Cursor, Entry
 from agent.log.reader import LogReader
-from agent.log.segments import SegmentName, list_segments
+from agent.log.segments import SegmentName, first_to_read_back
 from agent.log.times import format_time, parse_time
 
 READ_BACK_BYTES = 128 << 20
@@ -55,7 +55,7 @@ def learn_back(
     """Feeds what was before a place, oldest first: to `learn` what is said of processes, to `warm` what else
     happened in the last WARM_NS. Returns how many records. Raises LogUnavailable."""
     here = SegmentName.parse(place.segment)
-    first = _first_segment(log_dir, here) if here else None
+    first = first_to_read_back(log_dir, here, READ_BACK_BYTES) if here else None
     if here is None or first is None:
         return 0
     count, since = 0, _warm_since(log_dir, place)
@@ -77,7 +77,7 @@ def earliest(log_dir: Path) -> Cursor:
     since then is found in the log, and not told again. Raises LogUnavailable."""
     end = LogReader(log_dir).end()
     here = SegmentName.parse(end.segment)
-    first = _first_segment(log_dir, here) if here else None
+    first = first_to_read_back(log_dir, here, READ_BACK_BYTES) if here else None
     return Cursor(str(first), 0, first.first_sequence - 1) if first else end
 
 
@@ -87,16 +87,3 @@ def _warm_since(log_dir: Path, place: Cursor) -> str:
         with suppress(ValueError, KeyError, AttributeError):
             return format_time(max(0, parse_time(entry.record["time"]) - WARM_NS))
     return "9"
-
-
-def _first_segment(log_dir: Path, here: SegmentName) -> SegmentName | None:
-    chosen, total = None, 0
-    for name in reversed([one for one in list_segments(log_dir) if one <= here]):
-        try:
-            total += (log_dir / str(name)).stat().st_size
-        except FileNotFoundError:
-            break
-        if chosen is not None and total > READ_BACK_BYTES:
-            break
-        chosen = name
-    return chosen

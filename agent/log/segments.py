@@ -50,3 +50,18 @@ def list_segments(directory: Path) -> list[SegmentName]:
 def next_name(wall_ms: int, after_ms: int, first_sequence: int) -> SegmentName:
     """A name that sorts after everything begun up to `after_ms` (both wall-clock milliseconds)."""
     return SegmentName(min(max(wall_ms, after_ms + 1, 0), _HIGHEST_MS), first_sequence)
+
+
+def first_to_read_back(log_dir: Path, here: SegmentName, most_bytes: int) -> SegmentName | None:
+    """Of the segments up to `here` the oldest one that whoever needs the past begins with: whole segments of
+    at most so many bytes together, but at least the last one. None when none is left."""
+    chosen, total = None, 0
+    for name in reversed([one for one in list_segments(log_dir) if one <= here]):
+        try:
+            total += (log_dir / str(name)).stat().st_size
+        except FileNotFoundError:
+            break
+        if chosen is not None and total > most_bytes:
+            break
+        chosen = name
+    return chosen
