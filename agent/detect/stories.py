@@ -182,11 +182,25 @@ class Stories:
         ]
 
     def restore(self, state: list[Content]) -> None:
-        """What `state` said. Raises ValueError, TypeError or KeyError when it is not that."""
-        for saved in state:
-            fields = {**saved, "processes": dict.fromkeys(saved["processes"])}
-            key = str(fields.pop("key"))
-            self._open[key] = Story(**fields)
+        """What `state` said. Raises ValueError, TypeError, KeyError or AttributeError when it is not that,
+        and takes nothing then."""
+        self._open = {str(saved["key"]): _restored(saved) for saved in state}
+
+
+def _restored(saved: Content) -> Story:
+    fields = {name: value for name, value in saved.items() if name != "key"}
+    story = Story(**fields | {"processes": dict.fromkeys(fields["processes"])})
+    numbers = [story.first_ns, story.last_ns, story.count, story.suppressed, story.told_count, story.told_ns]
+    numbers += [rule["count"] for rule in story.rules.values()]
+    for minute, count in story.minutes.values():
+        numbers += [minute, count]
+    texts = [story.id, *story.techniques, *story.processes]
+    for paths in story.programs.values():
+        texts += paths
+    of_types = all(type(number) is int for number in numbers) and all(type(text) is str for text in texts)
+    if not of_types or story.level not in _RANK or not isinstance(story.root, dict):
+        raise ValueError(f"a story with members of other types: {str(saved['key'])[:100]}")
+    return story
 
 
 def _begun(key: str, root: Mapping[str, Any], detection: Content, time_ns: int) -> Story:

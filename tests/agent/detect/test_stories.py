@@ -2,6 +2,7 @@
 from typing import Any
 
 import orjson
+import pytest
 
 from agent.detect.stories import (
     MINUTE_NS,
@@ -169,6 +170,23 @@ def test_one_that_is_saved_and_restored_tells_the_same() -> None:
         at = T0 + number * SECOND_NS
         assert list(before.add(detection(number), at)) == list(after.add(detection(number), at))
     assert list(before.look(T0 + 2 * WINDOW_NS)) == list(after.look(T0 + 2 * WINDOW_NS))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"count": "5"}, {"last_ns": None}, {"level": "dire"}, {"root": []}, {"rules": {"r": {"count": "1"}}},
+        {"rules": []}, {"minutes": {"r": [1]}}, {"programs": {"r": [7]}}, {"techniques": [1]}, {"more": 1},
+    ],
+)  # fmt: skip
+def test_saved_stories_of_other_types_are_refused_and_nothing_of_them_is_taken(wrong: dict[str, Any]) -> None:
+    before, after = Stories(), Stories()
+    for number in range(2):
+        list(before.add(detection(number, above=[]), T0))
+    good, bad = orjson.loads(orjson.dumps(before.state()))
+    with pytest.raises((ValueError, TypeError, KeyError, AttributeError)):
+        after.restore([good, {**bad, **wrong}])
+    assert len(after) == 0
 
 
 def test_a_detection_without_a_process_belongs_to_the_story_of_its_rule() -> None:
