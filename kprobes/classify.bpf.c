@@ -252,6 +252,12 @@ inline_always bool asks_exec_state(void)
 	return rules && rules->uses & CLASSES_USE_EXEC_STATE;
 }
 
+/* Of what a process has from its maker, what its own binary alone decides. */
+inline_always u64 own_binary(int word)
+{
+	return word == FOLLOWED_PROTECTED / 64 ? 1ULL << FOLLOWED_PROTECTED % 64 : 0;
+}
+
 inline_always void examine(u64 task, u32 tgid, struct process *process, struct class_state *before, u32 parent_tgid,
 			   u64 fs)
 {
@@ -269,7 +275,7 @@ inline_always void examine(u64 task, u32 tgid, struct process *process, struct c
 		take_parent(&examined->state, parent_tgid);
 	match_binary(slot, GET(GET(task, struct task_struct, mm), struct mm_struct___exe, exe_file), fs);
 	for (int w = 0; w < FOLLOWED_WORDS; w++)
-		process->follow_set[w] |= examined->sets.followed[w];
+		process->follow_set[w] = (process->follow_set[w] & ~own_binary(w)) | examined->sets.followed[w];
 	keep_state(&examined->state, tgid, process);
 	release(verdict);
 }

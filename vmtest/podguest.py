@@ -27,7 +27,7 @@ from agent.policy.engine import Engine
 from agent.settings import KernelSettings
 from vmtest.policyguest import file_policy, opens_cost, others
 
-PODS, POLICIES = 500, 254
+PODS, POLICIES = 500, 256
 """A node's pods, and policies for a workload each: as many as there are classes (agent/policy/classes.py)."""
 UPDATES = 20
 """Pods whose labels change, one after the other."""

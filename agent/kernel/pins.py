@@ -17,7 +17,7 @@ from agent.kernel.links import fd_facts
 if TYPE_CHECKING:
     from agent.kernel.objects import BpfMap
 
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 """PROCESS_LAYOUT_VERSION of kprobes/include/wire.h."""
 _BPFFS_HINT = "`mount -t bpf bpf /sys/fs/bpf` and use a directory below it, or set kernel.pin_dir to null"
 

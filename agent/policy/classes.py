@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Process classes: the distinct conjunctions of process conditions of all selectors, numbered.
 
-Layouts and how the kernel combines them: kprobes/include/classes.h. Two classes are fixed: the
-protected processes and the agent's own.
+Layouts and how the kernel combines them: kprobes/include/classes.h.
 """
 
 from __future__ import annotations
@@ -24,10 +23,9 @@ from agent.policy.executables import (
 from agent.policy.layout import EVERY, index_key, pack_set
 from agent.policy.model import BinaryFilter, PidFilter, Problem, Selector, Where, Workload
 
-CLASS_PROTECTED = 0
-CLASS_AGENT = 1
-FIRST_CLASS = 2
 CLASSES_MOST = 256
+FOLLOWED_PROTECTED = FOLLOWED_MOST - 1
+"""Not a condition that anybody numbers: the binary is one of those that are protected."""
 RULES_BYTES = 40 + 3 * (64 + FOLLOWED_MOST // 8) + 32 + 64 * FOLLOWED_MOST
 """struct class_rules."""
 
@@ -91,23 +89,16 @@ def follows_of(conditions: ProcessConditions) -> Iterator[tuple[Followed, bool]]
 class ClassTable:
     """Numbers of classes, kept as long as some owner needs them."""
 
-    def __init__(self, protected: Sequence[str] = (), agent_pids: Sequence[int] = ()) -> None:
-        """`protected`: executables of processes that nothing is done to unless a policy names them;
-        `agent_pids`: the agent's, whose children are its own as well."""
+    def __init__(self, protected: Sequence[str] = ()) -> None:
+        """`protected`: executables of processes that nothing is done to unless a policy names them."""
+        self._protected = tuple(protected)
         self._numbers: dict[ProcessConditions, int] = {}
         self._owners: dict[ProcessConditions, set[Hashable]] = {}
-        self._fixed: list[tuple[ProcessConditions, int]] = []
         self._exec_state: set[Hashable] = set()
         self._enforcing: set[Hashable] = set()
-        self._free = list(range(FIRST_CLASS, CLASSES_MOST))
+        self._free = list(range(CLASSES_MOST))
         self._followed: dict[Followed, int] = {}
         self._fresh: set[int] = set()
-        if protected:
-            filters = (BinaryFilter("In", tuple(protected)),)
-            self._fixed.append((ProcessConditions(binaries=filters), CLASS_PROTECTED))
-        if agent_pids:
-            own = (PidFilter(True, tuple(agent_pids), follow_forks=True),)
-            self._fixed.append((ProcessConditions(followed_pids=own), CLASS_AGENT))
 
     def number_of(self, conditions: ProcessConditions, owner: Hashable, where: Where, policy: str) -> int:
         """The class of these conditions, from now on also the owner's. PolicyRefused where none is left."""
@@ -160,8 +151,9 @@ class ClassTable:
         """The contents of all class maps."""
         follows = self._follows()
         texts = [(each.binaries, number) for each, number in follows.items()]
-        own = [(f, n) for conditions, n in self._classes() for f in conditions.binaries]
-        parent = [(f, n) for conditions, n in self._classes() for f in conditions.parent_binaries]
+        texts.append((self._protected, FOLLOWED_PROTECTED))
+        own = [(f, n) for conditions, n in self._numbers.items() for f in conditions.binaries]
+        parent = [(f, n) for conditions, n in self._numbers.items() for f in conditions.parent_binaries]
         looks = [Looked(look, own, parent, texts) for look in LOOKS]
         maps: dict[str, dict[bytes, bytes]] = {f"class_texts_{size}": {} for size in TEXT_CLASSES}
         maps |= {"class_prefixes": {}, "class_postfixes": {}, **pid_maps(follows)}
@@ -174,18 +166,14 @@ class ClassTable:
             maps,
             {name: room(len(entries)) for name, entries in maps.items()},
             fresh,
-            bool(self._numbers or self._exec_state or (self._enforcing and self._fixed)),
+            bool(self._numbers or self._exec_state or (self._enforcing and self._protected)),
             bool(self._exec_state),
         )
 
-    def _classes(self) -> list[tuple[ProcessConditions, int]]:
-        return [*self._fixed, *self._numbers.items()]
-
     def _uses(self, looks: Sequence[Looked]) -> Uses:
-        classes = [conditions for conditions, _ in self._classes()]
         told = {
-            Uses.PARENT: any(each.parent_binaries for each in classes),
-            Uses.FOLLOWED_PIDS: any(each.followed_pids for each in classes),
+            Uses.PARENT: any(each.parent_binaries for each in self._numbers),
+            Uses.FOLLOWED_PIDS: any(each.followed_pids for each in self._numbers),
             Uses.WORKLOADS: bool(self.workloads),
             Uses.EXEC_STATE: bool(self._exec_state),
             **{each.look.uses: each.is_asked for each in looks},
@@ -195,24 +183,29 @@ class ClassTable:
     def _check(self, conditions: ProcessConditions, where: Where, policy: str) -> None:
         found = [(f.where, text, "") for f in conditions.binaries for text in wrong_with(f, False)]
         found += [(f.where, text, "") for f in conditions.parent_binaries for text in wrong_with(f, True)]
-        if len({*self._followed, *(followed for followed, _ in follows_of(conditions))}) > FOLLOWED_MOST:
+        if len({*self._followed, *(followed for followed, _ in follows_of(conditions))}) > FOLLOWED_PROTECTED:
             found.append(
-                (where, f"more than {FOLLOWED_MOST} conditions that children inherit, in all policies", "")
+                (
+                    where,
+                    f"more than {FOLLOWED_PROTECTED} conditions that children inherit, in all policies",
+                    "",
+                )
             )
         if not self._free:
-            most = CLASSES_MOST - FIRST_CLASS
             hint = "use the same matchBinaries, matchPIDs and workload in several selectors"
-            found.append((where, f"more than {most} different process conditions in all policies", hint))
+            found.append(
+                (where, f"more than {CLASSES_MOST} different process conditions in all policies", hint)
+            )
         if found:
             raise PolicyRefused([Problem(at, f"policy {policy}: {text}", hint) for at, text, hint in found])
 
     def _follows(self) -> dict[Followed, int]:
         """Numbers stay as long as a class asks: processes carry them."""
-        asked = {each: None for conditions, _ in self._classes() for each, _ in follows_of(conditions)}
+        asked = {each: None for conditions in self._numbers for each, _ in follows_of(conditions)}
         for gone in self._followed.keys() - asked.keys():
             del self._followed[gone]
         taken = set(self._followed.values())
-        free = (number for number in range(FOLLOWED_MOST) if number not in taken)
+        free = (number for number in range(FOLLOWED_PROTECTED) if number not in taken)
         for each in asked:
             if each not in self._followed:
                 self._followed[each] = next(free)
@@ -220,10 +213,10 @@ class ClassTable:
         return dict(self._followed)
 
     def _rules(self, looks: Sequence[Looked], follows: dict[Followed, int]) -> bytes:
-        used = sum(1 << number for _, number in self._classes())
+        used = sum(1 << number for number in self._numbers.values())
         highest = max(follows.values(), default=-1) + 1
         holds, lacks = [EVERY] * highest, [EVERY] * highest
-        for conditions, number in self._classes():
+        for conditions, number in self._numbers.items():
             for followed, negated in follows_of(conditions):
                 (holds if negated else lacks)[follows[followed]] &= ~(1 << number)
         parts = [pack_set(used), index_key(self._uses(looks)), index_key(highest)]

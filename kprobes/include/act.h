@@ -67,7 +67,9 @@ inline_always bool is_protected(struct selector *selector, struct process *proce
 		return true;
 	if (selector->names_protected)
 		return false;
-	return tgid == 1 || (process && process->policy_set[0] >> CLASS_PROTECTED & 1);
+	if (tgid == 1)
+		return true;
+	return process && process->follow_set[FOLLOWED_PROTECTED / 64] >> (FOLLOWED_PROTECTED % 64) & 1;
 }
 
 /* Itself, or by its enforcer. */

@@ -12,7 +12,7 @@
 
 #include "policy.h"
 
-#define FOLLOWED_MOST 128 /* conditions */
+#define FOLLOWED_MOST 128 /* conditions, the last of which is FOLLOWED_PROTECTED */
 #define FOLLOWED_WORDS (FOLLOWED_MOST / 64)
 #define CLASS_TEXT_BYTES 504 /* longest binary that is compared whole */
 
@@ -39,9 +39,9 @@ struct followed {
 };
 
 struct class_rules {
-	struct set all; /* classes in use; CLASS_AGENT and CLASS_PROTECTED are like the others */
+	struct set all; /* classes in use */
 	u32 uses;       /* enum class_uses */
-	u32 conditions; /* in use, from 0 */
+	u32 conditions; /* in use, from 0; without FOLLOWED_PROTECTED */
 	struct class_sets equal_otherwise, prefix_otherwise, postfix_otherwise;
 	struct set workload_otherwise;
 	struct followed followed[FOLLOWED_MOST];

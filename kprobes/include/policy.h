@@ -333,9 +333,9 @@ struct selector_count {
 	u64 protected; /* nothing was done: the agent, or a protected process */
 };
 
-/* Process classes with a fixed meaning. */
-#define CLASS_PROTECTED 0 /* never signalled or denied unless a policy names it: container runtime, kubelet, sshd ... */
-#define CLASS_AGENT 1     /* the agent's own processes */
+/* The bit of a process's follow_set that is not inherited by what executes another binary: it is never signalled or
+ * denied unless a policy names it (container runtime, kubelet, sshd ...). */
+#define FOLLOWED_PROTECTED 127
 
 enum policy_mode { MODE_OFF, MODE_MONITOR, MODE_ENFORCE };
 

@@ -143,7 +143,7 @@ struct cgroup_record {
 #define POLICY_SET_WORDS 4
 /* The process map's value. LAYOUT_VERSION changes whenever this does: a pinned map of another version is
  * never reused. */
-#define PROCESS_LAYOUT_VERSION 2
+#define PROCESS_LAYOUT_VERSION 3
 struct process {
 	u64 image_ktime;
 	u64 parent_ktime;

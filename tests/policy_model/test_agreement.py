@@ -23,7 +23,7 @@ def disagreements(hooks, calls):
     hooks = [hook for hook in hooks if building.use_of(hook) is not None]
     if not hooks:
         return []
-    classes = ClassTable(protected=["/usr/sbin/sshd"], agent_pids=[12])
+    classes = ClassTable(protected=["/usr/sbin/sshd"])
     compiled, placed = building.compile_all(hooks, classes)
     machine = Machine(compiled, classes)
     return [call for call in calls if told(machine.judge(call), placed) != modelled(hooks, call)]

@@ -2,7 +2,7 @@
 from agent.enrich.home import KNOWN
 from agent.enrich.registry import Registry, Seen
 from agent.kernel.classifier import ANY_CONTAINER
-from agent.policy.classes import CLASSES_MOST, FIRST_CLASS, ClassTable, conditions_of
+from agent.policy.classes import CLASSES_MOST, ClassTable, conditions_of
 from agent.policy.members import Members
 from agent.policy.parse import parse_policies
 from vmtest.podguest import POLICIES, Pods, identity, policy, uid
@@ -33,4 +33,4 @@ def test_each_policy_means_one_pod_and_there_are_as_many_as_there_can_be() -> No
         table.number_of(conditions_of(hook.selectors[0], read.workload), number, read.where, read.key)
     entries = Members(pods.homes).entries(table)
     assert len({entries[cgroup] for cgroup in (1, 2, 3, ANY_CONTAINER)}) == 3
-    assert POLICIES == CLASSES_MOST - FIRST_CLASS
+    assert POLICIES == CLASSES_MOST

@@ -20,7 +20,7 @@ from agent.kernel.objects import BpfMap
 from agent.kernel.sensor import Sensor
 from agent.kernel.sharedmaps import FROM_SENSOR, SharedMaps
 from agent.kernel.view import KernelView
-from agent.policy.classes import ClassTable, ProcessConditions
+from agent.policy.classes import FOLLOWED_PROTECTED, ClassTable, ProcessConditions
 from agent.policy.members import Members
 from agent.policy.model import BinaryFilter, LabelSelector, PidFilter, Where, Workload
 from agent.policy.trial import kernel_facts
@@ -29,7 +29,7 @@ from tests.agent.kernel.cgrouping import Cgroups, cgroups, id_of
 
 pytestmark = [pytest.mark.kernel, pytest.mark.root]
 HERE = Where("test", 1, "spec")
-POLICY_SET_AT, PROCESS_BYTES = 80, 112
+FOLLOW_SET_AT, POLICY_SET_AT, PROCESS_BYTES = 48, 80, 112
 """struct process of kprobes/include/wire.h."""
 
 
@@ -55,6 +55,10 @@ class Classes:
     def holds(self, number: int, pid: int) -> bool:
         entry = self.processes.lookup(struct.pack("=I", pid)) or bytes(PROCESS_BYTES)
         return bool(int.from_bytes(entry[POLICY_SET_AT:], "little") >> number & 1)
+
+    def is_protected(self, pid: int) -> bool:
+        entry = self.processes.lookup(struct.pack("=I", pid)) or bytes(PROCESS_BYTES)
+        return bool(int.from_bytes(entry[FOLLOW_SET_AT:], "little") >> FOLLOWED_PROTECTED & 1)
 
     def close(self) -> None:
         self.classifier.close()
@@ -157,6 +161,25 @@ def test_a_freed_number_means_nothing_of_what_it_meant(classes: Classes, tmp_pat
     subprocess.run(["pkill", "-P", str(child.pid)], check=True)
     child.wait()
     assert not held
+
+
+def test_protected_is_who_runs_such_a_binary_and_nobody_that_it_starts(
+    classes: Classes, napping: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    shell = copy_of("sh", tmp_path)
+    classes.table = ClassTable(protected=[shell, os.readlink(f"/proc/{napping.pid}/exe")])
+    classes.table.protect("test")
+    classes.classifier.publish(classes.table.compile())
+    script = "sleep 60 & echo $!; (sleep 60; true) & echo $!; wait"
+    child = subprocess.Popen([shell, "-c", script], stdout=subprocess.PIPE, start_new_session=True)
+    assert child.stdout
+    executed, forked = int(child.stdout.readline()), int(child.stdout.readline())
+    time.sleep(0.2)
+    found = [classes.is_protected(pid) for pid in (napping.pid, child.pid, forked, executed, os.getpid())]
+    os.killpg(child.pid, 9)
+    child.wait()
+    child.stdout.close()
+    assert found == [True, True, True, False, False]
 
 
 def test_nothing_is_loaded_before_anybody_asks(classes: Classes) -> None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 
 import pytest
 
-from agent.policy.classes import CLASSES_MOST, ClassTable, ProcessConditions, conditions_of, is_host
+from agent.policy.classes import (
+    CLASSES_MOST,
+    FOLLOWED_PROTECTED,
+    ClassTable,
+    ProcessConditions,
+    conditions_of,
+    is_host,
+)
 from agent.policy.contents import PolicyRefused
 from agent.policy.layout import index_key, unpack_set
 from agent.policy.model import BinaryFilter, LabelSelector, PidFilter, Selector, Where, Workload
@@ -38,12 +45,22 @@ def test_a_class_lives_as_long_as_somebody_asks() -> None:
     }
 
 
+def test_protected_binaries_are_no_class_of_anybodys() -> None:
+    classes = ClassTable(protected=["/usr/sbin/sshd"])
+    assert number(classes, runs("/a")) == 0
+    compiled = classes.compile()
+    key = bytes([0] * 4 + [14, 0, 0, 0]) + b"/usr/sbin/sshd".ljust(120, b"\0")
+    followed = unpack_set(compiled.maps["class_texts_120"][key][64:])
+    conditions = unpack_set(compiled.maps["class_rules"][index_key(0)][36:40])
+    assert (followed, conditions) == (1 << FOLLOWED_PROTECTED, 0)
+
+
 def test_more_classes_than_bits_are_refused_by_policy_and_line() -> None:
     classes = ClassTable()
-    for n in range(CLASSES_MOST - 2):
+    for n in range(CLASSES_MOST):
         number(classes, runs(f"/{n}"))
     with pytest.raises(
-        PolicyRefused, match=r"p\.yaml:7: policy q: more than 254 different process conditions"
+        PolicyRefused, match=r"p\.yaml:7: policy q: more than 256 different process conditions"
     ):
         number(classes, runs("/one/more"), "q")
 
@@ -82,7 +99,8 @@ def test_a_host_selector_means_the_host_but_never_in_a_namespace() -> None:
 
 
 def test_pids_in_a_namespace_have_a_map_of_their_own() -> None:
-    classes = ClassTable(agent_pids=[77])
+    classes = ClassTable()
+    number(classes, ProcessConditions(followed_pids=(PidFilter(True, (77,), follow_forks=True),)))
     number(classes, ProcessConditions(followed_pids=(PidFilter(True, (5,), True, True),)))
     maps = classes.compile().maps
     assert (list(maps["class_pids"]), list(maps["class_nspids"])) == ([index_key(77)], [index_key(5)])

@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from agent.errors import TracehoundError
 from agent.kernel.sensor import Sensor
 from agent.kernel.sharedmaps import FROM_SENSOR
+from agent.policy import manager
 from agent.policy.engine import DESCRIPTORS, Engine
 from agent.policy.status import State
 from agent.settings import KernelSettings
@@ -85,6 +88,33 @@ def test_what_is_held_back_from_the_agent_is_counted(engine: Engine) -> None:
     ask(4711)  # this process stands for the agent
     (hook,) = [hook for status in engine.policies_now() for hook in status.hooks if hook.selectors[0].counts]
     assert hook.selectors[0].counts == {"matched": 1, "protected": 1}
+
+
+def test_protected_binaries_are_spared_and_what_they_start_is_not(
+    sensor: Sensor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shell = shutil.copy(os.path.realpath("/bin/sh"), tmp_path / "protected")
+    python = shutil.copy(os.path.realpath(sys.executable), tmp_path / "python")
+    monkeypatch.setattr(manager, "PROTECTED", (str(python),))
+    asking = tmp_path / "ask.py"
+    asking.write_text(
+        "import ctypes, os, sys\nctypes.CDLL(None).getpgid(4711)\nos.system(' '.join(sys.argv[1:]))"
+    )
+    script = f"{python} {asking} {sys.executable} {asking}; true"
+    engine = Engine({name: sensor.map_fd(name) for name in FROM_SENSOR})
+    try:
+        engine.policies.add(POLICY.rstrip() + "\n      matchActions: [{action: Signal, argSig: 18}]\n")
+        subprocess.run([shell, "-c", script], check=True, env={"PYTHONHOME": sys.base_prefix, **os.environ})
+        (counts,) = [
+            one.counts
+            for status in engine.policies_now()
+            for hook in status.hooks
+            for one in hook.selectors
+            if one.counts
+        ]
+    finally:
+        engine.close()
+    assert (counts["matched"], counts["signalled"], counts["protected"]) == (2, 1, 1)
 
 
 ADDRESSES = """\
