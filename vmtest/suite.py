@@ -111,8 +111,10 @@ class Told:
         """Lines are passed on when they are whole."""
 
 
-def judge(counts: Counts, status: int) -> str:
+def judge(counts: Counts, status: int, complaints: Sequence[str] = ()) -> str:
     """Why a run without failed cases is still not a success."""
+    if complaints:
+        return f"the kernel complained: {complaints[0]}"
     if status == machine.TIMED_OUT:
         return "did not finish in time"
     if counts.executed == 0:
@@ -168,7 +170,7 @@ def run_one(kernel: Kernel, options: machine.Options, selection: str, suffix: st
         out, err = (cast(BinaryIO, Told(kernel.label)) for _ in range(2))
         outcome = machine.run(kernel, [command], options, stdout=out, stderr=err, collect=keep)
         counts = read_counts(target) if target.exists() else Counts()
-        problem = judge(counts, outcome.status)
+        problem = judge(counts, outcome.status, outcome.complaints)
         timing = f"boot {outcome.boot_s:.0f} s, tests {outcome.command_s:.0f} s"
         for line in outcome.complaints:
             say(f"kernel {kernel.label} says: {line}")

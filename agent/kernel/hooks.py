@@ -29,11 +29,11 @@ from agent.kernel.tiny import ProgramType, load_code, takes_fetching_atomics
 if TYPE_CHECKING:
     from agent.policy.values import HookKey
 
-__all__ = ["HookSet", "HookState", "unpin_all"]
+__all__ = ["PLAIN", "HookSet", "HookState", "unpin_all"]
 
 unpin_all = hookpins.unpin_all
 
-_PLAIN = ("kprobe", "kretprobe", "tracepoint", "raw_tp", *BY_NUMBER)
+PLAIN = ("kprobe", "kretprobe", "tracepoint", "raw_tp", *BY_NUMBER)
 """May run where older kernels cannot allocate map entries (agent/kernel/choices.py, needs_preallocation)."""
 _SETTLED_S = 1.0
 """After this time no call runs in a version that was replaced, and its counts are final."""
@@ -66,7 +66,6 @@ class HookSet:
         self._places: dict[tuple[str, str], Place] = {}
         self._hooks: dict[HookKey, _Hook] = {}
         self._layout: dispatch.CallLayout | None = None
-        self._preallocates: bool | None = None
         self._flipped = 0.0
         """When the epoch was written last (CLOCK_MONOTONIC)."""
 
@@ -186,7 +185,7 @@ class HookSet:
         """Another version in the slot; the dispatcher first where the hook is new."""
         template = self._template(key.attach)
         target = self._targets.find(template.attach, target_of(key))
-        preallocate = key.attach in _PLAIN and self.must_preallocate()
+        preallocate = key.attach in PLAIN and self.must_preallocate()
         version = load_version(template, target, compiled, self._shared.descriptors(), preallocate)
         hook = self._hooks.get(key)
         slot = slot_of(key)
@@ -283,9 +282,7 @@ class HookSet:
 
     def must_preallocate(self) -> bool:
         """Whether this kernel cannot allocate map entries wherever programs run."""
-        if self._preallocates is None:
-            self._preallocates = not self._targets.kernel().has_struct("bpf_mem_alloc")
-        return self._preallocates
+        return self._targets.must_preallocate()
 
     def _renew_all_but(self, key: HookKey) -> None:
         """Binds all other programs to shared maps that grew; one that fails keeps the small map."""

@@ -32,6 +32,7 @@ class Targets:
         self._found: dict[tuple[int, str], Target] = {}
         self._kernel: Btf | None = None
         self._modules: list[int] = []
+        self._preallocates: bool | None = None
 
     def find(self, attach: int, name: str) -> Target:
         """Raises KernelUnsupported where nothing has this name."""
@@ -48,6 +49,13 @@ class Targets:
         if self._kernel is None:
             self._kernel = Btf.of_kernel()
         return self._kernel
+
+    def must_preallocate(self) -> bool:
+        """Whether this kernel cannot allocate map entries wherever programs run (agent/kernel/choices.py,
+        needs_preallocation)."""
+        if self._preallocates is None:
+            self._preallocates = not self.kernel().has_struct("bpf_mem_alloc")
+        return self._preallocates
 
     def forget(self) -> None:
         """Frees the kernel's types (6 MB); what was found stays known."""

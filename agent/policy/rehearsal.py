@@ -9,7 +9,8 @@ from typing import NamedTuple, Self
 
 from agent.errors import TracehoundError
 from agent.kernel.hookprogram import load_version
-from agent.kernel.mapfill import make_constants, make_map
+from agent.kernel.hooks import PLAIN
+from agent.kernel.mapfill import make_constants, make_map, sized
 from agent.kernel.objects import BpfObject
 from agent.kernel.sensor import CONFIG
 from agent.kernel.sharedmaps import FROM_SENSOR, SharedMaps
@@ -41,9 +42,10 @@ class Rehearsal:
     """A context in which programs are loaded with maps of their own, beside any agent."""
 
     def __enter__(self) -> Self:
-        self._sensor = _sensor_maps()
-        self._shared = SharedMaps(self._sensor)
         self._targets = Targets()
+        must = self._targets.must_preallocate()
+        self._sensor = _sensor_maps(must)
+        self._shared = SharedMaps(self._sensor, preallocate=lambda: must)
         self._templates: dict[str, Template] = {}
         self._file = "hook.bpf.o" if takes_fetching_atomics() else "hook_plain.bpf.o"
         return self
@@ -62,7 +64,8 @@ class Rehearsal:
             template = self._template(key.attach)
             name = key.attach if key.attach in _BY_NUMBER else key.target
             target = self._targets.find(template.attach, name)
-            version = load_version(template, target, compiled, self._shared.descriptors(), False)
+            preallocate = key.attach in PLAIN and self._targets.must_preallocate()
+            version = load_version(template, target, compiled, self._shared.descriptors(), preallocate)
         except TracehoundError as error:
             return Rehearsed(0, 0, error.message)
         try:
@@ -78,19 +81,21 @@ class Rehearsal:
         return known
 
 
-def _sensor_maps() -> dict[str, int]:
+def _sensor_maps(preallocate: bool) -> dict[str, int]:
     """As the base sensor makes them, the ring as small as can be."""
     opened = BpfObject("base.bpf.o")
     try:
-        return {name: _sensor_map(opened, name) for name in FROM_SENSOR}
+        return {name: _sensor_map(opened, name, preallocate) for name in FROM_SENSOR}
     finally:
         opened.close()
 
 
-def _sensor_map(opened: BpfObject, name: str) -> int:
+def _sensor_map(opened: BpfObject, name: str, preallocate: bool) -> int:
     form = MapForm(*opened.map_shape(name).values())
     if name.startswith("."):
         settings = KernelSettings()
         sizes = settings.ring_bytes, 0, settings.arguments_bytes, settings.environment_bytes
         return make_constants(name, CONFIG.pack(*sizes, 0, False, False)).fd
-    return make_map(name, form._replace(entries=_SMALL) if form.type == _RING else form).fd
+    if form.type == _RING:
+        return make_map(name, form._replace(entries=_SMALL)).fd
+    return make_map(name, sized(form, 0, preallocate)).fd

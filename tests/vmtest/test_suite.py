@@ -46,6 +46,11 @@ def test_silence_is_not_success(counts: Counts, status: int, problem: str) -> No
     assert judge(counts, status) == problem
 
 
+def test_what_the_kernel_complains_about_is_no_success() -> None:
+    warning = "[   12.3] WARNING: CPU: 0 PID: 141 at kernel/bpf/verifier.c:10493"
+    assert judge(Counts(passed=3), 0, [warning]) == f"the kernel complained: {warning}"
+
+
 def test_the_closing_line_sums_all_kernels() -> None:
     runs = [Run("6.1", Counts(2, 1, 0), 3.0, ""), Run("6.12", Counts(4, 0, 2), None, "")]
     assert table(runs)[-1] == "6 passed, 1 failed, 2 skipped"

@@ -98,7 +98,7 @@ ALWAYS = content((0, FOREVER))
 @contextlib.contextmanager
 def hook_set(pin_dir: Path | None = None) -> Iterator[HookSet]:
     """Hooks with the counting programs, in epoch 1."""
-    shared = SharedMaps({})
+    shared = SharedMaps({}, preallocate=lambda: hooks.must_preallocate())
     hooks = HookSet(shared, pin_dir, counting_object())
     try:
         hooks.flip(1)

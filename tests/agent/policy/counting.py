@@ -71,7 +71,7 @@ class Running:
 @contextlib.contextmanager
 def running() -> Iterator[Running]:
     """Nothing is installed yet."""
-    shared = SharedMaps({})
+    shared = SharedMaps({}, preallocate=lambda: hooks.must_preallocate())
     hooks = HookSet(shared, None, counting_object())
     compiler, book = CountingCompiler(), PolicyBook()
     try:
