@@ -57,7 +57,7 @@ kubetest: setup-test  ## the Kubernetes client against API=fake (default) or API
 	TRACEHOUND_KUBE_API=$(or $(API),fake) $(PYTHON) -m pytest $(ARGS) tests/kube
 
 bench: setup-test  ## benchmarks of the parts, by pytest-benchmark
-	$(PYTHON) -m pytest -m bench --benchmark-only $(ARGS) tests/bench
+	$(PYTHON) -m pytest -m bench $(ARGS) tests/bench
 
 attack-vm: setup-test  ## whether attacks are detected, in a VM; ARGS="--benign 600" works instead
 	@$(PYTHON) -m vmtest.attack $(ARGS)
