@@ -2,10 +2,10 @@
 """Whether attacks are detected: ``python -m vmtest.attack`` (``make attack-vm``).
 
 Boots a guest, runs the agent there with policies of the library and the rules, and plays
-vmtest/attacks/. Each attack has three variants or more; each must give a detection with one of its
-techniques whose process and ancestors are the attack's own. With --suite heldout those are played that
-somebody wrote who had not read the rules. With --benign an ordinary workload runs instead, which must give
-no detection of level high or above.
+vmtest/attacks/. Each attack has three variants or more, in heldout2 two; each must give a detection with one
+of its techniques whose process and ancestors are the attack's own. With --suite heldout or heldout2 those are
+played that somebody wrote who had not read the rules. With --benign an ordinary workload runs instead, which
+must give no detection of level high or above.
 
 Exit status: 0 all found (or nothing that is high), 1 not so, 125 the VM did not get that far.
 """
@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--suite",
         choices=(*SUITES, "all"),
-        help=f"default: {SUITES[0]}; {HELD_OUT}: by somebody who had not read the rules",
+        help=f"default: {SUITES[0]}; {' and '.join(HELD_OUT)}: by somebody who had not read the rules",
     )
     flags.add_argument("--kernel", default="6.12", metavar="LABEL")
     flags.add_argument("--profile", default="default", help="which policies of the library run")
@@ -239,7 +239,7 @@ def write_results(
 def told(one: Verdict) -> list[str]:
     """What the attack is about; a held-out one lists all that would do, so its first and what was named."""
     attack = attack_of(one.attack)
-    if attack.suite != HELD_OUT:
+    if attack.suite not in HELD_OUT:
         return list(attack.techniques)
     return list(dict.fromkeys((attack.techniques[0], *one.techniques)))
 

@@ -45,8 +45,9 @@ def test_of_a_held_out_attack_those_techniques_are_told_that_were_named() -> Non
     [
         ([], ["tuned"]),
         (["--suite", "heldout"], ["heldout"]),
-        (["--suite", "all"], ["tuned", "heldout"]),
-        (["heldout/upload"], ["tuned", "heldout"]),
+        (["--suite", "heldout2"], ["heldout2"]),
+        (["--suite", "all"], ["tuned", "heldout", "heldout2"]),
+        (["heldout/upload"], ["tuned", "heldout", "heldout2"]),
     ],
 )
 def test_the_tuned_attacks_are_played_unless_others_are_asked_for(

@@ -18,6 +18,8 @@ rules. In place of the three scripts stands `VARIANTS`: names to
 | `BY` | as above |
 | `BEFORE` | as above, for this variant only, behind the other one |
 
+`heldout2/NAME.yaml` has two more variants of each of those, in the same form.
+
 A script runs in a directory of its own, inside a guest of vmtest only.
 """
 
@@ -31,9 +33,9 @@ from typing import Any
 import yaml
 
 DIRECTORY = Path(__file__).resolve().parent
-HELD_OUT = "heldout"
-"""Directory, and what names of held-out attacks begin with."""
-SUITES = ("tuned", HELD_OUT)
+HELD_OUT = ("heldout", "heldout2")
+"""Directories, and what names of held-out attacks begin with."""
+SUITES = ("tuned", *HELD_OUT)
 VARIANTS = ("PLAIN", "RENAMED", "OTHER")
 KEYS = {"NAME", "TECHNIQUES", "BY", "BEFORE", "AFTER", *VARIANTS}
 HELD_OUT_KEYS = {"NAME", "TECHNIQUES", "BEFORE", "AFTER", "VARIANTS"}
@@ -45,7 +47,7 @@ class Attack:
     """One file."""
 
     name: str
-    """Of the file, without `.yaml`; held-out ones begin with `heldout/`."""
+    """Of the file, without `.yaml`; held-out ones begin with their suite and a slash."""
     what: str
     techniques: tuple[str, ...]
     """`T1059.004`; the first one is what the attack is about."""
@@ -60,14 +62,16 @@ class Attack:
 
     @property
     def suite(self) -> str:
-        """`tuned`, for those that the rules were written with, or `heldout`."""
-        return HELD_OUT if self.name.startswith(f"{HELD_OUT}/") else SUITES[0]
+        """`tuned`, for those that the rules were written with, or one of `HELD_OUT`."""
+        directory, slash, _ = self.name.partition("/")
+        return directory if slash else SUITES[0]
 
 
 def read_attacks(directory: Path = DIRECTORY) -> list[Attack]:
     """All, by name, held-out ones last. Raises ValueError for a file that is not written as it should be."""
     tuned = [_read(path) for path in sorted(directory.glob("*.yaml"))]
-    return tuned + [_read_held_out(path) for path in sorted((directory / HELD_OUT).glob("*.yaml"))]
+    held_out = [path for suite in HELD_OUT for path in sorted((directory / suite).glob("*.yaml"))]
+    return tuned + [_read_held_out(path) for path in held_out]
 
 
 def _read(path: Path) -> Attack:
@@ -89,7 +93,7 @@ def _read_held_out(path: Path) -> Attack:
     for one in variants.values():
         _check(path, one, VARIANT_KEYS, {"RUN", "BY"})
     return Attack(
-        f"{HELD_OUT}/{path.stem}",
+        f"{path.parent.name}/{path.stem}",
         said["NAME"],
         tuple(said["TECHNIQUES"]),
         {name: one["RUN"] for name, one in variants.items()},
