@@ -55,6 +55,18 @@ def test_everything_together_is_good_for_old_and_new_kubernetes(version: str, re
             kubernetes_validate.validate(one, version, strict=True)
 
 
+@pytest.mark.parametrize(("version", "there"), [("1.20", False), ("1.25", True)])
+def test_rules_in_cel_are_left_out_where_the_api_server_would_refuse_them(
+    version: str, there: bool, render: Render
+) -> None:
+    for one in render({}, version):
+        if one["kind"] != "CustomResourceDefinition":
+            continue
+        schema = one["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+        assert schema["properties"]["spec"]["properties"]["kprobes"]["items"]["properties"]["call"]
+        assert ("x-kubernetes-validations" in yaml.safe_dump(schema)) is there
+
+
 def test_helm_finds_nothing_to_complain_about(helm: Helm) -> None:
     done = helm("lint", "--strict", str(CHART))
     assert done.returncode == 0, done.stdout
