@@ -3,11 +3,17 @@
 # Builds a real kube-apiserver (1.20, Debian 12's source package `kubernetes`) into .cache/kube, beside Debian's
 # etcd. Nothing is installed: compiler, sources and etcd are unpacked from their packages. Takes about 10 minutes
 # on two cores and 3 GB meanwhile; does nothing when it is there. `make kubetest API=real` uses it.
+# Other parts by name, as kubelet: tests/kube/build.sh PART...
 set -eu
 
 cd "$(dirname "$0")/../.."
 target=$PWD/.cache/kube
-[ ! -x "$target/kube-apiserver" ] || [ ! -x "$target/etcd" ] || exit 0
+[ $# -gt 0 ] || set -- kube-apiserver
+missing=
+for name in etcd "$@"; do
+    [ -x "$target/$name" ] || missing=yes
+done
+[ "$missing" ] || exit 0
 command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || {
     echo "build: no apt-get here; name another binary: TRACEHOUND_KUBE_APISERVER=/path/to/kube-apiserver" >&2
     exit 1
@@ -64,13 +70,15 @@ KUBE_GIT_MINOR=20
 END
 
 # Some of the sources are made by generators, which only the tree's own makefile knows.
-echo "build: compiling kube-apiserver; this takes long"
+echo "build: compiling $*; this takes long"
 env -u GOFLAGS GOROOT="$work/go" GOCACHE="$work/gocache" CGO_ENABLED=0 GOMAXPROCS=2 HOME="$work" \
     PATH="$work/go/bin:$work/tools/usr/bin:$PATH" LD_LIBRARY_PATH="$(echo "$work"/tools/usr/lib/*-linux-gnu)" \
     KUBE_GIT_VERSION_FILE="$work/version" \
-    make -C "$work/source" WHAT=cmd/kube-apiserver
-install -s "$work/source/_output/bin/kube-apiserver" "$target/kube-apiserver"
+    make -C "$work/source" WHAT="$(printf 'cmd/%s ' "$@")"
+for name; do
+    install -s "$work/source/_output/bin/$name" "$target/$name"
+done
 cd "$target"
 chmod -R u+w "$work"
 rm -rf "$work"
-echo "build: $target/kube-apiserver is ready"
+echo "build: $* ready in $target"
