@@ -47,7 +47,7 @@ vmtest: setup-test  ## the tests marked kernel in VMs; KERNEL="5.10 6.12" choose
 	@$(PYTHON) -m vmtest test $(or $(KERNEL),--all)
 
 test: lint  ## everything: linters, tests here, at the same time tests under every kernel
-	@$(PYTHON) -m vmtest test --all --spread --beside "$(MAKE) --no-print-directory test-host" --count-in host=$(RESULTS)/host.xml
+	@$(PYTHON) -m vmtest test --all --spread --cpus 1 --beside "$(MAKE) --no-print-directory test-host" --count-in host=$(RESULTS)/host.xml
 
 vmshell: setup-test  ## a shell under another kernel: KERNEL=6.12
 	@$(PYTHON) -m vmtest shell $(or $(KERNEL),6.12)

@@ -17,7 +17,7 @@ _SYSCALL = re.compile(
 """As system calls are called in policies, in kernels, and in tracepoints."""
 
 _BY_VIEW = {
-    "file_open": "file_open openat openat2 open do_sys_openat2 do_filp_open vfs_open",
+    "file_open": "file_open openat openat2 open do_sys_openat2 do_filp_open do_file_open vfs_open",
     "file_write": (
         "write pwrite64 writev vfs_write truncate ftruncate path_truncate file_truncate do_truncate "
         "vfs_truncate"
@@ -38,7 +38,7 @@ DEEDS: Mapping[str, str] = {name: deed for deed, names in _BY_VIEW.items() for n
 """Deed by bare name of the function."""
 
 _LEADING = {
-    "open openat openat2 creat": "file_open do_sys_openat2 do_filp_open vfs_open",
+    "open openat openat2 creat": "file_open do_sys_openat2 do_filp_open do_file_open vfs_open",
     "read readv pread64": "vfs_read",
     "write writev pwrite64": "vfs_write",
     "truncate ftruncate": "path_truncate file_truncate do_truncate vfs_truncate",

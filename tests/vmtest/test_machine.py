@@ -64,6 +64,12 @@ def test_counting_instructions_takes_one_cpu(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("vng")
+def test_serial_ports_have_no_more_queues_than_are_used(tmp_path: Path) -> None:
+    argv = machine.vng_command(KERNEL, Options(), tmp_path, "command")
+    assert any("virtio-serial-pci.max_ports=2" in word for word in argv)
+
+
+@pytest.mark.usefixtures("vng")
 def test_the_kernels_own_parameters_are_passed(tmp_path: Path) -> None:
     argv = machine.vng_command(KERNEL, Options(), tmp_path, "command")
     assert argv[argv.index("--append") + 1] == "lsm=bpf"
