@@ -31,8 +31,8 @@ TIMED_OUT = 124
 """Exit status when the time is up, as timeout(1) has it."""
 POLL_S = 0.1
 FEW_QUEUES = ("-global", "virtio-serial-pci.max_ports=2", "-global", "virtio-serial-pci.ioeventfd=off")
-"""virtio-serial has room for 31 ports, each two queues with a descriptor that QEMU's main loop polls: 330 of 470,
-for the five ports that virtme-ng uses. Polling them took a tenth of a guest's CPU time."""
+"""virtio-serial has room for 31 ports, each two queues with a descriptor that QEMU's main loop polls: 330 of
+470, for the five ports that virtme-ng uses. Polling them took a tenth of a guest's CPU time."""
 COMPLAINT = re.compile(r"^\[[^\]]*\] .*(WARNING: .*CPU[:#]|BUG: |Oops|general protection|Kernel panic)")
 
 

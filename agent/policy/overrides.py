@@ -172,7 +172,8 @@ _OF_CALLS = _spread(
 _OF_FUNCTIONS = _spread(
     {
         "file_open": (
-            "fd_install do_filp_open do_file_open do_sys_open do_sys_openat2 vfs_open do_dentry_open path_openat"
+            "fd_install do_filp_open do_file_open do_sys_open do_sys_openat2 vfs_open do_dentry_open "
+            "path_openat"
         ),
         "file_permission": "vfs_read vfs_write ksys_read ksys_write tty_write",
         "bprm_check_security": "do_execveat_common begin_new_exec bprm_execve load_elf_binary",
