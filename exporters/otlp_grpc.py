@@ -18,6 +18,7 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 
+from exporters import handshake
 from exporters.base import OptionError, TryAgain
 from exporters.otlp import OPTIONS, Rejected
 from exporters.tls import read_pem
@@ -53,13 +54,21 @@ class Grpc:
     """One receiver."""
 
     def __init__(self, chosen: OPTIONS, agent: str) -> None:
-        self._options = chosen
-        self._channel = _channel(chosen, agent)
+        self._options, self._agent = chosen, agent
+        self._connect()
+
+    def _connect(self) -> None:
+        """Raises OptionError."""
+        self._failed = False
+        self._channel = _channel(self._options, self._agent)
         self._logs = self._channel.unary_unary(LOGS, None, ExportLogsServiceResponse.FromString)
         self._metrics = self._channel.unary_unary(METRICS, None, None)
 
     def logs(self, request: bytes) -> tuple[int, str]:
-        """Number of refused records and why. Raises TryAgain, Rejected."""
+        """Number of refused records and why. Raises TryAgain, Rejected, OptionError."""
+        if self._failed:  # the files of `tls` are read again: they may have been renewed
+            self._channel.close()
+            self._connect()
         partial = self._call(self._logs, request).partial_success
         return partial.rejected_log_records, partial.error_message
 
@@ -77,6 +86,7 @@ class Grpc:
         try:
             return method(request, timeout=self._options.timeout_seconds, metadata=metadata)
         except grpc.RpcError as error:
+            self._failed = error.code() is _Code.UNAVAILABLE
             raise explain(error) from None
 
 
@@ -89,7 +99,7 @@ def explain(error: Any) -> TryAgain | Rejected:
         return TryAgain(reason, after_s=after_s, smaller=after_s is None)
     if code in _PASSES:
         is_tls = code is _Code.UNAVAILABLE and any(word in details for word in _TLS_WORDS)
-        return TryAgain(reason, after_s=after_s, needs_operator=is_tls)
+        return handshake.explain(reason) if is_tls else TryAgain(reason, after_s=after_s)
     return TryAgain(reason, needs_operator=True) if code in _NEEDS_OPERATOR else Rejected(reason)
 
 

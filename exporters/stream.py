@@ -17,6 +17,7 @@ import termios
 import time
 
 from exporters.base import TryAgain
+from exporters.handshake import explain
 
 _VERDICT_S = 0.5
 """How long a TLS server may take to refuse our certificate: with TLS 1.3 it does so after the handshake
@@ -83,7 +84,7 @@ def _wrap(sock: socket.socket, tls: ssl.SSLContext, name: str) -> ssl.SSLSocket:
             )
     except ssl.SSLError as error:
         sock.close()
-        raise TryAgain(f"TLS: {error}", needs_operator=True) from None
+        raise explain(str(error)) from None
     except OSError as error:
         sock.close()
         raise TryAgain(f"TLS: {error.strerror or error}") from None

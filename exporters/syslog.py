@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import re
 import socket
+import ssl
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -119,7 +120,7 @@ class Syslog:
 
     def __init__(self, chosen: OPTIONS) -> None:
         self._options = chosen
-        self._tls = client_context(chosen.tls) if chosen.transport == "tls" else None
+        _context(chosen)
         self._write = Writer(chosen).write
         self._stream: Stream | None = None
         self._datagrams: socket.socket | None = None
@@ -171,7 +172,8 @@ class Syslog:
         elif self._options.transport == "udp":
             self._datagrams = _udp(host, port)
         else:
-            self._stream = connect(host, port, timeout_s, self._tls, self._options.tls.server_name or host)
+            name = self._options.tls.server_name or host
+            self._stream = connect(host, port, timeout_s, _context(self._options), name)
 
     def _send_stream(self, messages: list[tuple[int, bytes]]) -> list[tuple[int, str]]:
         data = b"".join([message for _, message in messages])
@@ -208,6 +210,11 @@ class Syslog:
             if sock is not None:
                 sock.close()
         self._stream = self._datagrams = None
+
+
+def _context(chosen: OPTIONS) -> ssl.SSLContext | None:
+    """Made for each connection, so that renewed certificates count at the next. Raises OptionError."""
+    return client_context(chosen.tls) if chosen.transport == "tls" else None
 
 
 def _udp(host: str, port: int) -> socket.socket:

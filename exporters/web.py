@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from exporters.base import OptionError, Sent, TryAgain
+from exporters.handshake import explain
 from exporters.options import check_range, check_url
 from exporters.tls import Tls, client_context
 
@@ -72,25 +73,32 @@ class Web:
         parts = urlsplit(options.url)
         self._base = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
         self._headers = {"User-Agent": agent, **options.headers}
-        self._manager = _manager(options)
+        self._manager: urllib3.PoolManager | None = _manager(options)
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str], method: str = "POST") -> Answer:
-        """Send one request and read the whole answer, whatever its status. Raises TryAgain."""
+        """Send one request and read the whole answer, whatever its status.
+
+        Raises TryAgain, OptionError when a file of `tls` is no good any more.
+        """
         sent = {**self._headers, **headers}
         if self._options.compression == "gzip" and len(body) >= GZIP_FROM:
             body, sent["Content-Encoding"] = gzip(body), "gzip"
         deadline = time.monotonic() + self._options.timeout_seconds
+        self._manager = manager = self._manager or _manager(self._options)
         try:
-            response = self._manager.request(
+            response = manager.request(
                 method, self._base + path, body=body, headers=sent, preload_content=False, redirect=False
             )
             return Answer(response.status, response.headers, _read(response, deadline))
         except urllib3.exceptions.HTTPError as error:
+            self.close()  # the next attempt reads the files of `tls` again: they may have been renewed
             raise _explain(error) from None
 
     def close(self) -> None:
         """Close the connection."""
-        self._manager.clear()
+        manager, self._manager = self._manager, None
+        if manager is not None:
+            manager.clear()
 
 
 def gzip(body: bytes) -> bytes:
@@ -166,13 +174,10 @@ def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
     return b"".join(chunks)
 
 
-_TLS_HINT = "tls.ca_file names the certificates that are believed, tls.server_name the name to look for"
-
-
 def _explain(error: urllib3.exceptions.HTTPError) -> TryAgain:
     """What went wrong below HTTP, in words for an operator."""
     if isinstance(error, urllib3.exceptions.SSLError):
-        return TryAgain(f"TLS: {error} ({_TLS_HINT})", needs_operator=True)
+        return explain(str(error))
     if isinstance(error, urllib3.exceptions.NewConnectionError):
         return TryAgain(str(error).rpartition(": ")[2] or str(error))
     if isinstance(error, urllib3.exceptions.TimeoutError):

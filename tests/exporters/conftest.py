@@ -6,6 +6,7 @@ from __future__ import annotations
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,11 +30,22 @@ class Certificates(NamedTuple):
     server_file: str
     """Certificate and key of 127.0.0.1 and localhost."""
     client_file: str
+    other_ca_file: str
+    """A CA that signed nothing but the next."""
+    stranger_file: str
 
-    def server(self, wants_client: bool = False) -> ssl.SSLContext:
-        """A server's context."""
+    def server(self, wants_client: bool = False, fault: str = "") -> ssl.SSLContext:
+        """A server's context; `fault`: its certificate is `expired`, or for `another name`."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.server_file)
+        if fault == "expired":
+            past = datetime.now(UTC) - timedelta(days=2)
+            self.ca.issue_cert(
+                "127.0.0.1", not_before=past - timedelta(days=2), not_after=past
+            ).configure_cert(context)
+        elif fault == "another name":
+            self.ca.issue_cert("elsewhere.example").configure_cert(context)
+        else:
+            context.load_cert_chain(self.server_file)
         if wants_client:
             context.verify_mode = ssl.CERT_REQUIRED
             self.ca.configure_trust(context)
@@ -47,8 +59,12 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     names = {"server": ("127.0.0.1", "localhost"), "client": ("client@example.org",)}
     for name, identities in names.items():
         ca.issue_cert(*identities).private_key_and_cert_chain_pem.write_to_path(folder / f"{name}.pem")
-    ca.cert_pem.write_to_path(folder / "ca.pem")
-    return Certificates(ca, *(str(folder / f"{name}.pem") for name in ("ca", "server", "client")))
+    other = trustme.CA()
+    other.issue_cert("x@example.org").private_key_and_cert_chain_pem.write_to_path(folder / "stranger.pem")
+    for name, authority in (("ca", ca), ("other", other)):
+        authority.cert_pem.write_to_path(folder / f"{name}.pem")
+    files = ("ca", "server", "client", "other", "stranger")
+    return Certificates(ca, *(str(folder / f"{name}.pem") for name in files))
 
 
 @pytest.fixture

@@ -20,6 +20,15 @@ def free_port() -> int:
         return port
 
 
+def part(sock: socket.socket) -> None:
+    """Close in order: what the other side still sends is read, lest a reset take our last word away."""
+    sock.settimeout(2)
+    with sock, suppress(OSError):
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(1 << 16):
+            pass
+
+
 class Relay:
     """Passes bytes on in both directions; `asked` and `answered` may change what passes."""
 
@@ -61,7 +70,7 @@ class Relay:
 
     def _join(self, near: socket.socket) -> None:
         try:
-            near = self._tls.wrap_socket(near, server_side=True) if self._tls else near
+            near = self.greet(self._secured(near) if self._tls else near)
             far = socket.create_connection(("127.0.0.1", self._target))
         except OSError:
             near.close()
@@ -69,6 +78,20 @@ class Relay:
         self._open += [near, far]
         threading.Thread(target=self._pass, args=(near, far, True), daemon=True).start()
         threading.Thread(target=self._pass, args=(far, near, False), daemon=True).start()
+
+    def greet(self, near: socket.socket) -> socket.socket:
+        """What is said before the receiver hears anything: nothing. Raises OSError to end the connection."""
+        return near
+
+    def _secured(self, near: socket.socket) -> socket.socket:
+        assert self._tls is not None
+        secured = self._tls.wrap_socket(near, server_side=True, do_handshake_on_connect=False)
+        try:
+            secured.do_handshake()
+        except OSError:
+            part(socket.socket(fileno=secured.detach()))
+            raise
+        return secured
 
     def _pass(self, source: socket.socket, sink: socket.socket, towards: bool) -> None:
         with suppress(OSError):

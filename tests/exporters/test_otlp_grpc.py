@@ -126,3 +126,18 @@ def test_a_certificate_without_its_file_is_told(context: Make) -> None:
 @pytest.mark.parametrize("details", [None, b"", b"\xff\xff", "text"])
 def test_details_that_are_none_have_no_delay(details: object) -> None:
     assert retry_delay_s(details) is None
+
+
+def test_an_authority_that_was_renewed_counts_at_the_next_attempt(
+    certificates: Certificates, store: Store, context: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "ca.pem").write_bytes(Path(certificates.other_ca_file).read_bytes())
+    with grpc_server(store, keys_and_chain(certificates)) as address:
+        tls = {"ca_file": str(tmp_path / "ca.pem")}
+        made = otlp.open(context(url=f"https://{address}", tls=tls, timeout_seconds=10))
+        with pytest.raises(TryAgain):
+            made.send(executions(3))
+        (tmp_path / "ca.pem").write_bytes(Path(certificates.ca_file).read_bytes())
+        assert list(made.send(executions(3)).refused) == []
+        made.close()
+    assert len(store.records()) == 3

@@ -7,6 +7,7 @@ import email.utils
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from exporters.base import OptionError, TryAgain
 from exporters.tls import Tls
 from exporters.web import Answer, Web, WebOptions, excerpt, judge, refuse, retry_after
 from tests.exporters.conftest import Certificates
+from tests.exporters.faulty_tls import FAULTS, faulty, ours
 from tests.exporters.receivers.web import HttpReceiver, Reply, Request
 
 
@@ -181,3 +183,32 @@ def test_an_excerpt_shows_no_control_characters() -> None:
 def test_urls_with_passwords_are_refused() -> None:
     with pytest.raises(OptionError, match="holds a name or password"):
         options.parse(WebOptions, {"url": "https://me:secret@h"})
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_way_out_is_told_for_each_fault_of_tls_and_nothing_is_sent(
+    fault: str, server: HttpReceiver, certificates: Certificates
+) -> None:
+    with faulty(fault, server.server.server_port, certificates) as relay:
+        web = client(f"https://127.0.0.1:{relay.port}", tls=Tls(**ours(fault, certificates)))
+        with pytest.raises(TryAgain, match=FAULTS[fault]) as caught:
+            web.post("/", b"x", {})
+    assert caught.value.needs_operator
+    assert (relay.passed, server.requests) == (0, [])
+
+
+def test_a_certificate_that_was_renewed_counts_at_the_next_attempt(
+    server: HttpReceiver, certificates: Certificates, tmp_path: Path
+) -> None:
+    (tmp_path / "own.pem").write_bytes(Path(certificates.stranger_file).read_bytes())
+    tls = Tls(ca_file=certificates.ca_file, cert_file=str(tmp_path / "own.pem"))
+    with faulty("no certificate of ours", server.server.server_port, certificates) as relay:
+        web = client(f"https://127.0.0.1:{relay.port}", tls=tls)
+        with pytest.raises(TryAgain, match="wants a certificate"):
+            web.post("/", b"x", {})
+        (tmp_path / "own.pem").write_text("torn")
+        with pytest.raises(OptionError, match=r"tls\.cert_file"):
+            web.post("/", b"x", {})
+        (tmp_path / "own.pem").write_bytes(Path(certificates.client_file).read_bytes())
+        assert web.post("/", b"x", {}).body == b"x"
+        web.close()
