@@ -39,6 +39,7 @@ def spawn(arguments: Sequence[str], fds: Mapping[int, int], *, keeps_output: boo
                 *output,
                 *((os.POSIX_SPAWN_DUP2, copy, place) for place, copy in copies.items()),
             ],
+            setpgroup=0,  # a terminal's Ctrl-C is the agent's to act on
             setsigmask=[],
             setsigdef=_RESET,
         )

@@ -114,6 +114,7 @@ class Compactor:
                     "--memory", str(self.settings.memory_bytes),
                 ],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/",
+                process_group=0,
             )  # fmt: skip
         except OSError as error:
             self._say(f"the compactor could not be started: {error}")

@@ -52,6 +52,14 @@ def test_a_line_that_is_too_long_ends_the_child() -> None:
         assert made.reap(wait=True) == -9
 
 
+def test_what_a_terminal_sends_does_not_reach_the_child() -> None:
+    code = "import os; os.write(5, b'%d %d\\n' % (os.getpgrp(), os.getpid()))"
+    with child(code) as made:
+        (line,) = heard(made, 1)
+    group, pid = map(int, line.split())
+    assert group == pid != os.getpgrp()
+
+
 def test_a_child_that_hangs_up_is_ended() -> None:
     with child("import os, time; os.close(5); time.sleep(300)") as made:
         assert select.select([made.sock], [], [], 30)[0]

@@ -30,7 +30,7 @@ class Agent:
         self._out, self._err = directory / "stdout", directory / "stderr"
         with self._out.open("w") as out, self._err.open("w") as err:
             self.process = subprocess.Popen(
-                [*RUN, "--root", str(directory / "root"), *options], stdout=out, stderr=err
+                [*RUN, "--root", str(directory / "root"), *options], stdout=out, stderr=err, process_group=0
             )
 
     @property
@@ -52,8 +52,8 @@ class Agent:
             time.sleep(0.02)
 
     def end(self, number: int = signal.SIGINT) -> int:
-        """Send a signal and wait for the end."""
-        self.process.send_signal(number)
+        """Send a signal, as a terminal does, and wait for the end."""
+        os.killpg(self.process.pid, number)
         return self.process.wait(PATIENCE_S)
 
 
@@ -95,6 +95,7 @@ def test_it_greets_watches_and_ends_with_a_summary(start: StartAgent) -> None:
     assert os.uname().release in about[0]
     assert re.search(r"^[\d,]+ events seen \(.*process_exec [\d,]+.*\), 0 lost$", farewell, re.MULTILINE)
     assert farewell.endswith("nothing left attached\n")
+    assert "Traceback" not in farewell
 
 
 @ON_EVERY_KERNEL
