@@ -10,16 +10,17 @@ speaks to servers from 18.16 on, which is the one that we can try it with.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Self
 
-from exporters import options
+from exporters import handshake, options
 from exporters.base import Batching, Context, Document, ExporterUnavailable, OptionError, Sent, TryAgain
 from exporters.clickhouse_rows import Column, Rows, choose
 from exporters.tables import TABLE, check_table
-from exporters.tls import Tls
+from exporters.tls import Tls, client_context
 
 BATCHING = Batching(events=20_000, bytes=32 << 20, seconds=5.0)
 """Large and rare: each batch becomes a part that the server has to merge."""
@@ -30,10 +31,12 @@ _NEED_OPERATOR = frozenset({60, 81, 192, 193, 194, 195, 291, 497, 516})
 """UNKNOWN_TABLE, UNKNOWN_DATABASE, UNKNOWN_USER, WRONG_PASSWORD, REQUIRED_PASSWORD, IP_ADDRESS_NOT_ALLOWED,
 DATABASE_ACCESS_DENIED, ACCESS_DENIED, AUTHENTICATION_FAILED."""
 _NO_TABLE = frozenset({60, 81})
+_WHO = frozenset({192, 193, 194, 195, 497, 516})
 _BUSY_S = {202: 5.0, 252: 10.0, 201: 60.0}
 """TOO_MANY_SIMULTANEOUS_QUERIES, TOO_MANY_PARTS, QUOTA_EXCEEDED: seconds to wait at least."""
 _TOO_LARGE = frozenset({241, 307})
 """MEMORY_LIMIT_EXCEEDED, TOO_MANY_BYTES."""
+_BROKE = re.compile("reset by peer|broken pipe", re.IGNORECASE)
 
 log = logging.getLogger("tracehound.export")
 
@@ -86,12 +89,14 @@ def open(context: Context) -> ClickHouse:
         from clickhouse_cityhash.cityhash import CityHash64
     except ImportError:
         raise ExporterUnavailable("pip install 'tracehound[clickhouse]'") from None
-    connection(chosen, context.name)
+    logging.getLogger("clickhouse_driver").setLevel(logging.CRITICAL)  # a traceback for each attempt
+    if connection(chosen, context.name)["password"] and chosen.tls is None:
+        log.warning("%s: the password travels in the clear; give tls", context.name)
     return ClickHouse(chosen, context.name, clickhouse_driver, Rows(CityHash64))
 
 
 def connection(chosen: OPTIONS, name: str) -> dict[str, Any]:
-    """Arguments of the client. Raises OptionError when the password cannot be read."""
+    """Arguments of the client. Raises OptionError when a file of the password or of `tls` is no good."""
     (host, port), *others = (_split(one) for one in chosen.hosts)
     found: dict[str, Any] = {
         "host": host,
@@ -108,6 +113,7 @@ def connection(chosen: OPTIONS, name: str) -> dict[str, Any]:
 
 
 def _secure(tls: Tls) -> dict[str, Any]:
+    client_context(tls)  # the client would ask at the terminal for a passphrase, and not name a missing file
     found: dict[str, Any] = {
         "ca_certs": tls.ca_file,
         "certfile": tls.cert_file,
@@ -151,13 +157,14 @@ class ClickHouse:
             self.close()
             raise TryAgain(f"a value does not fit: {error.message}", smaller=True) from None
         except (self._library.errors.Error, OSError, EOFError) as error:
+            is_new = not self._columns
             self.close()
-            raise _unreachable(error) from None
+            raise _unreachable(error, is_new, self._options.tls) from None
         return Sent()
 
     def close(self) -> None:
         """Let go of the connection; what the table looks like is asked again after the next one."""
-        client, self._client = self._client, None
+        client, self._client, self._columns = self._client, None, []
         if client is not None:
             client.disconnect()
 
@@ -208,9 +215,11 @@ def token(name: str, batch: Sequence[Document]) -> str:
 
 def _judge(code: int, said: str, table: str) -> TryAgain:
     first = said.splitlines()[0][:300] if said else "no reason given"
-    reason = f"ClickHouse error {code}: {first}"
+    reason = f"ClickHouse error {code}: {first.removesuffix('Stack trace:').strip()}"
     if code in _NO_TABLE:
         reason += f" (make {table}: `tracehound export ddl clickhouse`)"
+    if code in _WHO:
+        reason += " (see user and password_file, and the server's users)"
     return TryAgain(
         reason,
         after_s=_BUSY_S.get(code),
@@ -219,6 +228,14 @@ def _judge(code: int, said: str, table: str) -> TryAgain:
     )
 
 
-def _unreachable(error: Exception) -> TryAgain:
-    said = str(getattr(error, "message", "") or error) or type(error).__name__
-    return TryAgain(said, needs_operator="CERTIFICATE_VERIFY_FAILED" in said)
+def _unreachable(error: Exception, is_new: bool, tls: Tls | None) -> TryAgain:
+    """`is_new`: whether the connection broke before it was of any use."""
+    said = str(getattr(error, "message", "") or error).strip()
+    if handshake.is_tls(said):
+        return handshake.explain(said)
+    if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
+        return TryAgain(f"no answer in time {said}".strip())
+    said = said or type(error).__name__
+    if is_new and (isinstance(error, EOFError | ConnectionError) or _BROKE.search(said)):
+        said += "; does the port want TLS (tls: {})?" if tls is None else "; does it want a tls.cert_file?"
+    return TryAgain(said)

@@ -21,6 +21,11 @@ _CONFIG = """<yandex>
  <default_profile>default</default_profile><default_database>default</default_database>
  <mark_cache_size>67108864</mark_cache_size><timezone>UTC</timezone>
 </yandex>"""
+_SECURE = """<tcp_port_secure>{port}</tcp_port_secure><openSSL><server>
+ <certificateFile>{own}</certificateFile><privateKeyFile>{own}</privateKeyFile><caConfig>{ca}</caConfig>
+ <verificationMode>strict</verificationMode><loadDefaultCAFile>false</loadDefaultCAFile>
+</server></openSSL></yandex>"""
+"""A port that takes nobody without a certificate of `ca`."""
 _USER = "<{0}><password>{1}</password><networks><ip>127.0.0.1</ip></networks><profile>default</profile>\
 <quota>default</quota></{0}>"
 _NO_LIMITS = "".join(
@@ -31,13 +36,20 @@ _USERS = f"""<yandex><profiles><default/></profiles><users>{{users}}</users>
 
 
 class Server:
-    """Started with a user `default` without a password and a user `agent` whose password is `secret`."""
+    """Started with a user `default` without a password and a user `agent` whose password is `secret`.
 
-    def __init__(self, place: Path) -> None:
-        self.port = free_port()
+    With `own` and `ca` (PEM files) also with a port for TLS, `secure_port`.
+    """
+
+    def __init__(self, place: Path, own: str = "", ca: str = "") -> None:
+        self.port, self.secure_port = free_port(), free_port()
         users = _USER.format("default", "") + _USER.format("agent", "secret")
         (place / "users.xml").write_text(_USERS.format(users=users))
-        (place / "config.xml").write_text(_CONFIG.format(place=place, port=self.port, other=free_port()))
+        config = _CONFIG.format(place=place, port=self.port, other=free_port())
+        if own:
+            secure = _SECURE.format(port=self.secure_port, own=own, ca=ca)
+            config = config.replace("</yandex>", secure)
+        (place / "config.xml").write_text(config)
         command = [str(BINARY), f"--config-file={place}/config.xml"]
         with (place / "output").open("w") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=output, cwd=place)

@@ -16,6 +16,7 @@ from agent.store.flat import COLUMNS, flatten
 from exporters import clickhouse
 from exporters.base import Context, ExporterUnavailable, OptionError, Sent, TryAgain
 from tests.exporters.clickhouse_server import BINARY, Server
+from tests.exporters.conftest import Certificates
 from tests.exporters.relay import Relay, free_port
 from tests.exporters.samples import document, documents, loss
 
@@ -227,10 +228,10 @@ def test_a_wrong_option_is_named(given: dict[str, Any], key: str) -> None:
     assert raised.value.key == key
 
 
-def test_tls_goes_to_the_client() -> None:
-    chosen = clickhouse.OPTIONS.parse({"hosts": ["ch:9440"], "tls": {"ca_file": "/ca", "insecure": False}})
-    found = clickhouse.connection(chosen, "test")
-    assert (found["secure"], found["verify"], found["ca_certs"]) == (True, True, "/ca")
+def test_tls_goes_to_the_client(certificates: Certificates) -> None:
+    tls = {"ca_file": certificates.ca_file, "insecure": False}
+    found = clickhouse.connection(clickhouse.OPTIONS.parse({"hosts": ["ch:9440"], "tls": tls}), "test")
+    assert (found["secure"], found["verify"], found["ca_certs"]) == (True, True, certificates.ca_file)
 
 
 def test_a_missing_client_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
