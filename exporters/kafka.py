@@ -18,39 +18,26 @@ from typing import Any, Self
 
 from exporters import options
 from exporters.base import Batching, Context, Document, ExporterUnavailable, OptionError, Sent, TryAgain
-from exporters.tls import Tls
+from exporters.kafka_trouble import Trouble
+from exporters.tls import Tls, client_context
 
 BATCHING = Batching(events=5000, bytes=8 << 20, seconds=1.0)
 """The client makes requests of its own out of a batch; a batch is what is waited for."""
 COMPRESSIONS = ("zstd", "lz4", "gzip", "snappy", "none")
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _OURS = frozenset(
-    {"enable.idempotence", "acks", "max.in.flight.requests.per.connection", "bootstrap.servers"}
+    {
+        *("enable.idempotence", "acks", "request.required.acks", "bootstrap.servers", "metadata.broker.list"),
+        *("max.in.flight", "max.in.flight.requests.per.connection", "sasl.username", "sasl.password"),
+    }
 )
+"""Names and other names of what has options of its own."""
 _POLL_S = 0.1
 
 _REFUSED = frozenset({"INVALID_RECORD", "INVALID_TIMESTAMP"})
 """The broker will never take this message; the others of the batch are not concerned."""
 _TOO_LARGE = frozenset({"MSG_SIZE_TOO_LARGE", "RECORD_LIST_TOO_LARGE"})
 """A broker says so of a request with several messages, too."""
-_NEED_OPERATOR = frozenset(
-    {
-        "_AUTHENTICATION",
-        "_SSL",
-        "SASL_AUTHENTICATION_FAILED",
-        "UNSUPPORTED_SASL_MECHANISM",
-        "ILLEGAL_SASL_STATE",
-        "TOPIC_AUTHORIZATION_FAILED",
-        "CLUSTER_AUTHORIZATION_FAILED",
-        "TOPIC_EXCEPTION",
-        "UNKNOWN_TOPIC_OR_PART",
-        "_UNKNOWN_TOPIC",
-        "POLICY_VIOLATION",
-        "UNSUPPORTED_COMPRESSION_TYPE",
-    }
-)
-_HOPELESS = frozenset({"_AUTHENTICATION", "_SSL"})
-"""Told of a connection, not of a message: waiting for the messages would only take longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +92,21 @@ class OPTIONS:
             raise OptionError(
                 "tls.server_name", "is no option of Kafka's client", "use the certificate's name"
             )
-        for name in self.properties.keys() & _OURS:
+        self._check_clear()
+        ours = _OURS | ({"sasl.mechanism", "sasl.mechanisms"} if self.sasl else set())
+        for name in self.properties.keys() & ours:
+            raise OptionError(f"properties.{name}", "cannot be changed", "brokers and sasl have own options")
+
+    def _check_clear(self) -> None:
+        """Nothing takes TLS away that was asked for, and no password goes out without it."""
+        is_secure = self.properties.get("security.protocol", "").lower().endswith("ssl")
+        if self.tls is not None and "security.protocol" in self.properties and not is_secure:
             raise OptionError(
-                f"properties.{name}", "cannot be changed", "brokers have an option of their own"
+                "properties.security.protocol", "takes TLS away", "leave it out, or leave out tls"
+            )
+        if self.sasl and self.sasl.mechanism == "PLAIN" and self.tls is None and not is_secure:
+            raise OptionError(
+                "sasl.mechanism", "PLAIN sends the password in the clear", "give tls: {}, or take SCRAM"
             )
 
     @classmethod
@@ -129,7 +128,7 @@ def open(context: Context) -> Kafka:
 
 
 def properties(chosen: OPTIONS, client_id: str) -> dict[str, Any]:
-    """The client's configuration. Raises OptionError when the password cannot be read."""
+    """The client's configuration. Raises OptionError when a file of the password or of `tls` is no good."""
     return {
         "bootstrap.servers": ",".join(chosen.brokers),
         "client.id": client_id,
@@ -143,7 +142,8 @@ def properties(chosen: OPTIONS, client_id: str) -> dict[str, Any]:
         "batch.size": 1 << 20,
         "delivery.report.only.error": True,
         "reconnect.backoff.max.ms": 2000,
-        "log_level": 2,
+        "socket.connection.setup.timeout.ms": int(min(10_000, max(2000, chosen.timeout_seconds * 400))),
+        "log_level": 6,  # why connections are lost is said at 3 to 6 and nowhere else
         **_security(chosen),
         **chosen.properties,
     }
@@ -157,6 +157,7 @@ def _security(chosen: OPTIONS) -> dict[str, Any]:
         found |= {"sasl.mechanism": chosen.sasl.mechanism, "sasl.username": chosen.sasl.username}
         found["sasl.password"] = password
     if chosen.tls is not None:
+        client_context(chosen.tls)  # names the file that is no good; the client does not
         files = {
             "ssl.ca.location": chosen.tls.ca_file,
             "ssl.certificate.location": chosen.tls.cert_file,
@@ -164,6 +165,7 @@ def _security(chosen: OPTIONS) -> dict[str, Any]:
         }
         found |= {name: path for name, path in files.items() if path}
         found["enable.ssl.certificate.verification"] = not chosen.tls.insecure
+        found["ssl.endpoint.identification.algorithm"] = "none" if chosen.tls.insecure else "https"
     return found
 
 
@@ -177,13 +179,12 @@ class Kafka:
         self._producer: Any = None
         self._failed: dict[int, str] = {}
         """Name of the error by index of the document in the batch."""
-        self._trouble: tuple[str, str] | None = None
-        """Last error of a connection: its name and what was said."""
+        self._trouble = Trouble(chosen.tls)
 
     def connect(self) -> Any:
         """The producer; made when there is none. Raises OptionError for what the client does not take."""
         if self._producer is None:
-            wanted = properties(self._options, self._client_id) | {"error_cb": self._on_error}
+            wanted = properties(self._options, self._client_id) | self._trouble.callbacks()
             try:
                 self._producer = self._library.Producer(wanted)
             except self._library.KafkaException as error:
@@ -192,7 +193,8 @@ class Kafka:
 
     def send(self, batch: Sequence[Document]) -> Sent:
         """Produce a batch and wait for the brokers' answers. Raises TryAgain."""
-        self._failed, self._trouble = {}, None
+        self._failed = {}
+        self._trouble.clear()
         refused = self._produce(batch)
         failed = sorted(self._failed.items())
         large = [index for index, name in failed if name in _TOO_LARGE]
@@ -202,7 +204,7 @@ class Kafka:
         if again:
             self._reset()
         if again and len(again) == len(batch):
-            raise self._try_again(dict(failed)[again[0]])
+            raise self._trouble.explain(dict(failed)[again[0]])
         return Sent(refused=sorted(refused), again=again)
 
     def close(self) -> None:
@@ -219,7 +221,7 @@ class Kafka:
                 name = str(error.args[0].name())
                 if name not in _TOO_LARGE:  # nothing that the document could be blamed for
                     self._reset()
-                    raise self._try_again(name) from None
+                    raise self._trouble.explain(name) from None
                 refused.append((index, f"{name}: {len(doc.body)} bytes"))
         self._wait(producer)
         return refused
@@ -249,16 +251,17 @@ class Kafka:
                 self._check()
                 if time.monotonic() > until:
                     self._reset()
-                    raise TryAgain(f"no answer within {self._options.timeout_seconds:g} s{self._told()}")
+                    raise TryAgain(
+                        f"no answer within {self._options.timeout_seconds:g} s{self._trouble.told()}"
+                    )
         except self._library.KafkaException as error:  # fatal for this producer, not for its messages
             self._reset()
-            raise self._try_again(str(error.args[0].name())) from None
+            raise self._trouble.explain(str(error.args[0].name())) from None
 
     def _check(self) -> None:
-        if self._trouble is not None and self._trouble[0] in _HOPELESS:
-            name = self._trouble[0]
+        if self._trouble.is_hopeless:
             self._reset()
-            raise self._try_again(name)
+            raise self._trouble.explain(self._trouble.name)
 
     def _alone(self, batch: Sequence[Document], indexes: Sequence[int]) -> list[tuple[int, str]]:
         """Send one by one what a broker refused as too large together; which of them really are?"""
@@ -274,25 +277,12 @@ class Kafka:
                 refused.append((index, f"{name}: {len(batch[index].body)} bytes"))
             elif name:
                 self._reset()
-                raise self._try_again(name)
+                raise self._trouble.explain(name)
         return refused
-
-    def _try_again(self, name: str) -> TryAgain:
-        trouble = self._trouble[0] if self._trouble else ""
-        return TryAgain(f"{name}{self._told()}", needs_operator=bool({name, trouble} & _NEED_OPERATOR))
-
-    def _told(self) -> str:
-        return f" ({self._trouble[1]})" if self._trouble else ""
 
     def _on_failure(self, index: int, error: Any, _: Any) -> None:
         if error is not None:
             self._failed[index] = error.name()
-
-    def _on_error(self, error: Any) -> None:
-        """Errors of connections; the last one that says more than that all brokers are down is kept."""
-        name = error.name()
-        if self._trouble is None or name in _NEED_OPERATOR or name != "_ALL_BROKERS_DOWN":
-            self._trouble = (name, error.str())
 
     def _reset(self) -> None:
         producer, self._producer = self._producer, None
@@ -300,3 +290,5 @@ class Kafka:
             with contextlib.suppress(self._library.KafkaException):
                 producer.purge()
                 producer.flush(1)
+                # else it goes on trying with refused credentials, as long as an exception holds it
+                getattr(producer, "close", bool)()
