@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from exporters.base import TryAgain
+from exporters import handshake
+from exporters.base import OptionError, TryAgain
 
 PART_LEAST = 5 << 20
 """Smallest part that S3 takes, but for the last one."""
@@ -51,11 +52,13 @@ class Upload:
 
 
 class Bucket:
-    """One bucket. `save` keeps an upload that is under way (None: there is none any more)."""
+    """One bucket. `connect` makes a client, now and after failures that new credentials or certificates may
+    end; it raises OptionError when these are no good. `save` keeps an upload that is under way (None: there
+    is none any more)."""
 
     def __init__(
         self,
-        client: Any,
+        connect: Callable[[], Any],
         name: str,
         part_bytes: int,
         checksum: str,
@@ -64,9 +67,14 @@ class Bucket:
     ) -> None:
         import botocore.exceptions
 
-        self._client, self._name, self._part_bytes = client, name, part_bytes
+        self._connect, self._name, self._part_bytes = connect, name, part_bytes
+        self._client = connect()
         self._checksum, self._extra, self._save = checksum, dict(extra), save
         self._errors = botocore.exceptions
+
+    def close(self) -> None:
+        """Let go of the client; the next call makes another one."""
+        self._client = None
 
     def put(self, key: str, content: bytes, metadata: Mapping[str, str]) -> None:
         """Write an object from memory. Raises TryAgain."""
@@ -113,7 +121,9 @@ class Bucket:
                     upload.parts.append(self._part(upload, content))
                     self._save(upload)
             which = {"Key": upload.key, "UploadId": upload.upload_id}
-            self._call("complete_multipart_upload", MultipartUpload={"Parts": upload.parts}, **which)
+            answer = self._call("complete_multipart_upload", MultipartUpload={"Parts": upload.parts}, **which)
+            if not answer.get("ETag"):
+                raise TryAgain(f"{upload.key}: half an answer, the store names no ETag of what it has")
         except TryAgain as problem:
             if "NoSuchUpload" in problem.reason or "InvalidPart" in problem.reason:
                 self._save(None)
@@ -136,13 +146,24 @@ class Bucket:
 
     def _call(self, name: str, **arguments: Any) -> Any:
         try:
-            return getattr(self._client, name)(Bucket=self._name, **arguments)
+            client = self._client = self._client or self._connect()
+            return getattr(client, name)(Bucket=self._name, **arguments)
+        except OptionError as error:
+            problem = TryAgain(str(error), needs_operator=True)
         except self._errors.ClientError as error:
-            raise _judge(error.response) from None
-        except (self._errors.SSLError, self._errors.NoCredentialsError) as error:
-            raise TryAgain(str(error), needs_operator=True) from None
+            problem = _judge(error.response)
+        except self._errors.SSLError as error:
+            problem = handshake.explain(str(error))
+        except self._errors.NoCredentialsError as error:
+            problem = TryAgain(f"{error}: give access_key_id and secret_key_file", needs_operator=True)
+        except self._errors.ConnectionClosedError as error:
+            problem = TryAgain(f"the connection broke; is it the store's port, and http or https? ({error})")
+            self._client = None  # a store that does not like our certificate may say so by hanging up
         except (self._errors.BotoCoreError, self._errors.HTTPClientError) as error:
-            raise TryAgain(str(error)) from None
+            problem = TryAgain(str(error))
+        if problem.needs_operator:
+            self._client = None
+        raise problem
 
 
 def _digest(checksum: str, content: bytes) -> dict[str, str]:
@@ -157,6 +178,8 @@ def _compare(what: str, content: bytes, answer: Mapping[str, Any]) -> None:
     told = answer.get("ChecksumSHA256")
     etag = str(answer.get("ETag", "")).strip('"')
     is_md5 = len(etag) == 32 and "kms" not in str(answer.get("ServerSideEncryption", ""))
+    if not told and not etag:
+        raise TryAgain(f"{what}: half an answer, the store names no ETag of what it has")
     if told:
         same = told == _digest("sha256", content)["ChecksumSHA256"]
     else:
@@ -174,8 +197,10 @@ def _judge(response: Mapping[str, Any]) -> TryAgain:
     error, meta = response.get("Error", {}), response.get("ResponseMetadata", {})
     code, status = str(error.get("Code", "")), int(meta.get("HTTPStatusCode", 0))
     wait = meta.get("HTTPHeaders", {}).get("retry-after", "")
+    lasting = code in _NEED_OPERATOR or status in (401, 403) or 300 <= status < 400
+    way = "; look at endpoint and region" if 300 <= status < 400 else ""
     return TryAgain(
-        f"HTTP {status} {code}: {error.get('Message', '')}"[:300],
+        f"HTTP {status} {code}: {error.get('Message', '')}"[:300] + way,
         after_s=float(wait) if wait.isdecimal() else None,
-        needs_operator=code in _NEED_OPERATOR or status in (401, 403),
+        needs_operator=lasting,
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -285,6 +286,10 @@ class Runner:
     def wait(self, seconds: float, state: str) -> None:
         """The same for destinations that take whole segments."""
         self._wait(seconds, state)
+
+    def within(self) -> AbstractContextManager[None]:
+        """Around one step of those: Hangs when it takes longer than a batch may."""
+        return self._patience.within(self.config.common.send_seconds)
 
     def tick(self) -> None:
         """Once a second: how far behind it is, written for others to read."""

@@ -19,6 +19,7 @@ from agent.store.layout import compacted_segments, parquet_path
 from exporters import options
 from exporters.base import Batching, Context, ExporterUnavailable, OptionError, Taken, TryAgain
 from exporters.bucket import PART_LEAST, Bucket
+from exporters.s3_client import client_of
 from exporters.s3_layout import MANIFEST, Names, Slice, node_of, read_slice
 from exporters.s3_state import State, rows_of
 from exporters.tls import Tls
@@ -74,6 +75,10 @@ class OPTIONS:
         options.check_choice("checksum", self.checksum, ("sha256", "md5"))
         options.check_range("part_bytes", self.part_bytes, PART_LEAST, 1 << 30)
         options.check_range("timeout_seconds", self.timeout_seconds, 1, 3600)
+        if self.tls.server_name:
+            raise OptionError(
+                "tls.server_name", "is no option of S3's client", "use the certificate's name in endpoint"
+            )
         if bool(self.access_key_id) != bool(self.secret_key_file or self.secret_key_env):
             raise OptionError(
                 "access_key_id", "stands without its secret", "give secret_key_file, or neither"
@@ -100,7 +105,7 @@ def open_segments(context: Context, log_dir: str) -> S3:
         "SSEKMSKeyId": chosen.kms_key_id,
     }
     bucket = Bucket(
-        client_of(chosen, f"tracehound/{context.version}"),
+        lambda: client_of(chosen, f"tracehound/{context.version}"),
         chosen.bucket,
         chosen.part_bytes,
         chosen.checksum,
@@ -109,36 +114,6 @@ def open_segments(context: Context, log_dir: str) -> S3:
     )
     return S3(
         chosen, Path(log_dir), bucket, state, zstandard.ZstdCompressor(level=3, write_checksum=True).compress
-    )
-
-
-def client_of(chosen: OPTIONS, agent: str) -> Any:
-    """A client that makes each request once: when to try again is the runner's to say. Raises OptionError."""
-    import botocore.config
-    import botocore.session
-
-    path_style = bool(chosen.endpoint) if chosen.path_style is None else chosen.path_style
-    config = botocore.config.Config(
-        user_agent_extra=agent,
-        connect_timeout=min(10.0, chosen.timeout_seconds),
-        read_timeout=chosen.timeout_seconds,
-        retries={"total_max_attempts": 1, "mode": "standard"},
-        s3={"addressing_style": "path" if path_style else "auto"},
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        client_cert=(chosen.tls.cert_file, chosen.tls.key_file or chosen.tls.cert_file)
-        if chosen.tls.cert_file
-        else None,
-    )
-    secret = options.secret("secret_key", chosen.secret_key_file, chosen.secret_key_env)
-    return botocore.session.get_session().create_client(
-        "s3",
-        region_name=chosen.region,
-        endpoint_url=chosen.endpoint or None,
-        aws_access_key_id=chosen.access_key_id or None,
-        aws_secret_access_key=secret or None,
-        verify=False if chosen.tls.insecure else (chosen.tls.ca_file or None),
-        config=config,
     )
 
 
@@ -164,7 +139,8 @@ class S3:
         return Taken(self._cursor(compacted, lines), max(events, 0), events >= 0)
 
     def close(self) -> None:
-        """Nothing is open between two steps."""
+        """Let go of the connection."""
+        self._bucket.close()
 
     def _make_names(self) -> Names:
         node = node_of(self._log_dir)

@@ -11,6 +11,7 @@ from agent.log.entry import Cursor
 from exporters.base import SegmentDestination, Taken, TryAgain
 from exporters.cursor import Place
 from exporters.limits import Backoff
+from exporters.patience import Hangs
 
 if TYPE_CHECKING:
     from exporters.runner import Runner
@@ -44,9 +45,13 @@ class SegmentRun:
         """None after a failure, when the pause is over."""
         state = self._runner.state
         try:
-            taken = self._destination.take()
+            with self._runner.within():
+                taken = self._destination.take()
         except TryAgain as problem:
             failure = problem
+        except Hangs:
+            self.close()
+            failure = TryAgain(f"no answer within {self._runner.config.common.send_seconds:g} s")
         except Exception as error:  # whatever a client library raises: the step is repeated
             failure = TryAgain(f"{type(error).__name__}: {error}")
         else:

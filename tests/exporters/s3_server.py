@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -18,19 +19,22 @@ BUCKET = "evidence"
 
 
 class Server:
-    """With one bucket. `open_calls`: how many calls need no credentials; None: all."""
+    """With one bucket. `open_calls`: how many calls need no credentials; None: all. `own` and `ca`: PEM files
+    for TLS."""
 
-    def __init__(self, place: Path, open_calls: int | None = None) -> None:
+    def __init__(self, place: Path, open_calls: int | None = None, own: str = "", ca: str = "") -> None:
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if own else 'http'}://127.0.0.1:{self.port}"
         environment = dict(os.environ, AWS_EC2_METADATA_DISABLED="true")
         if open_calls is not None:
             environment["INITIAL_NO_AUTH_ACTION_COUNT"] = str(open_calls)
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
+        command += ["-c", own, "-k", own] if own else []
+        self._trust = ssl.create_default_context(cafile=ca) if ca else None
         with (place / "moto").open("w") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
         self._wait()
-        self.client = client(self.url)
+        self.client = client(self.url, ca)
         self.client.create_bucket(Bucket=BUCKET)
 
     def keys(self, end: str = "") -> list[str]:
@@ -64,7 +68,7 @@ class Server:
         until = time.monotonic() + 60
         while True:
             try:
-                with urllib.request.urlopen(f"{self.url}/moto-api/", timeout=5):
+                with urllib.request.urlopen(f"{self.url}/moto-api/", timeout=5, context=self._trust):
                     return
             except urllib.error.HTTPError as answer:
                 answer.close()
@@ -75,10 +79,11 @@ class Server:
                 time.sleep(0.1)
 
 
-def client(url: str) -> Any:
+def client(url: str, ca: str = "") -> Any:
     """A client of the test's own."""
     import botocore.session
 
+    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "verify": ca or None}
     return botocore.session.get_session().create_client(
-        "s3", region_name="us-east-1", endpoint_url=url, aws_access_key_id="a", aws_secret_access_key="b"
+        "s3", region_name="us-east-1", endpoint_url=url, **keys
     )

@@ -36,7 +36,6 @@ def test_an_error_says_whether_it_will_pass(code: str, status: int, operator: bo
         {"ETag": f'"{hashlib.md5(b"x").hexdigest()}"'},
         {"ETag": '"0123456789abcdef0123456789abcdef"', "ServerSideEncryption": "aws:kms"},
         {"ETag": '"opaque"'},
-        {},
     ],
 )
 def test_a_checksum_that_tells_nothing_else_is_fine(answer: dict[str, Any]) -> None:
@@ -49,3 +48,14 @@ def test_a_checksum_that_tells_nothing_else_is_fine(answer: dict[str, Any]) -> N
 def test_a_checksum_of_something_else_is_told(answer: dict[str, Any]) -> None:
     with pytest.raises(TryAgain, match="damaged"):
         _compare("key", b"x", answer)
+
+
+def test_an_answer_that_names_nothing_is_half_an_answer() -> None:
+    with pytest.raises(TryAgain, match="half an answer"):
+        _compare("key", b"x", {})
+
+
+def test_a_store_that_sends_us_elsewhere_needs_an_operator() -> None:
+    problem = _judge({"Error": {"Code": "301"}, "ResponseMetadata": {"HTTPStatusCode": 301}})
+    assert problem.needs_operator
+    assert "endpoint and region" in problem.reason
