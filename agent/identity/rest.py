@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -30,7 +30,8 @@ class Pace(NamedTuple):
     answer: float = 15.0
     """Until an answer, or the head of a watch, is there."""
     quiet: float = 150.0
-    """Without a word on a watch; bookmarks come about every minute (KEP-956)."""
+    """Without a word on a watch, before it is begun anew. Bookmarks come about every minute (KEP-956), but
+    are no promise: an API server of 1.20 sent none of kinds of which nothing had changed since its start."""
     watch: float = 300.0
     """A watch, before the server ends it; spread by a fifth."""
     first: float = 0.5
@@ -49,6 +50,10 @@ class ApiError(Exception):
 
 class Unreachable(Exception):
     """No answer, or none that can be read."""
+
+
+class Quiet(Unreachable):
+    """Nothing was said on a watch for `Pace.quiet`: nothing has changed, or the connection is dead."""
 
 
 class TooLong(Unreachable):
@@ -83,16 +88,22 @@ class Api:
         """Writes an object. Raises as `get`."""
         return self._whole(self._request(method, path, query, json.dumps(body).encode(), kind))
 
-    def watch(self, path: str, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-        """Events of a watch until the server ends it. Raises as `get`."""
+    def watch(
+        self, path: str, query: Mapping[str, str], answered: Callable[[], None] = lambda: None
+    ) -> Iterator[dict[str, Any]]:
+        """Events of a watch until the server ends it; `answered` is called once the server agrees to it.
+        Raises as `get`, and Quiet."""
         response = self._request("GET", path, {**query, "watch": "1"})
         try:
             if response.status != 200:
                 self._whole(response)
+            answered()
             if (connection := response.connection) is not None and getattr(connection, "sock", None):
                 connection.sock.settimeout(self.pace.quiet)  # type: ignore[attr-defined]
             for line in _lines(response):
                 yield _read(line)
+        except urllib3.exceptions.ReadTimeoutError as error:
+            raise Quiet(_reason(error)) from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Unreachable(_reason(error)) from None
         finally:

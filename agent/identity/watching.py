@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from agent.identity.access import NoAccess
-from agent.identity.rest import Api, ApiError, TooLong, Unreachable, explain
+from agent.identity.rest import Api, ApiError, Quiet, TooLong, Unreachable, explain
 
 PAGE = 250
 """Objects of one page of a list."""
@@ -116,10 +116,13 @@ class Watch:
             "timeoutSeconds": str(max(1, round(self._api.pace.watch * spread))),
         }
         began_s = time.monotonic()
-        for event in self._api.watch(self.resource.path, query):
-            self._take(event)
-            if self._stop.is_set():
-                return
+        try:
+            for event in self._api.watch(self.resource.path, query, self._answered):
+                self._take(event)
+                if self._stop.is_set():
+                    return
+        except Quiet:
+            return  # the next request tells whether the server is there
         self._heard()
         self._short = self._short + 1 if time.monotonic() - began_s < SHORT_S else 0
         if self._short:
@@ -176,6 +179,11 @@ class Watch:
         """Seconds until the next try, after so many that failed before."""
         pace = self._api.pace
         return min(pace.longest, pace.first * 2.0 ** min(before, 10)) * random.uniform(0.5, 1.0)
+
+    def _answered(self) -> None:
+        """The server agreed to a watch. `_failures` stays: what it says next may be 410, each time."""
+        self._heard()
+        self._error = ""
 
     def _heard(self) -> None:
         self._heard_s = time.monotonic()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from agent.identity.access import Access
-from agent.identity.rest import Api, ApiError, Pace, Unreachable, explain
+from agent.identity.rest import Api, ApiError, Pace, Quiet, Unreachable, explain
 from tests.kube.fake import Fake
 
 
@@ -36,9 +36,11 @@ def test_a_server_that_hangs_is_given_up(fake: Fake) -> None:
 
 
 def test_a_watch_without_a_word_is_given_up(fake: Fake) -> None:
+    answered: list[bool] = []
     api = Api(Access(fake.url), Pace(quiet=0.3))
-    with pytest.raises(Unreachable, match="timed out"):
-        list(api.watch("/api/v1/pods", {"resourceVersion": "100"}))
+    with pytest.raises(Quiet, match="timed out"):
+        list(api.watch("/api/v1/pods", {"resourceVersion": "100"}, lambda: answered.append(True)))
+    assert answered == [True]
 
 
 def test_nobody_there_is_unreachable() -> None:

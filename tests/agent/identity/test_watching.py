@@ -53,6 +53,25 @@ def test_what_there_is_comes_first_and_changes_follow(fake: Fake) -> None:
     assert (seen.all, seen.events) == (["n1"], [("ADDED", "n2")])
 
 
+def test_a_kind_of_which_nothing_changes_stays_fresh(fake: Fake) -> None:
+    found = watch(fake, Seen(), quiet=1.0)
+    for _ in range(3):  # each as long as `quiet`, which is half of the age that is stale
+        found._round()
+    assert found.health()._replace(age_seconds=0) == ("fresh", 0, "")
+
+
+def test_an_error_ends_when_the_server_agrees_to_a_watch(fake: Fake) -> None:
+    found = watch(fake, Seen(), first=0.01, quiet=1.0)
+    found._round()
+    found._failed(Unreachable("nobody there"))
+    errors = [found.health().error]
+    timer = threading.Timer(0.5, lambda: errors.append(found.health().error))
+    timer.start()
+    found._round()
+    timer.join()
+    assert errors == ["nodes: nobody there", ""]
+
+
 def test_an_error_is_told_until_the_server_answers_again(fake: Fake) -> None:
     seen, fake.forbidden = Seen(), {"nodes"}
     found = watch(fake, seen, first=0.01)
@@ -99,7 +118,7 @@ def test_an_event_of_another_form_is_told_and_all_is_listed_anew(
 ) -> None:
     seen = Seen()
     found = watch(fake, seen, first=0.01)
-    monkeypatch.setattr(found._api, "watch", lambda path, query: iter([event]))
+    monkeypatch.setattr(found._api, "watch", lambda path, query, answered: iter([event]))
     monkeypatch.setattr(found, "_failed", lambda error: (told.append(error), seen.stop.set()))
     told: list[Exception] = []
     found.run()
@@ -111,7 +130,7 @@ def test_a_server_that_ends_each_watch_at_once_is_not_flooded(
 ) -> None:
     found, waits = watch(fake, Seen(), first=0.5, longest=4.0), list[float]()
     found._stop = type("Stop", (), {"wait": lambda self, seconds: waits.append(seconds)})()  # type: ignore
-    monkeypatch.setattr(found._api, "watch", lambda path, query: iter(()))
+    monkeypatch.setattr(found._api, "watch", lambda path, query, answered: iter(()))
     for _ in range(6):
         found._round()
     assert len(waits) == 6 and waits[0] >= 0.25 and min(waits[4:]) >= 2.0 and max(waits) <= 4.0
