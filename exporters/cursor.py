@@ -16,7 +16,11 @@ from typing import NamedTuple
 
 from agent.log.entry import Cursor
 from agent.log.reader import LogReader
+from agent.log.segments import SegmentName, list_segments
+from agent.store.layout import compacted_segments
 
+MOST_BYTES = 1024
+"""Of the file that are looked at; one that we wrote has less than a hundred."""
 FSYNC_S = 1.0
 """At most so often the file is forced to disk, in seconds."""
 
@@ -41,13 +45,14 @@ class CursorFile:
     def load(self) -> tuple[Place | None, str]:
         """The place, and what is wrong with the file: (None, "") when there is none yet."""
         try:
-            first, _, rest = self._path.read_text("ascii").partition("\n")
+            with self._path.open("rb") as file:
+                first, _, rest = file.read(MOST_BYTES).decode("ascii").partition("\n")
             self._saved = Place(Cursor.parse(first), rest.strip())
             return self._saved, ""
         except FileNotFoundError:
             return None, ""
         except (OSError, ValueError) as error:
-            return None, f"{self._path}: {error}"
+            return None, f"{self._path}: {str(error)[:200]}"
 
     def save(self, place: Place) -> None:
         """Replaces the file; does nothing when that place stands there already. Raises OSError."""
@@ -68,6 +73,20 @@ class CursorFile:
         """There is no place any more. Raises OSError."""
         self._path.unlink(missing_ok=True)
         self._saved = None
+
+
+def is_beyond(directory: Path, cursor: Cursor) -> bool:
+    """Whether a place lies behind the end of the log: it belongs to another one, or the log was put back to
+    an older state. Nothing would ever be read from there. A log without segments has no end."""
+    place = SegmentName.parse(cursor.segment)
+    try:
+        live = list_segments(directory)
+        newest = max([*live, *compacted_segments(directory)], default=None)
+        if place is None or newest is None or place != newest:
+            return bool(place and newest and place > newest)
+        return place in live and cursor.offset > (directory / str(place)).stat().st_size
+    except OSError:
+        return False  # who reads the log says why
 
 
 def place_at(reader: LogReader, since_ns: int) -> Cursor:

@@ -24,7 +24,7 @@ from exporters import lock, replaying
 from exporters.base import Context, ExporterUnavailable, OptionError
 from exporters.config import ExporterConfig
 from exporters.control import Watched
-from exporters.cursor import CursorFile, Place, place_at
+from exporters.cursor import CursorFile, Place, is_beyond, place_at
 from exporters.deadletter import DeadLetters
 from exporters.delivery import Delivery
 from exporters.documents import Make, Parsing, raw_maker
@@ -184,6 +184,8 @@ class Runner:
 
     def _first_place(self) -> Place:
         place, problem = self._cursors.load()
+        if place and is_beyond(self._log_dir, place.cursor):
+            problem = f"{place.cursor} lies behind the end of the log, which is another one or an older state"
         if problem:
             self.state.fail(f"{problem}; beginning again with the oldest record")
             return Place(Cursor("", 0, 0), "")

@@ -28,6 +28,9 @@ from exporters.state import State, read_state
 
 _HEAD = ("NAME", "TYPE", "STATE", "LAG", "BEHIND", "SENT", "REFUSED", "DEAD", "SUPPRESSED", "LAST ERROR")
 _TONES = {"running": "good", "replaying": "good", "paused": "warn", "waiting": "warn", "starting": "dim"}
+_STUCK = ("blocked", "waiting", "failed")
+_ERROR_WIDTH = 60
+"""Characters of the last error in the table."""
 _WELL = ("running", "replaying", "paused", "starting")
 
 
@@ -78,7 +81,15 @@ def table(found: list[dict[str, Any]], when: str) -> list[str]:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         cells[2] = f"{getattr(color, _TONES.get(one['state'], 'bad'))}{cells[2]}{color.end}"
         lines.append("  ".join(cells).rstrip())
-    return lines
+    return lines + [line for one in found if (line := _trouble(one))]
+
+
+def _trouble(one: dict[str, Any]) -> str:
+    """The whole error of an exporter that does not get on; the table has its beginning."""
+    error = clean(one["last_error"])
+    if one["state"] not in _STUCK or len(error) <= _ERROR_WIDTH:
+        return ""
+    return f"{clean(one['name'])} is {one['state']}: {error}"
 
 
 def _row(one: dict[str, Any]) -> tuple[str, ...]:
@@ -94,7 +105,7 @@ def _row(one: dict[str, Any]) -> tuple[str, ...]:
         f"{one['refused']:,}",
         human_size(one["dead_bytes"]) if one["dead_bytes"] else "-",
         f"{one['suppressed']:,}",
-        f"{error[:60]} ({human_duration(max(age, 0))} ago)" if error else "-",
+        f"{error[:_ERROR_WIDTH]} ({human_duration(max(age, 0))} ago)" if error else "-",
     )
 
 

@@ -264,6 +264,17 @@ def test_a_damaged_cursor_begins_with_the_oldest_record_and_says_so(
     assert "beginning again with the oldest record" in runner.state.last_error
 
 
+def test_a_place_from_the_future_does_not_keep_an_exporter_silent(
+    event_log: EventLog, receiver: Receiver, run_once: RunOnce, tmp_path: Path
+) -> None:
+    event_log.execs(5)
+    (tmp_path / "states/x").mkdir(parents=True)
+    (tmp_path / "states/x/cursor").write_text("9999999999999-000000000900.jsonl:10:900\nboot-z\n")
+    runner = run_once(**http(receiver))
+    assert receiver.sequences() == list(range(1, 7))
+    assert "behind the end of the log" in runner.state.last_error
+
+
 def test_a_new_exporter_begins_where_its_file_says(
     event_log: EventLog, receiver: Receiver, run_once: RunOnce
 ) -> None:

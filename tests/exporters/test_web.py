@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from exporters import options
 from exporters.base import OptionError, TryAgain
+from exporters.limits import Backoff
 from exporters.tls import Tls
-from exporters.web import Answer, Web, WebOptions, excerpt, judge, refuse, retry_after
+from exporters.web import Answer, Web, WebOptions, excerpt, gzip, judge, refuse, retry_after
 from tests.exporters.conftest import Certificates
 from tests.exporters.faulty_tls import FAULTS, faulty, ours
 from tests.exporters.receivers.web import HttpReceiver, Reply, Request
@@ -212,3 +214,34 @@ def test_a_certificate_that_was_renewed_counts_at_the_next_attempt(
         (tmp_path / "own.pem").write_bytes(Path(certificates.client_file).read_bytes())
         assert web.post("/", b"x", {}).body == b"x"
         web.close()
+
+
+def test_a_redirect_is_not_followed_into_the_clear(server: HttpReceiver, certificates: Certificates) -> None:
+    server.faults.append(Reply(200))
+    there = {"Location": f"{server.url}/steal"}
+    with HttpReceiver(lambda _: Reply(307, b"", there), certificates.server()) as redirecting:
+        web = client(redirecting.url, tls=Tls(ca_file=certificates.ca_file))
+        with pytest.raises(TryAgain, match="HTTP 307") as caught:
+            judge(web.post("/", b"x", {"Authorization": "Bearer s3cret"}))
+        web.close()
+    assert caught.value.needs_operator
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("body", [b"junk", gzip(b"\0" * (400 << 20))])
+def test_an_answer_that_is_no_gzip_or_a_bomb_is_tried_again(body: bytes) -> None:
+    before = psutil.Process().memory_info().rss
+    with HttpReceiver(lambda _: Reply(200, body, {"Content-Encoding": "gzip"})) as receiver:
+        web = client(receiver.url, timeout_seconds=20)
+        with pytest.raises(TryAgain, match=r"connection broke|too long") as caught:
+            web.post("/", b"x", {})
+        web.close()
+    assert not caught.value.needs_operator
+    assert psutil.Process().memory_info().rss - before < 100 << 20
+
+
+def test_whoever_asks_for_years_waits_an_hour() -> None:
+    for years in ("999999999", "Fri, 31 Dec 9999 23:59:59 GMT"):
+        asked = judged(429, **{"Retry-After": years}).after_s
+        assert asked is not None and Backoff(0.5, 60).next(asked) == 3600
+    assert judged(429, **{"Retry-After": "9" * 5000}).after_s is None

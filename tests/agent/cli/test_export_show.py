@@ -63,6 +63,21 @@ def test_dead_letters_are_shown_until_somebody_removes_them(tmp_path: Path) -> N
     os.close(held)
 
 
+@pytest.mark.parametrize(("state", "lines"), [("blocked", 3), ("waiting", 3), ("running", 2)])
+def test_who_is_stuck_says_why_to_the_last_word(tmp_path: Path, state: str, lines: int) -> None:
+    settings, directory = configured(tmp_path), tmp_path / "s" / "siem"
+    directory.mkdir(parents=True)
+    told = State("siem", state=state)
+    told.fail("TLS: nobody vouches for the server's certificate: name its authority in tls.ca_file\x1b[31m")
+    write_state(directory, told)
+    held = lock.take(directory)
+    shown = table(gather(settings, tmp_path / "s"), "never")
+    os.close(held)
+    assert len(shown) == lines
+    assert ("tls.ca_file" in shown[-1]) == (lines == 3)
+    assert "\x1b" not in "".join(shown)
+
+
 @pytest.mark.root
 def test_who_may_not_see_the_state_is_told_so() -> None:
     if os.geteuid() != 0:
