@@ -19,6 +19,7 @@ from typing import Any, Self
 from exporters import handshake, options
 from exporters.base import Batching, Context, Document, ExporterUnavailable, OptionError, Sent, TryAgain
 from exporters.clickhouse_rows import Column, Rows, choose
+from exporters.clickhouse_socket import bound
 from exporters.tables import TABLE, check_table
 from exporters.tls import Tls, client_context
 
@@ -170,6 +171,8 @@ class ClickHouse:
 
     def _insert(self, batch: Sequence[Document]) -> None:
         client = self._client or self._connect()
+        if client.connection.socket is not None:
+            client.connection.socket.begin()
         names = ", ".join(column.name for column in self._columns)
         client.execute(
             f"INSERT INTO {self._options.table} ({names}) VALUES",
@@ -180,6 +183,7 @@ class ClickHouse:
 
     def _connect(self) -> Any:
         self._client = client = self._library.Client(**connection(self._options, self._name))
+        bound(client.connection)
         described = client.execute(f"DESCRIBE TABLE {self._options.table}")
         columns, missing, problem = choose({row[0]: row[1] for row in described})
         if problem:

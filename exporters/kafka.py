@@ -143,6 +143,7 @@ def properties(chosen: OPTIONS, client_id: str) -> dict[str, Any]:
         "delivery.report.only.error": True,
         "reconnect.backoff.max.ms": 2000,
         "socket.connection.setup.timeout.ms": int(min(10_000, max(2000, chosen.timeout_seconds * 400))),
+        "receive.message.max.bytes": 16 << 20,  # the client would read 100 MB of an answer
         "log_level": 6,  # why connections are lost is said at 3 to 6 and nowhere else
         **_security(chosen),
         **chosen.properties,

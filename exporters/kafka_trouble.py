@@ -102,9 +102,9 @@ class Trouble:
             return TryAgain(_LIES, needs_operator=True)
         for way in [_WAYS[one] for one in (self.name, name) if one in _WAYS][:1]:
             reason = f"{way}: {reason}"
-        for state, way in _HANGS:
-            if name == "_MSG_TIMED_OUT" and state in self.said:
-                reason = f"{way} {reason}"
+        if name == "_MSG_TIMED_OUT":
+            ways = [way for state, way in _HANGS if state in self.said]
+            reason = " ".join([*ways[:1], reason])
         return TryAgain(reason, needs_operator=bool(known & NEED_OPERATOR))
 
     def _of_certificate(self) -> str:

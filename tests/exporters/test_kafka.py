@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import psutil
 import pytest
 
 from exporters import kafka
 from exporters.base import Context, Document, ExporterUnavailable, OptionError, Sent, TryAgain
+from tests.exporters.canned import answering
 from tests.exporters.kafka_broker import Broker, consumed
 from tests.exporters.relay import Relay, free_port
 from tests.exporters.samples import documents, loss
@@ -245,6 +247,22 @@ def test_a_topic_that_the_brokers_do_not_have_needs_an_operator(stage: Stage, op
         destination.send(documents(2))
     stage.relay.asked = stage.relay.answered = bytes
     assert raised.value.needs_operator
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"HTTP/1.1 400 Bad Request\r\n\r\n"],
+        [b"\0\0\0\x1e\0\0\0\1" + b"\xff" * 26],
+        [(90 << 20).to_bytes(4, "big"), *[b"x" * (1 << 20)] * 90],
+    ],
+)
+def test_a_broker_that_is_none_takes_neither_memory_nor_events(opened: Open, pieces: list[bytes]) -> None:
+    before = psutil.Process().memory_info().rss
+    with answering(*pieces) as (port, _), pytest.raises(TryAgain) as raised:
+        opened(brokers=[f"127.0.0.1:{port}"], timeout_seconds=2).send(documents(5))
+    assert not raised.value.needs_operator
+    assert psutil.Process().memory_info().rss - before < 60 << 20
 
 
 PLAIN = {"username": "agent", "mechanism": "PLAIN", "password_env": "HOME"}

@@ -4,10 +4,7 @@
 from __future__ import annotations
 
 import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ from exporters.base import OptionError, TryAgain
 from exporters.bucket import Bucket
 from exporters.s3 import OPTIONS
 from exporters.s3_client import client_of
+from tests.exporters.canned import answering
 from tests.exporters.conftest import Certificates
 from tests.exporters.faulty_tls import FAULTS, faulty, ours
 from tests.exporters.receivers.web import HttpReceiver, Reply
@@ -61,29 +59,8 @@ def opened(tmp_path: Path) -> Open:
     return make
 
 
-@contextmanager
-def answering(*pieces: bytes, times: int = 1, slowly: bool = False) -> Iterator[tuple[str, list[bytes]]]:
-    """A store that gives each request the same answer, piece by piece; its URL, and what it heard."""
-    heard: list[bytes] = []
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        with suppress(OSError):
-            while True:
-                peer, _ = listener.accept()
-                with peer, suppress(OSError):
-                    peer.settimeout(5)
-                    heard.append(peer.recv(1 << 16))
-                    for piece in pieces * times:
-                        peer.sendall(piece)
-                        time.sleep(0.2 if slowly else 0)
-                    peer.shutdown(socket.SHUT_WR)
-                    while peer.recv(1 << 16):
-                        pass
-
-    threading.Thread(target=serve, daemon=True).start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}", heard
-    listener.close()
+def at(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
 
 
 def put(bucket: Bucket) -> None:
@@ -140,8 +117,8 @@ def test_a_certificate_that_was_renewed_counts_at_the_next_attempt(
 
 def test_a_secret_that_was_renewed_counts_after_it_was_refused(opened: Open, tmp_path: Path) -> None:
     refused = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
-    with answering(refused) as (url, heard):
-        bucket = opened(url)
+    with answering(refused) as (port, heard):
+        bucket = opened(at(port))
         assert refusal(bucket).needs_operator
         (tmp_path / "secret").unlink()
         assert "secret_key_file: cannot be read" in refusal(bucket).reason
@@ -189,8 +166,8 @@ def test_what_is_no_good_in_tls_is_named(key: str, opened: Open) -> None:
     ],
 )
 def test_an_answer_that_is_no_good_is_no_answer(pieces: list[bytes], words: str, opened: Open) -> None:
-    with answering(*pieces) as (url, _), pytest.raises(TryAgain, match=words) as raised:
-        put(opened(url))
+    with answering(*pieces) as (port, _), pytest.raises(TryAgain, match=words) as raised:
+        put(opened(at(port)))
     assert not raised.value.needs_operator
 
 
@@ -198,15 +175,15 @@ def test_the_end_of_an_upload_needs_a_whole_answer(opened: Open, tmp_path: Path)
     begun = b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
     head = b'HTTP/1.1 200 OK\r\nETag: "x"\r\nContent-Length: %d\r\nConnection: close\r\n\r\n' % len(begun)
     (tmp_path / "file").write_bytes(bytes(6 << 20))
-    with answering(head, begun) as (url, _), pytest.raises(TryAgain, match=r"ETag|connection broke|damaged"):
-        opened(url).put_file("key", tmp_path / "file", {}, None)
+    with answering(head, begun) as (port, _), pytest.raises(TryAgain, match=r"ETag|connection broke|damaged"):
+        opened(at(port)).put_file("key", tmp_path / "file", {}, None)
 
 
 def test_a_redirect_is_not_followed_into_the_clear(opened: Open) -> None:
     with answering(b"") as (elsewhere, heard):
         head = b"HTTP/1.1 307 Go\r\nContent-Length: 0\r\nConnection: close\r\nLocation: "
-        with answering(head + elsewhere.encode() + b"/x\r\n\r\n") as (url, _):
-            problem = refusal(opened(url))
+        with answering(head + at(elsewhere).encode() + b"/x\r\n\r\n") as (port, _):
+            problem = refusal(opened(at(port)))
     assert ("endpoint and region" in problem.reason, problem.needs_operator) == (True, True)
     assert heard == []
 
@@ -214,16 +191,16 @@ def test_a_redirect_is_not_followed_into_the_clear(opened: Open) -> None:
 def test_an_answer_of_ten_gigabytes_is_not_read(opened: Open) -> None:
     before = psutil.Process().memory_info().rss
     head = b"HTTP/1.1 503 Busy\r\nContent-Length: 10000000000\r\n\r\n"
-    with answering(head, *[b"x" * (1 << 20)] * 100) as (url, _):
-        problem = refusal(opened(url))
+    with answering(head, *[b"x" * (1 << 20)] * 100) as (port, _):
+        problem = refusal(opened(at(port)))
     assert "too long" in problem.reason
     assert psutil.Process().memory_info().rss - before < 60 << 20
 
 
 def test_an_answer_that_trickles_ends_with_the_time_for_it(opened: Open) -> None:
     head = OK + b"Content-Length: 1000\r\n\r\n"
-    with answering(head, *[b"x"] * 60, slowly=True) as (url, _):
-        assert "does not end" in refusal(opened(url, timeout_seconds=1)).reason
+    with answering(head, *[b"x"] * 60, slowly=True) as (port, _):
+        assert "does not end" in refusal(opened(at(port), timeout_seconds=1)).reason
 
 
 def test_who_hangs_in_the_handshake_is_given_up(opened: Open) -> None:
