@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from agent.errors import KernelRefused, TracehoundError
 from agent.kernel import dispatch, hookpins
 from agent.kernel.attaching import Attachment, attach
+from agent.kernel.freedsockets import FreedSockets
 from agent.kernel.grace import wait_for_programs
 from agent.kernel.hookprogram import Compiled, Version, load_version
 from agent.kernel.libbpf import libbpf
@@ -35,6 +36,8 @@ unpin_all = hookpins.unpin_all
 
 PLAIN = ("kprobe", "kretprobe", "tracepoint", "raw_tp", *BY_NUMBER)
 """May run where older kernels cannot allocate map entries (agent/kernel/choices.py, needs_preallocation)."""
+_TRACKS_SOCKETS = 1 << 12
+"""HOOK_TRACKS_SOCKETS of kprobes/include/policy.h."""
 _SETTLED_S = 1.0
 """After this time no call runs in a version that was replaced, and its counts are final."""
 
@@ -66,6 +69,9 @@ class HookSet:
         self._places: dict[tuple[str, str], Place] = {}
         self._hooks: dict[HookKey, _Hook] = {}
         self._layout: dispatch.CallLayout | None = None
+        self._freed = FreedSockets()
+        self._tracking: set[HookKey] = set()
+        """Hooks that track sockets."""
         self._flipped = 0.0
         """When the epoch was written last (CLOCK_MONOTONIC)."""
 
@@ -73,6 +79,9 @@ class HookSet:
         """Makes `compiled` what judges at the hook. Raises KernelRefused or KernelUnsupported; then what
         ran there before runs on."""
         grown = self._shared.grow(_flags(compiled), compiled.sizes)
+        tracks = bool(_flags(compiled) & _TRACKS_SOCKETS)
+        if tracks or (self._tracking and "sockets" in grown):
+            self._freed.follow(self._shared.map("sockets"))
         hook = self._hooks.get(key)
         if hook and hook.version.takes(compiled) and not grown:
             self._let_calls_end()
@@ -81,10 +90,12 @@ class HookSet:
             self._load(key, compiled)
         if grown.intersection(READ_BY_ALL):
             self._renew_all_but(key)
+        (self._tracking.add if tracks else self._tracking.discard)(key)
 
     def remove(self, key: HookKey) -> None:
         """Detaches; nothing to do for a hook that is not there."""
         hook = self._hooks.pop(key, None)
+        self._tracking.discard(key)
         if not hook:
             return
         hook.place.clear(hook.slot)
@@ -146,6 +157,8 @@ class HookSet:
         self._targets.forget()
         for hook in self._hooks.values():
             self._settle(hook)
+        if not self._tracking:
+            self._freed.rest(self._shared.map("sockets"))
 
     def drop_unclaimed(self) -> list[str]:
         """Detaches what was pinned by an agent before and is no policy's now; returns it as `kind target`."""
@@ -170,6 +183,7 @@ class HookSet:
             place.close()
         for template in self._templates.values():
             template.close()
+        self._freed.close()
         self._hooks.clear()
         self._places.clear()
         self._templates.clear()
