@@ -55,6 +55,7 @@ def test_every_exit_status(agent: Agent, helper: Path) -> None:
     check(agent, statuses)
 
 
+@pytest.mark.spread
 def test_every_deadly_signal(agent: Agent, helper: Path) -> None:
     statuses = waited(helper, "signals")
     assert {os.WTERMSIG(s) for s in statuses.values()} >= {

@@ -21,6 +21,7 @@ from agent.kernel.sensor import Sensor
 from agent.kernel.sharedmaps import FROM_SENSOR, SharedMaps
 from agent.kernel.view import KernelView
 from agent.policy.classes import FOLLOWED_PROTECTED, ClassTable, ProcessConditions
+from agent.policy.conditions import KernelFacts
 from agent.policy.members import Members
 from agent.policy.model import BinaryFilter, LabelSelector, PidFilter, Where, Workload
 from agent.policy.trial import kernel_facts
@@ -34,17 +35,13 @@ FOLLOW_SET_AT, POLICY_SET_AT, PROCESS_BYTES = 48, 80, 112
 
 
 class Classes:
-    """The sensor with a classifier on it."""
+    """A classifier on the sensor."""
 
-    def __init__(self) -> None:
-        self.sensor = Sensor(KernelSettings())
-        self.sensor.open()
-        self.shared = SharedMaps({name: self.sensor.map_fd(name) for name in FROM_SENSOR})
-        with KernelView() as view:
-            facts = kernel_facts(view)
+    def __init__(self, sensor: Sensor, facts: KernelFacts) -> None:
+        self.shared = SharedMaps({name: sensor.map_fd(name) for name in FROM_SENSOR})
         self.classifier = Classifier(self.shared, has_atomics=facts.has_atomics, has_cast=facts.has_cast)
         self.table = ClassTable()
-        self.processes = BpfMap(self.sensor.map_fd("processes"), PROCESS_BYTES)
+        self.processes = BpfMap(sensor.map_fd("processes"), PROCESS_BYTES)
 
     def ask(self, **conditions: object) -> int:
         asked = ProcessConditions(**conditions)  # type: ignore[arg-type]
@@ -63,12 +60,25 @@ class Classes:
     def close(self) -> None:
         self.classifier.close()
         self.shared.close()
-        self.sensor.close()
+
+
+@pytest.fixture(scope="module")
+def facts() -> KernelFacts:
+    with KernelView() as view:
+        return kernel_facts(view)
+
+
+@pytest.fixture(scope="module")
+def sensor() -> Iterator[Sensor]:
+    made = Sensor(KernelSettings())
+    made.open()
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def classes() -> Iterator[Classes]:
-    made = Classes()
+def classes(sensor: Sensor, facts: KernelFacts) -> Iterator[Classes]:
+    made = Classes(sensor, facts)
     yield made
     made.close()
 
