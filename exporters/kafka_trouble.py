@@ -80,7 +80,7 @@ class Trouble:
 
     def on_log(self, line: str) -> None:
         """A line of the client's log; what it says of lost connections is told nowhere else."""
-        if line.startswith("FAIL") and self.name in ("", "_ALL_BROKERS_DOWN"):
+        if line.startswith("FAIL") and self.name not in NEED_OPERATOR:
             self.name, self.said = "_TRANSPORT", line.rpartition("]: ")[2]
 
     @property

@@ -70,7 +70,8 @@ class Relay:
 
     def _join(self, near: socket.socket) -> None:
         try:
-            near = self.greet(self._secured(near) if self._tls else near)
+            near = self._secured(near) if self._tls else near
+            self.greet(near)
             far = socket.create_connection(("127.0.0.1", self._target))
         except OSError:
             near.close()
@@ -79,9 +80,8 @@ class Relay:
         threading.Thread(target=self._pass, args=(near, far, True), daemon=True).start()
         threading.Thread(target=self._pass, args=(far, near, False), daemon=True).start()
 
-    def greet(self, near: socket.socket) -> socket.socket:
+    def greet(self, near: socket.socket) -> None:
         """What is said before the receiver hears anything: nothing. Raises OSError to end the connection."""
-        return near
 
     def _secured(self, near: socket.socket) -> socket.socket:
         assert self._tls is not None

@@ -36,7 +36,7 @@ class SaslGate(Relay):
         self.let_in = 0
         super().__init__(target, port, tls)
 
-    def greet(self, near: socket.socket) -> socket.socket:
+    def greet(self, near: socket.socket) -> None:
         """The talk that comes first. Raises OSError for who is not let in."""
         near.settimeout(20)
         verify: Any = None
@@ -64,7 +64,6 @@ class SaslGate(Relay):
                 raise ConnectionAbortedError("not let in")
         near.settimeout(None)
         self.let_in += 1
-        return near
 
     def _verdict(self, verify: Any, token: bytes, version: int) -> bytes:
         answer = verify.answer(token)

@@ -192,9 +192,8 @@ def test_a_connection_that_breaks_within_tls_is_tried_again(
 def test_who_hangs_in_the_handshake_is_told_of(
     broker: tuple[Broker, int], opened: Open, certificates: Certificates
 ) -> None:
-    destination = opened(tls=ours("", certificates), timeout_seconds=6)
     with socket.create_server(("127.0.0.1", broker[1])), pytest.raises(TryAgain) as raised:
-        destination.send(documents(5))
+        opened(tls=ours("", certificates), timeout_seconds=6).send(documents(5))
     assert "nobody shakes hands" in raised.value.reason
     assert not raised.value.needs_operator
 
