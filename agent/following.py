@@ -31,6 +31,10 @@ SILENT = "nobody told of it in {:g} s (containers.patience_seconds)"
 class Policing(Protocol):
     """What is asked of agent.policing.Policing."""
 
+    @property
+    def changes(self) -> int:
+        """Grows with each change from outside of Kubernetes."""
+
     def take_objects(self, things: object) -> None:
         """The policies of Kubernetes."""
 
@@ -64,6 +68,8 @@ class Following:
         self._in_cluster = in_cluster(settings.identity)
         self._cgroups: ContainerCgroups | None = None
         self._status_at = 0.0
+        self._changes = 0
+        """Of the policies, when their status was said."""
         takers = {
             "answer": self.registry.answer,
             "pod": self._take_pod,
@@ -126,7 +132,8 @@ class Following:
         self.identifying.tick(now)
         why = SILENT.format(settings.patience_seconds) if self.is_asking else NOBODY
         self.registry.expire(settings.patience_seconds if self.is_asking else 0.0, why)
-        if now >= self._status_at and self.identifying.is_running:
+        is_due = now >= self._status_at or self._policing.changes != self._changes
+        if is_due and self.identifying.is_running:
             self._say_status(now)
         self.step()
 
@@ -216,6 +223,7 @@ class Following:
 
     def _say_status(self, now: float) -> None:
         self._status_at = now + STATUS_S
+        self._changes = self._policing.changes
         status = self._policing.object_status()
         if status["policies"]:
             self.identifying.say({"status": status})

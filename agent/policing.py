@@ -60,6 +60,8 @@ class Policing:
         self._objects: Objects | None = None
         self._labels: dict[str, str] | None = None
         self._desk: Desk | None = None
+        self.changes = 0
+        """Questions of the control socket that may have changed a policy's state."""
         self._broken = ""
         """Why no policy at all can run here."""
         self._missed: dict[tuple[str, str], int] = {}
@@ -129,6 +131,7 @@ class Policing:
         kind, key = question["request"], str(question.get("key", ""))
         if kind == "policies":
             return self._desk.told() if self._desk else {"policies": [], "unread": []}
+        self.changes += 1
         if kind == "policy_add":
             desk = self._opened(self._settings)
             return desk.add(str(question.get("text", "")), str(question.get("mode", "")), "api")

@@ -173,6 +173,8 @@ def test_what_a_hook_tells_is_harmless_and_bounded() -> None:
 class Policies:
     """An agent without policies."""
 
+    changes = 0
+
     def take_objects(self, things: object) -> None: ...
     def relabel_node(self, labels: Mapping[str, str]) -> None: ...
     def containers_changed(self, homes: Iterable[Home]) -> None: ...
@@ -180,6 +182,21 @@ class Policies:
     def object_status(self) -> dict[str, Any]:
         """None."""
         return {"policies": []}
+
+
+def test_a_policy_that_was_disabled_by_hand_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[dict[str, Any]] = []
+    monkeypatch.setattr(Identifying, "is_running", True)
+    monkeypatch.setattr(Identifying, "tick", lambda self, now: None)
+    monkeypatch.setattr(Identifying, "say", lambda self, message: said.append(message))
+    policies, status = Policies(), {"policies": [{"name": "one", "state": "disabled"}]}
+    monkeypatch.setattr(policies, "object_status", lambda: status)
+    followed = Following(Settings(), "n1", policies, lambda kind, content: None, print)
+    for now, changes in ((1.0, 0), (2.0, 0), (3.0, 1), (4.0, 1)):
+        policies.changes = changes
+        followed.tick(now)
+    assert said == [{"status": status}] * 2
+    followed.close()
 
 
 def test_who_is_gone_and_was_started_once_more_is_not_told_as_gone(

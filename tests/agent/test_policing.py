@@ -260,5 +260,10 @@ def test_objects_of_kubernetes_run_beside_configured_policies(world: World, shel
     world.policing.relabel_node({"zone": "a"})
     world.policing.take_objects([told])
     assert world.policing.object_status()["policies"][0]["state"] == "enabled"
+    world.policing.answer({"request": "policies"})
+    assert world.policing.changes == 0
+    world.policing.answer({"request": "policy_set", "key": "two", "enable": False})
+    assert world.policing.changes == 1
+    assert world.policing.object_status()["policies"][0]["state"] == "disabled"
     world.policing.take_objects([])
-    assert world.actions() == [("one", "added"), ("two", "added"), ("two", "deleted")]
+    assert world.actions() == [("one", "added"), ("two", "added"), ("two", "disabled"), ("two", "deleted")]
