@@ -165,6 +165,7 @@ def _unpin(args: argparse.Namespace) -> int:
 
     from agent.cli.arguments import settings_from
     from agent.kernel.hookpins import unpin_all
+    from agent.kernel.pins import forget_processes
     from agent.policing import PIN_DIR
 
     directory = Path(settings_from(args).settings.kernel.pin_dir or PIN_DIR)
@@ -172,6 +173,8 @@ def _unpin(args: argparse.Namespace) -> int:
     for hook in gone:
         print(f"{hook}: detached")
     print(f"{len(gone)} hooks were pinned in {directory}")
+    for name in forget_processes(directory):
+        print(f"{name}: forgotten, with what processes had inherited")
     return 0
 
 

@@ -53,6 +53,15 @@ def open_pinned_processes(directory: Path, shape: Mapping[str, int]) -> tuple[in
     return -1, [*notices, f"unpinned {path}: it has another {difference}; processes start afresh"]
 
 
+def forget_processes(directory: Path) -> list[str]:
+    """Unpins the maps of all layouts; a running agent keeps its own until it ends. Returns their names."""
+    gone = []
+    for path in sorted(directory.glob("processes_v*")):
+        path.unlink()
+        gone.append(path.name)
+    return gone
+
+
 def drop_stale(processes: BpfMap, alive: Callable[[], Mapping[int, int]]) -> int:
     """Removes entries of processes that ended, or became another image, while nobody watched; returns how
     many.

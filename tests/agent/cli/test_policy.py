@@ -76,9 +76,12 @@ def test_offline_needs_no_agent(
     place = tmp_path / "pins"
     (place / "hooks" / "lsm" / "file_open").mkdir(parents=True)
     (place / "hooks" / "lsm" / "file_open" / "link").touch()
+    (place / "processes_v2").touch()
     assert policy("disable", "--all", "--offline", "--set", f"kernel.pin_dir={place}") == 0
-    assert "lsm file_open: detached\n1 hooks" in capsys.readouterr().out
-    assert not (place / "hooks").exists()
+    said = capsys.readouterr().out
+    assert "lsm file_open: detached\n1 hooks" in said
+    assert "processes_v2: forgotten" in said
+    assert list(place.iterdir()) == []
 
 
 @pytest.mark.parametrize("wrong", [["disable"], ["disable", "a", "--all"], ["disable", "a", "--offline"], []])
