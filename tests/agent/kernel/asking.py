@@ -15,6 +15,7 @@ from agent.kernel.btf import KIND_STRUCT, KIND_UNION, Btf
 from agent.kernel.libbpf import libbpf
 from agent.kernel.objects import BpfObject
 from agent.policy.values import Source, Step, ValueType
+from tests.agent.kernel.support import preallocate
 
 VALUE = struct.Struct("=8BII20I")
 """struct value_shape."""
@@ -123,6 +124,7 @@ class Asking:
         self.values = values
         self._object = BpfObject("values.bpf.o")
         self._object.select({"ask_value"})
+        preallocate(self._object)
         self._object.set_constants(".rodata.config", bytes(self._size(".rodata.config")))
         self._object.set_constants(".rodata.shape", self._shape(has_cast))
         self._object.load()

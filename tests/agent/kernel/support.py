@@ -21,6 +21,8 @@ from agent.kernel import tiny
 from agent.kernel.btf import Btf
 from agent.kernel.host import CAPABILITIES, effective_capabilities
 from agent.kernel.libbpf import libbpf
+from agent.kernel.mapfill import HASH
+from agent.kernel.objects import BpfObject
 
 NOBODY = 65534
 
@@ -124,3 +126,10 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def preallocate(opened: BpfObject) -> None:
+    """Before load: old kernels let raw tracepoints and kprobes have no other maps without a warning."""
+    for name in opened.maps():
+        if opened.map_shape(name)["map_type"] == HASH:
+            opened.set_map_flags(name, 0)

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.kernel
 def version() -> Iterator[Version]:
     shared = SharedMaps({})
     template = capture(counting_object(), "hook_raw_tp", {})
-    loaded = load_version(template, Target(), ALWAYS, shared.descriptors(), preallocate=False)
+    loaded = load_version(template, Target(), ALWAYS, shared.descriptors(), preallocate=True)
     template.close()
     shared.close()
     yield loaded
@@ -60,7 +60,7 @@ def test_a_refused_load_leaves_no_descriptor(version: Version) -> None:
     before = os.listdir("/proc/self/fd")
     with pytest.raises(KernelRefused, match="invalid mem access"), SharedMapsOpened() as shared:
         refused = content((0, FOREVER), values=99)
-        load_version(template, Target(), refused, shared.descriptors(), preallocate=False)
+        load_version(template, Target(), refused, shared.descriptors(), preallocate=True)
     assert os.listdir("/proc/self/fd") == before
     template.close()
 

@@ -12,6 +12,7 @@ from agent.errors import KernelRefused
 from agent.kernel.objects import BpfObject
 from agent.kernel.template import capture
 from tests.agent.kernel.hooking import counting_object
+from tests.agent.kernel.support import preallocate
 
 pytestmark = pytest.mark.kernel
 
@@ -51,6 +52,7 @@ def test_objects_load_as_always_afterwards() -> None:
     opened = BpfObject(counting_object())
     try:
         opened.select({"hook_raw_tp"})
+        preallocate(opened)
         opened.load()
         assert opened.program_fd("hook_raw_tp") > 0
     finally:
