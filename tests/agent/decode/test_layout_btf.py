@@ -143,11 +143,11 @@ def test_the_layout_version_of_the_process_map_is_the_headers() -> None:
     assert found and int(found[1]) == pins.LAYOUT_VERSION
 
 
-PROCESS_V2 = "QQIIQQII4Q4Q"
+PROCESS_V3 = "QQIIQQII4Q4Q"
 
 
 def test_a_changed_process_entry_needs_a_new_layout_version(btf: Btf) -> None:
-    assert (pins.LAYOUT_VERSION, list(leaves(btf, "process"))) == (2, list(values_of(PROCESS_V2)))
+    assert (pins.LAYOUT_VERSION, list(leaves(btf, "process"))) == (3, list(values_of(PROCESS_V3)))
 
 
 def test_a_process_entry_begins_with_its_images_stamp(btf: Btf) -> None:

@@ -85,7 +85,10 @@ def test_each_call_is_judged_once_while_many_versions_change(hooks: HookSet) -> 
     os.close(stop)
     (made,) = struct.unpack("=Q", os.read(told, 8))
     assert made > VERSIONS
-    assert counted(hooks, CALL) == made
+    judged = counted(
+        hooks, CALL
+    )  # kernels that preempt inside programs skip others meanwhile, and count them
+    assert judged <= made <= judged + sum(hooks.missed().values())
 
 
 def test_selectors_of_a_later_epoch_wait_for_it_on_all_hooks(hooks: HookSet) -> None:
