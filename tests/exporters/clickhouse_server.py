@@ -86,6 +86,10 @@ class Server:
             self.ask(statement)
         return f"tracehound.{name}"
 
+    def sequences(self, table: str) -> list[int]:
+        """What arrived, by number."""
+        return [row[0] for row in self.ask(f"SELECT sequence FROM {table} ORDER BY sequence")]
+
     def stop(self) -> None:
         """Nothing of it stays."""
         self.process.kill()

@@ -60,14 +60,10 @@ def opened(server: Server, table: str) -> Iterator[Open]:
         one.close()
 
 
-def sequences(server: Server, table: str) -> list[int]:
-    return [row[0] for row in server.ask(f"SELECT sequence FROM {table} ORDER BY sequence")]
-
-
 @pytest.mark.parametrize("compression", ["lz4", "none"])
 def test_every_document_arrives_once(server: Server, table: str, opened: Open, compression: str) -> None:
     assert opened(compression=compression).send([*documents(3000), loss(3001)]) == Sent()
-    assert sequences(server, table) == list(range(1, 3002))
+    assert server.sequences(table) == list(range(1, 3002))
 
 
 def test_each_field_of_an_event_arrives(server: Server, table: str, opened: Open) -> None:
@@ -103,7 +99,7 @@ def test_an_older_table_gets_what_it_has_room_for_and_that_is_told(
     server.ask(f"ALTER TABLE {table} DROP COLUMN rule")
     with caplog.at_level(logging.WARNING):
         assert opened().send(documents(5)) == Sent()
-    assert sequences(server, table) == [1, 2, 3, 4, 5]
+    assert server.sequences(table) == [1, 2, 3, 4, 5]
     assert "has no column rule" in caplog.text
 
 
@@ -116,7 +112,7 @@ def test_a_column_that_goes_away_meanwhile_is_left_out_at_the_next_attempt(
     with pytest.raises(TryAgain, match="workload"):
         destination.send(documents(5, 6))
     destination.send(documents(5, 6))
-    assert sequences(server, table) == list(range(1, 11))
+    assert server.sequences(table) == list(range(1, 11))
 
 
 @pytest.mark.parametrize("change", ["DROP COLUMN payload", "MODIFY COLUMN exe UInt64"])
@@ -127,7 +123,7 @@ def test_a_table_that_is_another_one_is_refused(
     with pytest.raises(TryAgain) as raised:
         opened().send(documents(5))
     assert raised.value.needs_operator
-    assert sequences(server, table) == []
+    assert server.sequences(table) == []
 
 
 def test_without_the_table_the_operator_is_told_how_to_make_it(opened: Open) -> None:
@@ -174,10 +170,10 @@ def test_half_an_insert_leaves_nothing_and_is_sent_again(
         destination.send(documents(2000))
     relay.cut_after = None
     assert not raised.value.needs_operator
-    assert sequences(server, table) == []
+    assert server.sequences(table) == []
     assert destination.send(documents(2000)) == Sent()
     relay.stop()
-    assert sequences(server, table) == list(range(1, 2001))
+    assert server.sequences(table) == list(range(1, 2001))
 
 
 def test_a_server_that_is_gone_is_asked_again(server: Server, table: str, opened: Open) -> None:
@@ -191,7 +187,7 @@ def test_a_server_that_is_gone_is_asked_again(server: Server, table: str, opened
     relay.start()
     destination.send(documents(5, 6))
     relay.stop()
-    assert sequences(server, table) == list(range(1, 11))
+    assert server.sequences(table) == list(range(1, 11))
 
 
 def test_the_next_host_is_asked_when_one_does_not_answer(server: Server, opened: Open) -> None:

@@ -62,17 +62,13 @@ def opened(server: Server, table: str, certificates: Certificates) -> Iterator[O
         one.close()
 
 
-def sequences(server: Server, table: str) -> list[int]:
-    return [row[0] for row in server.ask(f"SELECT sequence FROM {table} ORDER BY sequence")]
-
-
 def test_every_document_arrives_over_tls_with_certificates_of_both(
     server: Server, table: str, opened: Open, tmp_path: Path
 ) -> None:
     (tmp_path / "password").write_text("secret\n")
     sent = opened(user="agent", password_file=str(tmp_path / "password")).send(documents(3000))
     assert sent == Sent()
-    assert sequences(server, table) == list(range(1, 3001))
+    assert server.sequences(table) == list(range(1, 3001))
 
 
 def test_a_password_that_is_corrected_counts_at_the_next_attempt(
@@ -86,7 +82,7 @@ def test_a_password_that_is_corrected_counts_at_the_next_attempt(
     assert "geheim" not in raised.value.reason
     (tmp_path / "password").write_text("secret\n")
     assert destination.send(documents(5)) == Sent()
-    assert sequences(server, table) == [1, 2, 3, 4, 5]
+    assert server.sequences(table) == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("fault", [one for one in FAULTS if "certificate" in one])
@@ -95,7 +91,7 @@ def test_the_server_refuses_us_without_a_certificate_that_it_knows(
 ) -> None:
     with pytest.raises(TryAgain, match=r"wants a certificate|tls\.cert_file\?"):  # if it just hangs up
         opened(tls=ours(fault, certificates)).send(documents(5))
-    assert sequences(server, table) == []
+    assert server.sequences(table) == []
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -117,7 +113,7 @@ def test_an_authority_that_was_renewed_counts_at_the_next_attempt(
         destination.send(documents(5))
     (tmp_path / "ca.pem").write_bytes(Path(certificates.ca_file).read_bytes())
     assert destination.send(documents(5)) == Sent()
-    assert sequences(server, table) == [1, 2, 3, 4, 5]
+    assert server.sequences(table) == [1, 2, 3, 4, 5]
 
 
 def test_an_insert_that_breaks_within_tls_is_sent_again(
@@ -131,7 +127,7 @@ def test_an_insert_that_breaks_within_tls_is_sent_again(
         relay.cut_after = None
         assert destination.send(documents(2000)) == Sent()
     assert not raised.value.needs_operator
-    assert sequences(server, table) == list(range(1, 2001))
+    assert server.sequences(table) == list(range(1, 2001))
 
 
 def test_a_server_name_other_than_the_host_is_looked_for(opened: Open, certificates: Certificates) -> None:
