@@ -73,7 +73,9 @@ class Bucket:
         self._errors = botocore.exceptions
 
     def close(self) -> None:
-        """Let go of the client; the next call makes another one."""
+        """Let go of the client and its connections; the next call makes another one."""
+        if self._client is not None:
+            self._client.close()
         self._client = None
 
     def put(self, key: str, content: bytes, metadata: Mapping[str, str]) -> None:
@@ -158,11 +160,11 @@ class Bucket:
             problem = TryAgain(f"{error}: give access_key_id and secret_key_file", needs_operator=True)
         except self._errors.ConnectionClosedError as error:
             problem = TryAgain(f"the connection broke; is it the store's port, and http or https? ({error})")
-            self._client = None  # a store that does not like our certificate may say so by hanging up
+            self.close()  # a store that does not like our certificate may say so by hanging up
         except (self._errors.BotoCoreError, self._errors.HTTPClientError) as error:
             problem = TryAgain(str(error))
         if problem.needs_operator:
-            self._client = None
+            self.close()
         raise problem
 
 

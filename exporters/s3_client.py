@@ -64,30 +64,35 @@ def client_of(chosen: Chosen, agent: str) -> Any:
         aws_secret_access_key=secret or None,
         config=config,
     )
-    client.meta.events.register("before-send.s3", _carrier(chosen))
+    session = _session(chosen)
+    client.meta.events.register("before-send.s3", _carrier(chosen, session))
+    client.close = session.close  # the client's own carries nothing
     return client
 
 
-def _carrier(chosen: Chosen) -> Callable[..., Any]:
+def _session(chosen: Chosen) -> Any:
     import botocore.httpsession
     import urllib3
-    from botocore.awsrequest import AWSResponse
     from botocore.utils import get_environ_proxies
 
     tls, read_s = chosen.tls, chosen.timeout_seconds
     if tls.insecure:
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the operator chose it
-    session = botocore.httpsession.URLLib3Session(
+    return botocore.httpsession.URLLib3Session(
         verify=False if tls.insecure else (tls.ca_file or True),
         proxies=get_environ_proxies(chosen.endpoint or "https://s3.amazonaws.com"),
         timeout=(min(10.0, read_s), read_s),
         client_cert=(tls.cert_file, tls.key_file or tls.cert_file) if tls.cert_file else None,
     )
 
+
+def _carrier(chosen: Chosen, session: Any) -> Callable[..., Any]:
+    from botocore.awsrequest import AWSResponse
+
     def carry(request: Any, **_: Any) -> Any:
         request.stream_output = True  # leaves the answer for us to read
         answer = session.send(request)
-        body = _read(request, answer, time.monotonic() + read_s)
+        body = _read(request, answer, time.monotonic() + chosen.timeout_seconds)
         if chosen.endpoint and 300 <= answer.status_code < 400:  # botocore would ask for a region without end
             reason = f"HTTP {answer.status_code}: the store sends us elsewhere; look at endpoint and region"
             raise TryAgain(reason, needs_operator=True)
