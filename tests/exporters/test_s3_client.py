@@ -123,7 +123,7 @@ def test_a_certificate_that_was_renewed_counts_at_the_next_attempt(
     assert plain.content("key") == CONTENT
 
 
-@pytest.mark.usefixtures("no_collector")  # the server takes one connection at a time: the first has to be closed
+@pytest.mark.usefixtures("no_collector")  # one connection at a time: the first has to be closed
 def test_a_secret_that_was_renewed_counts_after_it_was_refused(opened: Open, tmp_path: Path) -> None:
     refused = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
     with answering(refused) as (port, heard):
