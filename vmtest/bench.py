@@ -198,9 +198,11 @@ def report_policies(found: dict[str, Any]) -> Iterator[str]:
 def report_pods(found: dict[str, Any]) -> Iterator[str]:
     """What policies for pods cost in a pod and outside, and what a change of a pod's labels takes."""
     yield f"kernel {found['kernel']}: instructions of open+close"
-    yield f"{'policies for a workload each, pods':40} {'in a pod':>10} {'on the host':>12} {'update':>12}"
+    columns = f"{'in a pod':>10} {'on the host':>12} {'update':>12} {'load':>15}"
+    yield f"{'policies for a workload each, pods':40} {columns}"
     for name, case in found["cases"].items():
-        yield f"{name:40} {case['in_pod']:10,.0f} {case['on_host']:12,.0f} {case['update_ns']:12,.0f}"
+        told = f"{case['in_pod']:10,.0f} {case['on_host']:12,.0f} {case['update_ns']:12,.0f}"
+        yield f"{name:40} {told} {case['load_ns']:15,.0f}"
 
 
 def report_estimates(found: dict[str, Any]) -> Iterator[str]:
