@@ -21,6 +21,9 @@ BUNDLES = (
     "run/containerd/io.containerd.runtime.v2.task/k8s.io/{id}",
     "run/containerd/io.containerd.runtime.v2.task/moby/{id}",
     "run/containerd/io.containerd.runtime.v2.task/*/{id}",
+    "run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io/{id}",
+    "run/k0s/containerd/io.containerd.runtime.v2.task/k8s.io/{id}",
+    "var/snap/microk8s/common/run/containerd/io.containerd.runtime.v2.task/k8s.io/{id}",
     "run/containers/storage/overlay-containers/{id}/userdata",
     "var/lib/containers/storage/overlay-containers/{id}/userdata",
 )

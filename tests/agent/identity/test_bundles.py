@@ -18,7 +18,17 @@ def put(path: Path, content: object) -> None:
     path.write_text(json.dumps(content))
 
 
-def test_containerd_s_bundle_names_container_image_and_pod(tmp_path: Path) -> None:
+STATE = [
+    "run/containerd",
+    "run/k3s/containerd",
+    "run/k0s/containerd",
+    "var/snap/microk8s/common/run/containerd",
+]
+"""State directories of containerd: its own, and those of k3s (and RKE2), k0s and MicroK8s."""
+
+
+@pytest.mark.parametrize("state", STATE)
+def test_containerd_s_bundle_names_container_image_and_pod(tmp_path: Path, state: str) -> None:
     notes = {
         "io.kubernetes.cri.container-name": "main",
         "io.kubernetes.cri.image-name": "web:1",
@@ -26,7 +36,7 @@ def test_containerd_s_bundle_names_container_image_and_pod(tmp_path: Path) -> No
         "io.kubernetes.cri.sandbox-name": "web",
         "io.kubernetes.cri.sandbox-uid": "u-1",
     }
-    place = tmp_path / "run/containerd/io.containerd.runtime.v2.task/k8s.io" / ID / "config.json"
+    place = tmp_path / state / "io.containerd.runtime.v2.task/k8s.io" / ID / "config.json"
     put(place, {"annotations": notes})
     found = Bundles(tmp_path).find(Question(ID))
     assert found and found.container == {"id": ID, "name": "main", "image": {"name": "web:1"}}
