@@ -20,8 +20,6 @@ __all__ = ["helm", "render"]
 Object = dict[str, Any]
 SPACE = "security"
 """The fixture `render` renders for this namespace."""
-OLDEST = "1.20"
-"""Version of Kubernetes to render for: the oldest, and that of the server that build.sh makes."""
 PLACES = {
     "ConfigMap": "configmaps",
     "DaemonSet": "daemonsets",
@@ -42,6 +40,13 @@ def server(request: pytest.FixtureRequest) -> Iterator[RealServer]:
     found: RealServer = request.getfixturevalue("real")
     found.objects.put("namespaces", {"metadata": {"name": SPACE}})
     yield found
+
+
+@pytest.fixture(scope="module")
+def version(server: RealServer) -> str:
+    """Of the server: what the chart is rendered for."""
+    told = server.objects.api.get("/version", {})
+    return f"{told['major']}.{told['minor'].rstrip('+')}"
 
 
 def offer(server: RealServer, thing: Object) -> Object:
@@ -69,15 +74,17 @@ def missing(sent: Any, kept: Any, place: str = "") -> list[str]:
 
 
 @pytest.mark.parametrize("turn", range(TURNS))
-def test_the_api_server_takes_every_object(server: RealServer, render: Render, turn: int) -> None:
-    objects = [one for one in render(together(turn), OLDEST) if one["kind"] not in OTHERS]
+def test_the_api_server_takes_every_object(
+    server: RealServer, render: Render, version: str, turn: int
+) -> None:
+    objects = [one for one in render(together(turn), version) if one["kind"] not in OTHERS]
     assert {"DaemonSet", "ConfigMap"} <= {one["kind"] for one in objects}
     for thing in objects:
         assert missing(thing, offer(server, thing)) == []
 
 
-def test_the_api_server_takes_the_definitions(server: RealServer, render: Render) -> None:
-    definitions = [one for one in render({}, OLDEST) if one["kind"] == "CustomResourceDefinition"]
+def test_the_api_server_takes_the_definitions(server: RealServer, render: Render, version: str) -> None:
+    definitions = [one for one in render({}, version) if one["kind"] == "CustomResourceDefinition"]
     for thing in definitions:
         server.objects.put("customresourcedefinitions", thing)  # they are there: the fixture needs them
         kept = server.objects.get("customresourcedefinitions", thing["metadata"]["name"])
@@ -85,8 +92,10 @@ def test_the_api_server_takes_the_definitions(server: RealServer, render: Render
     assert len(definitions) == 2
 
 
-def test_what_the_api_server_does_not_know_is_noticed(server: RealServer, render: Render) -> None:
-    (thing,) = [one for one in render({}, OLDEST) if one["kind"] == "DaemonSet"]
+def test_what_the_api_server_does_not_know_is_noticed(
+    server: RealServer, render: Render, version: str
+) -> None:
+    (thing,) = [one for one in render({}, version) if one["kind"] == "DaemonSet"]
     thing["spec"]["template"]["spec"]["hostPid"] = True
     assert missing(thing, offer(server, thing)) == [".spec.template.spec.hostPid"]
     thing["spec"]["template"]["spec"]["containers"][0]["securityContext"]["runAsUser"] = "root"
