@@ -5,6 +5,10 @@ slot's program changes all at one instant: every call is run by exactly one of t
 Instructions: Linux Documentation/bpf/standardization/instruction-set.rst. The kernel lets a program jump
 only to one of its own type and attach type and, for types with a BTF target, of the same target's prototype
 (Linux kernel/bpf/core.c, __bpf_prog_map_compatible).
+
+Where the kernel preempts tasks inside programs, it skips a program for others of that CPU meanwhile (Linux
+kernel/bpf/trampoline.c, __bpf_prog_enter_recur; kernel/trace/bpf_trace.c, __bpf_trace_run). A second
+dispatcher then hangs behind the first and judges what that one did not note.
 """
 
 from __future__ import annotations
@@ -18,8 +22,10 @@ from agent.kernel.btf import Btf
 
 SYSTEM_CALLS = 1024
 """Slots of one ABI; the 32-bit ABI's come behind those of the other one."""
-_TAIL_CALL, _CURRENT_TASK, _READ_KERNEL = 12, 35, 113
+_LOOKUP, _TAIL_CALL, _CURRENT_TASK, _READ_KERNEL, _STORAGE_OF_TASK, _TYPED_TASK = 1, 12, 35, 113, 156, 158
 """enum bpf_func_id, append-only."""
+_CREATE = 1
+"""BPF_LOCAL_STORAGE_GET_F_CREATE of linux/bpf.h."""
 _TS_COMPAT = 0x2
 """arch/x86/include/asm/thread_info.h: a 32-bit system call is running."""
 _TIF_32BIT = 22
@@ -35,6 +41,17 @@ class CallLayout(NamedTuple):
     number: int
     """In pt_regs: 8 (arm64: 4) bytes with the number."""
     number_bytes: int = 8
+
+
+class Mark(NamedTuple):
+    """Where a thread's call is noted as judged; descriptors of maps."""
+
+    marks: int
+    """Storage of threads (kprobes/marks.bpf.c)."""
+    offset: int
+    """Of this hook's word in it."""
+    stood_in: int
+    """An array of one: how often the second dispatcher judged."""
 
 
 def call_layout(btf: Btf) -> CallLayout:
@@ -75,6 +92,51 @@ def jump_by_call(array_fd: int, layout: CallLayout, at_exit: bool) -> bytes:
             _return_0(),
         )
     )
+
+
+def noting(mark: Mark, jump: bytes) -> bytes:
+    """The first of two dispatchers. The programs of one call get the same context, a place on its stack."""
+    return b"".join(
+        (
+            _code(0xBF, 6, 1),  # r6 = context
+            _storage(mark, _CREATE),
+            _code(0x15, 0, 0, 1),  # if r0 == 0 goto the jump
+            _code(0x7B, 0, 6, mark.offset),  # *(u64 *)(r0 + offset) = r6
+            _code(0xBF, 1, 6),
+            jump,
+        )
+    )
+
+
+def standing_in(mark: Mark, jump: bytes) -> bytes:
+    """The second one: does nothing for a call that is noted, and takes the note away."""
+    return b"".join(
+        (
+            _code(0xBF, 6, 1),
+            _storage(mark),
+            _code(0x15, 0, 0, 5),  # if r0 == 0 goto the count
+            _code(0x79, 1, 0, mark.offset),  # r1 = *(u64 *)(r0 + offset)
+            _code(0x5D, 1, 6, 3),  # if r1 != r6 goto the count
+            _code(0x7A, 0, 0, mark.offset),  # *(u64 *)(r0 + offset) = 0
+            _return_0(),
+            _count(mark.stood_in),
+            _code(0xBF, 1, 6),
+            jump,
+        )
+    )
+
+
+def _storage(mark: Mark, create: int = 0) -> bytes:
+    """r0 = bpf_task_storage_get(marks, bpf_get_current_task_btf(), NULL, create)"""
+    task = _call(_TYPED_TASK) + _code(0xBF, 2, 0)
+    return task + _map(1, mark.marks) + _move(3, 0) + _move(4, create) + _call(_STORAGE_OF_TASK)
+
+
+def _count(array_fd: int) -> bytes:
+    """Adds 1 to the only entry of an array."""
+    key = _code(0x62, 10, 0, -4) + _code(0xBF, 2, 10) + _code(0x07, 2, imm=-4)
+    found = _map(1, array_fd) + _call(_LOOKUP) + _code(0x15, 0, 0, 2)  # if r0 == 0 goto the end
+    return key + found + _move(1, 1) + _code(0xDB, 0, 1)  # lock *(u64 *)r0 += r1
 
 
 def _number_at_exit(layout: CallLayout) -> bytes:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hooks on a bpffs: DIR/hooks/KIND/TARGET/{link,programs,counts}. What is pinned there runs on while no
-agent does; removing the names detaches it, with nothing but unlink(2)."""
+"""Hooks on a bpffs: DIR/hooks/KIND/TARGET/{link,programs} and, of a second dispatcher, {second,stood_in}.
+What is pinned there runs on while no agent does; removing the names detaches it, with nothing but
+unlink(2)."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from agent.kernel.pins import require_bpffs
 FOLDER = "hooks"
 _ESCAPES = {".": ",", "/": "+"}
 """A bpffs takes no dots in names (Linux kernel/bpf/inode.c); neither replacement is part of a symbol."""
+_NAMES, _NAMES_OF_TWO = ("link", "programs"), ("link", "programs", "second", "stood_in")
 
 
 class Pinned(NamedTuple):
@@ -25,7 +27,11 @@ class Pinned(NamedTuple):
 
     link: int
     programs: int
-    """The dispatcher's program array."""
+    """The dispatchers' program array."""
+    second: int = -1
+    """Link of the second dispatcher."""
+    stood_in: int = -1
+    """Its count."""
 
 
 def place_of(directory: Path, kind: str, target: str) -> Path:
@@ -45,12 +51,12 @@ def pin(place: Path, **descriptors: int) -> None:
 
 
 def find(place: Path, slots: int) -> Pinned | None:
-    """A link that still holds a dispatcher, and its array; None when there is none that can be used."""
+    """Links that still hold dispatchers, and their array; None when there is none that can be used."""
     found: list[int] = []
     try:
-        for name in ("link", "programs"):
+        for name in _NAMES_OF_TWO if (place / "second").exists() else _NAMES:
             found.append(check(libbpf().bpf_obj_get(str(place / name).encode()), f"open {place / name}"))
-        if program_on(found[0]) and fd_facts(found[1]).get("max_entries") == str(slots):
+        if all(map(program_on, found[::2])) and fd_facts(found[1]).get("max_entries") == str(slots):
             return Pinned(*found)
     except KernelRefused:
         pass
@@ -61,7 +67,7 @@ def find(place: Path, slots: int) -> Pinned | None:
 
 def unpin(place: Path) -> None:
     """Removes one hook's names, and folders that are empty then."""
-    for name in ("link", "programs", "counts"):
+    for name in _NAMES_OF_TWO:
         with contextlib.suppress(OSError):
             (place / name).unlink()
     with contextlib.suppress(OSError):

@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING
 
 from agent.errors import KernelRefused, TracehoundError
 from agent.kernel import dispatch, hookpins
-from agent.kernel.attaching import Attachment, attach
 from agent.kernel.freedsockets import FreedSockets
 from agent.kernel.grace import wait_for_programs
 from agent.kernel.hookprogram import Compiled, Version, load_version
-from agent.kernel.libbpf import libbpf
-from agent.kernel.links import program_id, program_info, program_on
+from agent.kernel.links import program_id
 from agent.kernel.mapfill import PROGRAM_ARRAY, make_map
-from agent.kernel.places import BY_NUMBER, HookState, Place, place_key, slot_of, target_of
+from agent.kernel.places import BY_NUMBER, Dispatcher, HookState, Place, place_key, slot_of, target_of
 from agent.kernel.sharedmaps import READ_BY_ALL, SharedMaps
+from agent.kernel.standins import StandIns
 from agent.kernel.targets import Targets
 from agent.kernel.template import MapForm, Template, capture
 from agent.kernel.tiny import ProgramType, load_code, takes_fetching_atomics
@@ -69,6 +68,7 @@ class HookSet:
         self._places: dict[tuple[str, str], Place] = {}
         self._hooks: dict[HookKey, _Hook] = {}
         self._layout: dispatch.CallLayout | None = None
+        self._stand_ins = StandIns()
         self._freed = FreedSockets()
         self._tracking: set[HookKey] = set()
         """Hooks that track sockets."""
@@ -127,14 +127,10 @@ class HookSet:
 
     def missed(self) -> dict[tuple[str, str], int]:
         """Calls that were not judged, by kind and target of the dispatcher; one serves all system calls."""
-        return {
-            name: program_info(place.dispatcher_fd).recursion_misses
-            for name, place in self._places.items()
-            if place.dispatcher_fd >= 0
-        }
+        return {name: place.missed() for name, place in self._places.items()}
 
     def renew(self, key: HookKey) -> bool:
-        """Attaches a dispatcher anew, where one was found detached. False: the kernel refuses."""
+        """Attaches dispatchers anew, where one was found detached. False: the kernel refuses."""
         name, template = place_key(key), self._template(key.attach)
         before = self._places.pop(name)
         sharing = [hook for hook in self._hooks.values() if hook.place is before]
@@ -184,6 +180,7 @@ class HookSet:
         for template in self._templates.values():
             template.close()
         self._freed.close()
+        self._stand_ins.close()
         self._hooks.clear()
         self._places.clear()
         self._templates.clear()
@@ -208,7 +205,7 @@ class HookSet:
             if not hook and place.adopted:
                 place = self._usable(key, template, place, version)
             place.put(slot, version.program)
-            if not place.attachment:
+            if not place.was_attached():
                 self._attach(key, place)
         except TracehoundError:
             version.close()
@@ -231,20 +228,12 @@ class HookSet:
         slots = 2 * dispatch.SYSTEM_CALLS if key.attach in BY_NUMBER else 1
         path = hookpins.place_of(self._pin_dir, *name) if self._pin_dir else None
         found = hookpins.find(path, slots) if path else None
-        if found:
-            place = Place(found.programs, slots, Attachment(found.link), pinned=path, adopted=True)
-            place.dispatcher = program_on(found.link)
-            place.dispatcher_fd = libbpf().bpf_prog_get_fd_by_id(place.dispatcher)
+        if found and path:
+            place = Place.taken_over(found, slots, path)
         else:
-            array = make_map("th_dispatch", MapForm(PROGRAM_ARRAY, 4, 4, slots, 0))
-            place = Place(array.fd, slots)
+            place = Place(make_map("th_dispatch", MapForm(PROGRAM_ARRAY, 4, 4, slots, 0)).fd, slots)
             self._places[name] = place
-            target = self._targets.find(template.attach, target_of(key))
-            code = self._dispatcher(key, array.fd)
-            place.dispatcher_fd = load_code(
-                ProgramType(template.type, template.attach), target, code, "th_dispatcher"
-            )
-            place.dispatcher = program_id(place.dispatcher_fd)
+            self._load_dispatchers(key, template, place)
         self._places[name] = place
         return place
 
@@ -259,7 +248,18 @@ class HookSet:
             return self._place(key, template)
         return place
 
-    def _dispatcher(self, key: HookKey, array: int) -> bytes:
+    def _load_dispatchers(self, key: HookKey, template: Template, place: Place) -> None:
+        target = self._targets.find(template.attach, target_of(key))
+        form, jump = ProgramType(template.type, template.attach), self._jump(key, place.array)
+        both = self._stand_ins.mark(key.attach, self._targets.kernel())
+        codes = [jump]
+        if both:
+            mark, place.stood_in = both
+            codes = [dispatch.noting(mark, jump), dispatch.standing_in(mark, jump)]
+        for code in codes:
+            place.dispatchers.append(Dispatcher.loaded(load_code(form, target, code, "th_dispatcher")))
+
+    def _jump(self, key: HookKey, array: int) -> bytes:
         if key.attach not in BY_NUMBER:
             return dispatch.jump_to_slot_0(array)
         if self._layout is None:
@@ -268,14 +268,12 @@ class HookSet:
 
     def _attach(self, key: HookKey, place: Place) -> None:
         kind, target = ("raw_tp", key.attach) if key.attach in BY_NUMBER else key
-        if (
-            self._template(key.attach).attach == 23
-        ):  # BPF_TRACE_RAW_TP: the program itself names the tracepoint
+        if self._template(key.attach).attach == 23:  # BPF_TRACE_RAW_TP: the program names the tracepoint
             kind = "tp_btf"
-        place.attachment = attach(kind, target, place.dispatcher_fd)
-        if self._pin_dir and place.attachment.can_pin:
+        place.attach(kind, target)
+        if self._pin_dir and place.can_pin():
             path = hookpins.place_of(self._pin_dir, *place_key(key))
-            hookpins.pin(path, link=place.attachment.link, programs=place.array)
+            hookpins.pin(path, **place.to_pin())
             place.pinned = path
 
     def _leave(self, key: HookKey) -> None:
@@ -313,17 +311,15 @@ class HookSet:
 
     def _state_of(self, key: HookKey, hook: _Hook) -> HookState:
         place, version = hook.place, hook.version
-        link = place.attachment.link if place.attachment else -1
-        missed = program_info(place.dispatcher_fd).recursion_misses if place.dispatcher_fd >= 0 else 0
         return HookState(
             *key,
             program_id=program_id(version.program),
             instructions=version.instructions,
             memory_bytes=version.memory(),
-            survives_restart=bool(place.attachment and place.attachment.can_pin),
+            survives_restart=place.can_pin(),
             is_pinned=place.pinned is not None,
-            is_attached=link >= 0 and program_on(link) == place.dispatcher,
-            missed=missed,
+            is_attached=place.is_attached(),
+            missed=place.missed(),
         )
 
 

@@ -38,6 +38,12 @@ def program_info(fd: int) -> ProgramInfo:
     return ProgramInfo(at(4, 4), at(192, 8), at(200, 8), at(208, 8), at(216, 4))
 
 
+def missed_by_both(skipped: int, stood_in: int, skipped_again: int) -> int:
+    """How often neither of two programs ran, at most: the first was `skipped`, the second did its work
+    `stood_in` times and was itself `skipped_again`. Threads, who make no record, may be among them."""
+    return max(0, min(skipped - stood_in, skipped_again))
+
+
 def program_id(fd: int) -> int:
     """The kernel's number of a loaded program."""
     return program_info(fd).id

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,11 +25,13 @@ from agent.kernel.choices import (
 )
 from agent.kernel.host import effective_capabilities, may_load, read_host
 from agent.kernel.libbpf import libbpf
-from agent.kernel.links import program_id, program_info
+from agent.kernel.links import program_id
 from agent.kernel.objects import BpfObject
 from agent.kernel.pins import drop_stale, open_pinned_processes, pin_path
+from agent.kernel.posts import Posts
 from agent.kernel.refusals import CAN_LOAD, explained, reason
 from agent.kernel.ring import Ring
+from agent.kernel.standing import Standing
 from agent.settings import KernelSettings
 
 __all__ = ["QUESTIONS", "REQUIRED", "Attached", "Choice", "Facts", "Sensor", "require_capabilities"]
@@ -64,8 +66,11 @@ class Sensor:
     """The loaded base sensor. `open` loads and attaches; `close` leaves nothing attached or pinned behind,
     unless a pin directory was set."""
 
-    def __init__(self, settings: KernelSettings) -> None:
+    def __init__(self, settings: KernelSettings, posts: Posts | None = None) -> None:
+        """`posts`: where programs stand that may outlive this process; None: they end with it."""
         self._settings = settings
+        self._posts = posts
+        self._standing: Standing
         self.programs: dict[str, Attached] = {}
         self.notices: list[str] = []
         self.ring: Ring
@@ -93,6 +98,7 @@ class Sensor:
             if isinstance(error, KernelRefused):
                 raise explained(error, read_host(), counts_memlock=facts.counts_memlock) from error
             raise
+        self._standing.lay_out()
         self._report_missing()
 
     def _ready(self, facts: Facts, left: Candidates) -> bool:
@@ -150,6 +156,8 @@ class Sensor:
             loading.set_map_flags("container_cgroups", 0)
         if settings.pin_dir:
             self._adopt_pinned(Path(settings.pin_dir))
+        self._standing = Standing(loading, self._posts)
+        self._standing.adopt(chosen, self._seconds, has_processes=self._adopted)
         try:
             loading.load()
         except KernelRefused:
@@ -183,8 +191,8 @@ class Sensor:
 
     def _attach(self, entry: Attached) -> bool:
         try:
-            for program in self._programs_of(entry):
-                self._object.attach(program)
+            for way in self._ways_of(entry):
+                self._standing.attach(*way)
         except KernelRefused as error:
             entry.refused = error.message
             self._refused = entry.question, error
@@ -240,6 +248,11 @@ class Sensor:
         """Tells the programs what to refuse (enum shed_step)."""
         self._control.update(struct.pack("=I", 0), struct.pack("=II", step, 0))
 
+    def told(self, losses: Mapping[tuple[str, str], int]) -> None:
+        """These stand in the log now (as `losses` gave them)."""
+        known = [losses.get((cause, hook), 0) for cause in CAUSES for hook in HOOKS]
+        self._standing.tell(struct.pack(f"={_SENT}Q", *known))
+
     def process_entries(self) -> int:
         """Entries of the process map; walks it, so not for the hot path."""
         return len(self._processes.keys())
@@ -253,29 +266,32 @@ class Sensor:
         self._detach(self.programs[question])
 
     def detach(self) -> None:
-        """Detaches everything; what was sent can still be read."""
+        """Detaches everything but what outlives us; what was sent can still be read."""
         for entry in self.programs.values():
-            self._detach(entry)
-            entry.attached = False
+            if not self._standing.outlives(entry.question, entry.choice):
+                self._detach(entry)
+                entry.attached = False
 
     def close(self) -> None:
         """Detaches and frees everything that is not pinned."""
+        if hasattr(self, "_standing"):
+            self._standing.close()
         if hasattr(self, "ring"):
             self.ring.close()
         if hasattr(self, "_object"):
             self._object.close()
 
-    def _programs_of(self, entry: Attached) -> list[str]:
-        second = self._seconds.get(entry.question)
-        return [entry.choice.program, second] if second else [entry.choice.program]
+    def _ways_of(self, entry: Attached) -> list[tuple[str, Choice, str]]:
+        """Its programs, as Standing asks for them."""
+        programs = (entry.choice.program, self._seconds.get(entry.question))
+        return [(entry.question, entry.choice, program) for program in programs if program]
 
     def _is_attached(self, entry: Attached) -> bool:
-        numbers = [self._object.attached_program(program) for program in self._programs_of(entry)]
-        return numbers[0] == entry.program_id and all(numbers)
+        return all(self._standing.is_attached(*way) for way in self._ways_of(entry))
 
     def _detach(self, entry: Attached) -> None:
-        for program in self._programs_of(entry):
-            self._object.detach(program)
+        for way in self._ways_of(entry):
+            self._standing.detach(*way)
 
     def _totals(self) -> list[int]:
         cpus = libbpf().libbpf_num_possible_cpus()
@@ -290,8 +306,7 @@ class Sensor:
         for question, entry in self.programs.items():
             if entry.choice.kind == "iter":
                 continue
-            programs = self._programs_of(entry)
-            skipped = [program_info(self._object.program_fd(p)).recursion_misses for p in programs]
+            skipped = [self._standing.skipped(*way) for way in self._ways_of(entry)]
             missed = skipped[0]
             if len(skipped) > 1:
                 # who was skipped just now may be on the way to the second program: counted with the next look

@@ -178,9 +178,10 @@ def test_a_hook_that_was_detached_is_attached_again(world: World, shelf: PolicyS
     assert world.policing._desk is not None
     places = world.policing._desk._engine.hooks._places
     place = next(iter(places.values()))
-    assert place.attachment is not None
+    attachment = place.dispatchers[0].attachment
+    assert attachment is not None
     with open(os.devnull) as nothing:
-        os.dup2(nothing.fileno(), place.attachment.link)
+        os.dup2(nothing.fileno(), attachment.link)
     assert all(hook["attached"] for hook in world.policing.watch())
     (content,) = [content for kind, content in world.records if kind == "attachment"]
     assert content["attached"]

@@ -40,4 +40,4 @@ def test_one_dispatcher_serves_all_system_calls() -> None:
         hooks.remove(other)
         call(1)
         assert counted(hooks, CALL) == 4
-        assert len({place.dispatcher for place in hooks._places.values()}) == 1
+        assert len({place.array for place in hooks._places.values()}) == 1

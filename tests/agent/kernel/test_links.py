@@ -13,7 +13,14 @@ import pytest
 from agent.errors import KernelRefused, KernelUnsupported
 from agent.kernel import tiny
 from agent.kernel.btf import Btf
-from agent.kernel.links import attached_program_ids, fd_facts, program_id, program_info, program_on
+from agent.kernel.links import (
+    attached_program_ids,
+    fd_facts,
+    missed_by_both,
+    program_id,
+    program_info,
+    program_on,
+)
 from tests.agent.kernel.support import all_ids, in_child, keep_capabilities, wait_until
 
 pytestmark = pytest.mark.kernel
@@ -94,3 +101,13 @@ def test_an_ordinary_file_holds_no_program() -> None:
 
 def test_a_file_descriptor_that_is_not_open_has_no_facts() -> None:
     assert fd_facts(1 << 20) == {}
+
+
+@pytest.mark.parametrize(
+    ("skipped", "stood_in", "skipped_again", "most"),
+    [(0, 0, 0, 0), (5, 5, 3, 0), (5, 4, 3, 1), (9, 1, 3, 3), (5, 7, 3, 0)],
+)
+def test_only_what_neither_program_saw_is_lost(
+    skipped: int, stood_in: int, skipped_again: int, most: int
+) -> None:
+    assert missed_by_both(skipped, stood_in, skipped_again) == most

@@ -355,13 +355,3 @@ def test_what_the_kernel_skipped_is_done_by_the_program_behind_it(
     assert {hook for hook, count in zip(sensor.HOOKS, counts, strict=False) if count} == one._seconds.keys()
     changed = [entry.question for entry in one.verify_attached()]
     assert sorted(changed) == sorted(one._seconds)
-
-
-@pytest.mark.parametrize(
-    ("skipped", "stood_in", "skipped_again", "most"),
-    [(0, 0, 0, 0), (5, 5, 3, 0), (5, 4, 3, 1), (9, 1, 3, 3), (5, 7, 3, 0)],
-)
-def test_only_what_neither_program_saw_is_lost(
-    skipped: int, stood_in: int, skipped_again: int, most: int
-) -> None:
-    assert sensor.missed_by_both(skipped, stood_in, skipped_again) == most
