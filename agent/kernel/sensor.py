@@ -25,7 +25,7 @@ from agent.kernel.choices import (
 )
 from agent.kernel.host import effective_capabilities, may_load, read_host
 from agent.kernel.libbpf import libbpf
-from agent.kernel.links import program_id
+from agent.kernel.links import missed_by_both, program_id
 from agent.kernel.objects import BpfObject
 from agent.kernel.pins import drop_stale, open_pinned_processes, pin_path
 from agent.kernel.posts import Posts
@@ -317,12 +317,6 @@ class Sensor:
             if missed:
                 found["recursion", question] = missed
         return found
-
-
-def missed_by_both(skipped: int, stood_in: int, skipped_again: int) -> int:
-    """How often neither of two programs ran, at most: the first was `skipped`, the second did its work
-    `stood_in` times and was itself `skipped_again`. Threads, who make no record, may be among them."""
-    return max(0, min(skipped - stood_in, skipped_again))
 
 
 def _config(settings: KernelSettings, facts: Facts) -> bytes:
