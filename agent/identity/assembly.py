@@ -70,9 +70,9 @@ class Assembly:
 
         api, options = Api(access, self._pace or Pace()), self.child.options
         watched: list[tuple[Resource, Sink]] = [
-            (_of_node("pods", "spec.nodeName", options.node), self.child.pods),
-            (Resource("namespaces", "/api/v1/namespaces"), self.child.namespaces),
-            (_of_node("nodes", "metadata.name", options.node), self.child.nodes),
+            (_of_node("pods", "spec.nodeName", options.node, cached=True), self.child.pods),
+            (Resource("namespaces", "/api/v1/namespaces", cached=True), self.child.namespaces),
+            (_of_node("nodes", "metadata.name", options.node), self.child.nodes),  # one key of etcd
         ]
         if options.policies:
             watched += self._follow_policies(api, options.node)
@@ -130,7 +130,7 @@ def assemble(options: Options, sock: socket.socket, pace: Pace | None = None) ->
     return Assembly(options, sock, pace)
 
 
-def _of_node(kind: str, field: str, node: str) -> Resource:
+def _of_node(kind: str, field: str, node: str, cached: bool = False) -> Resource:
     from agent.identity.watching import Resource
 
-    return Resource(kind, f"/api/v1/{kind}", {"fieldSelector": f"{field}={node}"})
+    return Resource(kind, f"/api/v1/{kind}", {"fieldSelector": f"{field}={node}"}, cached)

@@ -19,6 +19,8 @@ LONGEST_ANSWER = 16 << 20
 Lists of larger objects are asked for in smaller pages."""
 LONGEST_LINE = 8 << 20
 """Bytes of one event of a watch; an object has at most 1.5 MiB (etcd's limit for a request)."""
+LONGEST_REST_S = 120.0
+"""Most seconds for which we leave a server alone because it says so."""
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 
@@ -42,10 +44,12 @@ class Pace(NamedTuple):
 class ApiError(Exception):
     """The server answered, and not what was asked for."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, after_s: float = 0.0) -> None:
         super().__init__(message)
         self.status = status
         """HTTP status, or the `code` of a Status object in a watch."""
+        self.after_s = after_s
+        """Seconds for which the server wants to be left alone; 0 where it says nothing."""
 
 
 class Unreachable(Exception):
@@ -136,7 +140,7 @@ class Api:
             response.drain_conn() if response.status < 300 else response.close()
             response.release_conn()
         if not 200 <= response.status < 300:
-            raise ApiError(response.status, _message(response.status, data))
+            raise ApiError(response.status, _message(response.status, data), _after_s(response))
         return _read(data)
 
 
@@ -179,6 +183,13 @@ def _message(status: int, data: bytes) -> str:
     except (ValueError, KeyError, TypeError):
         text = data[:200].decode(errors="replace")
     return f"HTTP {status}: {' '.join(text.split())[:300]}"
+
+
+def _after_s(response: urllib3.BaseHTTPResponse) -> float:
+    """Of `Retry-After`, which priority and fairness sets in seconds (Kubernetes documentation, "API Priority
+    and Fairness"); other forms of it (RFC 9110) are not sent."""
+    found = response.headers.get("Retry-After", "")
+    return min(float(found), LONGEST_REST_S) if found.isascii() and found.isdecimal() else 0.0
 
 
 def _reason(error: Exception) -> str:

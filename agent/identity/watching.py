@@ -2,8 +2,10 @@
 """List and watch of one kind of object, for as long as the process lives.
 
 After a disconnection the watch goes on at the last resourceVersion (bookmarks move it while nothing happens);
-what is too old for the server (410 Gone) is listed anew. Kubernetes documentation, "Kubernetes API Concepts:
-Efficient detection of changes".
+what is too old for the server (410 Gone) is listed anew, and so is a kind of which nothing is heard for long:
+a server whose etcd was restored has older versions than we know, and is silent about all that changes until
+it comes to ours (tried with 1.34). Kubernetes documentation, "Kubernetes API Concepts: Efficient detection of
+changes".
 """
 
 from __future__ import annotations
@@ -15,10 +17,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from agent.identity.access import NoAccess
-from agent.identity.rest import Api, ApiError, Quiet, TooLong, Unreachable, explain
+from agent.identity.listing import Lister
+from agent.identity.rest import Api, ApiError, Quiet, Unreachable, explain
 
-PAGE = 250
-"""Objects of one page of a list."""
+SILENT = 4
+"""Watches one after the other that brought no word; then all is listed."""
 SHORT_S = 1.0
 """A watch that a server ends so soon, in seconds; it is not asked for the next at once, nor by all nodes."""
 GONE = 410
@@ -33,6 +36,8 @@ class Resource(NamedTuple):
     path: str
     query: Mapping[str, str] = {}  # never changed
     """Selectors."""
+    cached: bool = False
+    """Whether a list may come from the server's cache (agent/identity/listing.py)."""
 
 
 class Sink(Protocol):
@@ -81,9 +86,11 @@ class Watch:
         """Set once everything was listed."""
         self._api, self._sink = api, sink
         self._stop = stop or threading.Event()
-        self._version = ""
-        self._failures = self._short = 0
-        """Tries that failed, and watches that were short, one after the other."""
+        self._version = self._known = ""
+        """Where a watch begins, empty: after a list; and the last version that we have had."""
+        self._lister = Lister(api, resource.path, resource.query, self._heard, resource.cached)
+        self._failures = self._short = self._silent = 0
+        """Tries that failed, watches that were short, and those without a word, one after the other."""
         self._error = ""
         self._heard_s = time.monotonic()
 
@@ -106,7 +113,7 @@ class Watch:
         return Health("fresh" if is_fresh else "stale", age, self._error)
 
     def _round(self) -> None:
-        if not self._version:
+        if not self._version or self._silent >= SILENT:
             self._list()
         spread = random.uniform(0.8, 1.2)
         query = {
@@ -122,32 +129,20 @@ class Watch:
                 if self._stop.is_set():
                     return
         except Quiet:
+            self._silent += 1
             return  # the next request tells whether the server is there
         self._heard()
         self._short = self._short + 1 if time.monotonic() - began_s < SHORT_S else 0
         if self._short:
             self._stop.wait(self._pause(self._short - 1))
+        else:
+            self._silent += 1
 
     def _list(self) -> None:
-        objects: list[dict[str, Any]] = []
-        query, limit = dict(self.resource.query), PAGE
-        while True:
-            try:
-                page = self._api.get(self.resource.path, {**query, "limit": str(limit)})
-            except TooLong:
-                if limit == 1:
-                    raise
-                limit = max(1, limit // 4)  # large objects: whoever may create pods must not blind us
-                continue
-            self._heard()
-            objects += [_light(thing) for thing in page.get("items") or [] if isinstance(thing, dict)]
-            about = page.get("metadata") or {}
-            if not (more := about.get("continue")):
-                break
-            query["continue"] = str(more)
+        objects, version = self._lister.all(self._known)
         self._sink.replace(objects)
-        self._version = str(about.get("resourceVersion") or "0")
-        self._error = ""
+        self._version = self._known = version
+        self._error, self._silent = "", 0
         self.listed.set()
 
     def _take(self, event: dict[str, Any]) -> None:
@@ -157,11 +152,12 @@ class Watch:
         if kind == "ERROR":
             raise ApiError(int(thing.get("code") or 500), str(thing.get("message") or "unknown"))
         self._heard()
-        self._failures, self._error = 0, ""
+        self._failures = self._silent = 0
+        self._error = ""
         if kind in ("ADDED", "MODIFIED", "DELETED"):
             self._sink.change(kind, thing)
         if version := (thing.get("metadata") or {}).get("resourceVersion"):
-            self._version = str(version)
+            self._version = self._known = str(version)
 
     def _failed(self, error: Exception) -> None:
         status = getattr(error, "status", 0)
@@ -171,7 +167,7 @@ class Watch:
             self._failures = 1
             return
         self._error = f"{self.resource.name}: {explain(error)}"
-        pause = self._pause(self._failures)
+        pause = max(self._pause(self._failures), getattr(error, "after_s", 0.0))
         self._failures += 1
         self._stop.wait(pause)
 
@@ -187,10 +183,3 @@ class Watch:
 
     def _heard(self) -> None:
         self._heard_s = time.monotonic()
-
-
-def _light(thing: dict[str, Any]) -> dict[str, Any]:
-    """Without who manages which field, half of most objects: all pages are in memory for a moment."""
-    if isinstance(metadata := thing.get("metadata"), dict):
-        metadata.pop("managedFields", None)
-    return thing

@@ -52,6 +52,10 @@ class Fake:
         """Takes requests, and says nothing."""
         self.page = 0
         """Objects of one page; 0: as the client asks."""
+        self.busy = 0
+        """Requests that are answered with 429, and to come again after a second."""
+        self.behind = 0
+        """By how much the cache, asked for by resourceVersion, is behind: it answers 504 to newer ones."""
         self.conflicts = 0
         """Patches that are answered with 409."""
         self.requests: list[str] = []
@@ -218,6 +222,9 @@ class _Handler(BaseHTTPRequestHandler):
         place = Place(urlsplit(self.path).path)
         if fake.token and self.headers.get("Authorization") != f"Bearer {fake.token}":
             self._fail(401, "Unauthorized")
+        elif fake.busy:
+            fake.busy -= 1
+            self._fail(429, "too many requests", {"Retry-After": "1"})
         elif place.plural in fake.forbidden or f"{place.plural}/{place.part}" in fake.forbidden:
             self._fail(403, f"{place.plural} is forbidden: no right for it")
         else:
@@ -226,7 +233,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _list(self, place: Place, query: dict[str, str]) -> None:
         fake, start = self.fake, int(query.get("continue", "0"))
+        cached = query.get("resourceVersion")
+        if cached and int(cached) > fake._version - fake.behind:
+            self._fail(504, f"Timeout: Too large resource version: {cached}")
+            return
         limit = fake.page or int(query.get("limit", "500"))
+        if cached:  # the cache has no pages
+            limit = len(fake._objects)
         with fake._change:
             things = [copy.deepcopy(one) for one in fake._objects.values()]
             keys = list(fake._objects)
@@ -282,12 +295,14 @@ class _Handler(BaseHTTPRequestHandler):
         found: Object = json.loads(data) if data else {}
         return found
 
-    def _fail(self, status: int, message: str) -> None:
-        self._answer(status, {"kind": "Status", "code": status, "message": message})
+    def _fail(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+        self._answer(status, {"kind": "Status", "code": status, "message": message}, headers)
 
-    def _answer(self, status: int, thing: Object) -> None:
+    def _answer(self, status: int, thing: Object, headers: dict[str, str] | None = None) -> None:
         data = json.dumps(thing).encode()
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()

@@ -4,9 +4,10 @@
 from collections.abc import Iterator
 
 import pytest
+import urllib3
 
 from agent.identity.access import Access
-from agent.identity.rest import Api, ApiError, Pace, Quiet, Unreachable, explain
+from agent.identity.rest import Api, ApiError, Pace, Quiet, Unreachable, _after_s, explain
 from tests.kube.fake import Fake
 
 
@@ -41,6 +42,14 @@ def test_a_watch_without_a_word_is_given_up(fake: Fake) -> None:
     with pytest.raises(Quiet, match="timed out"):
         list(api.watch("/api/v1/pods", {"resourceVersion": "100"}, lambda: answered.append(True)))
     assert answered == [True]
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("7", 7), ("86400", 120), ("soon", 0), ("\u0663", 0), ("", 0)]
+)
+def test_a_server_says_how_long_it_wants_to_be_left_alone(header: str, seconds: float) -> None:
+    response = urllib3.HTTPResponse(b"", {"Retry-After": header}, 429)
+    assert _after_s(response) == seconds
 
 
 def test_nobody_there_is_unreachable() -> None:

@@ -65,6 +65,8 @@ class Daemon(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         path = self.rfile.readline().split()[1]
+        while self.rfile.readline().strip():  # the head, to its end
+            pass
         body = b'{"Id":"aa","Name":"/web"}' if b"/aa/" in path else b"{}"
         status = b"200 OK" if b"/aa/" in path else b"404 Not Found"
         head = b"HTTP/1.1 %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (status, len(body))

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from agent.identity import rest
 from agent.identity.access import Access
-from agent.identity.rest import Api, ApiError, Pace, TooLong, Unreachable
-from agent.identity.watching import Resource, Watch
+from agent.identity.rest import Api, ApiError, Pace, Unreachable
+from agent.identity.watching import SILENT, Resource, Watch
 from tests.kube.fake import Fake
 
 
@@ -58,6 +57,37 @@ def test_a_kind_of_which_nothing_changes_stays_fresh(fake: Fake) -> None:
     for _ in range(3):  # each as long as `quiet`, which is half of the age that is stale
         found._round()
     assert found.health()._replace(age_seconds=0) == ("fresh", 0, "")
+
+
+def test_a_server_that_is_silent_for_long_is_asked_for_all(fake: Fake) -> None:
+    seen = Seen()
+    found = watch(fake, seen, quiet=0.1)
+    found._round()
+    found._version = found._known = "900"  # etcd was restored: this one never was
+    fake.put("nodes", {"metadata": {"name": "n2"}})
+    for _ in range(SILENT - 1):
+        found._round()
+    assert seen.all == ["n1"]
+    found._round()
+    assert seen.all == ["n1", "n2"] and int(found._version) < 900
+
+
+def test_a_server_that_is_back_after_failures_is_asked_for_what_is_new_only(fake: Fake) -> None:
+    seen, fake.busy = Seen(), SILENT + 2
+    found = watch(fake, seen, first=0.01)
+    found._version = "100"
+    found._stop.wait = lambda seconds=None: False  # type: ignore[method-assign, assignment]
+    found.run()
+    assert seen.events == [("ADDED", "n1")] and seen.all == []
+
+
+def test_a_server_that_wants_to_be_left_alone_is(fake: Fake) -> None:
+    found, waits, fake.busy = watch(fake, Seen(), first=0.01), list[float](), 1
+    found._stop = type("Stop", (), {"wait": lambda self, seconds: waits.append(seconds)})()  # type: ignore
+    with pytest.raises(ApiError) as caught:
+        found._list()
+    found._failed(caught.value)
+    assert waits == [1.0]
 
 
 def test_an_error_ends_when_the_server_agrees_to_a_watch(fake: Fake) -> None:
@@ -136,33 +166,6 @@ def test_a_server_that_ends_each_watch_at_once_is_not_flooded(
     assert len(waits) == 6 and waits[0] >= 0.25 and min(waits[4:]) >= 2.0 and max(waits) <= 4.0
 
 
-def test_pages_of_large_objects_are_made_smaller(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(40):
-        fake.put("nodes", {"metadata": {"name": f"m{number}", "labels": {"a": "x" * 1000}}})
-    monkeypatch.setattr(rest, "LONGEST_ANSWER", 20_000)
-    seen = Seen()
-    found = watch(fake, seen)
-    found._list()
-    assert len(seen.all) == 41
-
-
-def test_who_manages_fields_takes_no_memory(fake: Fake) -> None:
-    fake.put("nodes", {"metadata": {"name": "m", "managedFields": [{"manager": "kubelet"}]}})
-    kept: list[dict[str, Any]] = []
-    seen = Seen()
-    seen.replace = kept.extend  # type: ignore[method-assign]
-    watch(fake, seen)._list()
-    assert [one["metadata"]["name"] for one in kept] == ["n1", "m"]
-    assert not any("managedFields" in one["metadata"] for one in kept)
-
-
-def test_one_object_that_is_too_large_is_told(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake.put("nodes", {"metadata": {"name": "m", "labels": {"a": "x" * 10_000}}})
-    monkeypatch.setattr(rest, "LONGEST_ANSWER", 5_000)
-    with pytest.raises(TooLong):
-        watch(fake, Seen())._list()
-
-
 def test_pauses_grow_up_to_a_bound(fake: Fake) -> None:
     seen, waits = Seen(), list[float]()
     found = watch(fake, seen, first=1.0, longest=5.0)
@@ -174,6 +177,6 @@ def test_pauses_grow_up_to_a_bound(fake: Fake) -> None:
 
 def test_the_first_gone_is_listed_anew_at_once(fake: Fake) -> None:
     found = watch(fake, Seen())
-    found._version = "7"
+    found._version = found._known = "7"
     found._failed(ApiError(410, "too old"))
-    assert found._version == "" and found.health().error == ""
+    assert (found._version, found._known) == ("", "7") and found.health().error == ""
