@@ -4,7 +4,7 @@
 A list without resourceVersion is read from etcd, whole, and only then narrowed to a node's pods: where a
 thousand agents start after an upgrade, a thousand times all pods of the cluster. With resourceVersion 0, or
 one that we know, it comes from the server's cache, which has no pages. Kubernetes documentation, "Kubernetes
-API Concepts: Resource versions" (servers from 1.31 on read lists of the first kind from the cache, too: KEP-2340).
+API Concepts: Resource versions" (from 1.31 on the cache answers lists of the first kind, too: KEP-2340).
 """
 
 from __future__ import annotations
