@@ -202,6 +202,12 @@ def test_a_change_of_rules_restarts_the_agent(render: Render) -> None:
     assert checksum({"rules": {"files": {"a.yaml": "title: a\n"}}}) != checksum({})
 
 
+def test_notes_say_why_no_pods_come(helm: Helm) -> None:
+    done = helm("install", "th", str(CHART), "-n", "security", "--dry-run=client")
+    label = "kubectl label --overwrite namespace security pod-security.kubernetes.io/enforce=privileged"
+    assert done.returncode == 0 and label in done.stdout
+
+
 def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
     text = (CHART / "files" / "dashboards" / "tracehound.json").read_text()
     page = (ROOT / "docs" / "metrics.md").read_text()
