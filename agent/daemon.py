@@ -36,6 +36,7 @@ from agent.enrich.users import UserNames
 from agent.errors import StageDied, TracehoundError
 from agent.exporting import Exporting
 from agent.following import Following
+from agent.kernel.posts import Posts
 from agent.kernel.ring import BATCH_RECORDS
 from agent.kernel.sensor import Sensor, require_capabilities
 from agent.log.clock import WallClock
@@ -87,7 +88,8 @@ class Daemon:
         name = settings.node_name or os.environ.get("NODE_NAME") or socket.gethostname()
         self.node_name = name.encode(errors="replace").decode()  # bytes that are no text
         pin_dir = pin_dir_of(settings)
-        self.sensor = Sensor(_kernel_settings(settings, pin_dir))
+        posts = Posts(pin_dir) if pin_dir else None
+        self.sensor = Sensor(_kernel_settings(settings, pin_dir), posts)
         self.kernels_word = KernelsWord(self.sensor.existing_tasks)
         self.clock = WallClock()
         self.started_s = time.monotonic()
@@ -116,6 +118,7 @@ class Daemon:
             self.notices.append,
             InThread(self.drain),
             lambda: self.following.registry.by_id.values(),
+            posts,
         )
         self.policing = Policing(around, pin_dir, state_file_of(settings))
         self.following = Following(settings, self.node_name, self.policing, self._record, self.notices.append)
@@ -169,6 +172,7 @@ class Daemon:
         with contextlib.ExitStack() as undo:
             self._install_signals()
             undo.callback(self._close_signals)
+            self.policing.look_back()
             self.sensor.open()
             undo.callback(self.sensor.close)
             self.notices += self.sensor.notices
@@ -278,6 +282,8 @@ class Daemon:
 
     def _start_policies(self) -> None:
         """Raises SettingsError when one fails and none may (policies.strict); then everything is closed."""
+        if self.policing.takes_over:
+            self.following.settle(self.drain)
         try:
             self.policing.start(self.settings.policies)
         except TracehoundError as error:
@@ -419,7 +425,9 @@ class Daemon:
         losses, position = self.sensor.losses(), self.sensor.ring.written()
         now_ns = _boot_ns()  # what stands before the position happened before this
         self._drain_to(position)
-        return self.ledger.collect({**losses, **self.policing.missed()}, self.pipeline, now_ns, begin_ns)
+        lost = self.ledger.collect({**losses, **self.policing.missed()}, self.pipeline, now_ns, begin_ns)
+        self.sensor.told(losses)
+        return lost
 
     def _sweep(self) -> None:
         """Forgets processes whose exit record was lost; the kernel says who lives."""

@@ -8,6 +8,7 @@ In the agent's loop; nothing here waits. `step` is called after every turn of th
 from __future__ import annotations
 
 import os
+import select
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
@@ -22,8 +23,11 @@ from agent.identity.text import clean
 from agent.kernel.containers import ContainerCgroups
 from agent.settings import IdentitySettings, Settings
 
+SETTLE_S = 5.0
+"""How long policies of an agent before go on alone while it is asked who the containers are, in seconds."""
 STATUS_S = 60.0
 """How often the child is told what became of policies, in seconds, besides after each change."""
+_TURN_S = 0.1
 NOBODY = "nobody is asked: identity.kubernetes and identity.runtimes are off"
 SILENT = "nobody told of it in {:g} s (containers.patience_seconds)"
 
@@ -70,6 +74,9 @@ class Following:
         self._status_at = 0.0
         self._changes = 0
         """Of the policies, when their status was said."""
+        self._is_settling = False
+        self._later: Mapping[str, Any] | None = None
+        """Policies that came before their time."""
         takers = {
             "answer": self.registry.answer,
             "pod": self._take_pod,
@@ -126,8 +133,28 @@ class Following:
         if registry.news:
             self._tell()
 
+    def settle(self, turn: Callable[[], object], seconds: float = SETTLE_S) -> None:
+        """Waits until it is known, or was tried for so long, who the containers are that are there: policies
+        of an agent before go on meanwhile, and would not hold for the unknown afterwards. `turn` is called
+        now and then. What comes of policies waits for the first `tick`."""
+        end = time.monotonic() + seconds
+        self._is_settling = True
+        self.step()
+        while self.is_asking and self._pending() and time.monotonic() < end:
+            select.select(self.filenos(), [], [], _TURN_S)
+            self.identifying.tick(time.monotonic())
+            self.handle()
+            turn()
+        self._is_settling = False
+
+    def _pending(self) -> bool:
+        return any(home.state == PENDING and not home.gone_s for home in self.registry.by_id.values())
+
     def tick(self, now: float) -> None:
         """Once a second; `now` is monotonic seconds."""
+        later, self._later = self._later, None
+        if later is not None:
+            self._take_policies(later)
         settings = self._settings.containers
         self.identifying.tick(now)
         why = SILENT.format(settings.patience_seconds) if self.is_asking else NOBODY
@@ -218,6 +245,9 @@ class Following:
             self._record("pod_deleted", {name: told.get(name, "") for name in ("namespace", "name", "uid")})
 
     def _take_policies(self, told: Mapping[str, Any]) -> None:
+        if self._is_settling:
+            self._later = told
+            return
         self._policing.take_objects(told["set"])
         self._say_status(time.monotonic())
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.aside import Aside, at_once
-from agent.decode.header import KIND_HOOK
+from agent.decode.header import KIND_CGROUP, KIND_EXEC, KIND_EXIT, KIND_FORK, KIND_HOOK
 from agent.enrich.home import Home
 from agent.errors import SettingsError, TracehoundError, UsageError
 from agent.settings import PolicySettings, Settings
 
 if TYPE_CHECKING:
     from agent.kernel.gap import Gap
+    from agent.kernel.posts import Posts
     from agent.policy.book import HookBook
     from agent.policy.desk import Desk
     from agent.policy.engine import Engine
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
 
 PIN_DIR = "/sys/fs/bpf/tracehound"
 """Where hooks are pinned unless `kernel.pin_dir` says otherwise."""
+HOOK_OF = {
+    KIND_HOOK: "policy",
+    KIND_EXEC: "exec",
+    KIND_FORK: "fork",
+    KIND_EXIT: "exit",
+    KIND_CGROUP: "cgroup",
+}
+"""As losses name them, by kind of record."""
 _WRONG = UsageError.exit_status
 """Of errors that who asked can correct."""
 _COUNTS = ("enabled", "monitored", "failed", "disabled", "hooks", "protected")
@@ -45,6 +54,8 @@ class Surroundings(NamedTuple):
     """Reads the ring while a change is compiled and the kernel verifies it."""
     homes: Callable[[], Iterable[Home]] = tuple
     """All containers that there are."""
+    posts: Posts | None = None
+    """Of the base sensor."""
 
 
 class Policing:
@@ -65,27 +76,41 @@ class Policing:
         self._broken = ""
         """Why no policy at all can run here."""
         self._missed: dict[tuple[str, str], int] = {}
-        self._missed_before = 0
-        """Events of pinned hooks while no agent ran."""
+        self._gap: Gap | None = None
+        self._missed_before: dict[tuple[str, str], int] = {}
+        """What pinned programs sent while no agent ran, as losses."""
 
     def start(self, settings: PolicySettings) -> None:
         """Loads what is configured. What fails is noticed, or with `policies.strict` raised as
         SettingsError."""
-        gap = self._open_gap()
+        self.look_back()
         for sentence in self._configure(settings):
             self._around.notice(sentence)
         if self._state_file and self._state_file.exists():
             self._kubernetes().start()
         for left in self._desk.drop_unclaimed() if self._desk else ():
             self._around.notice(f"{left} was left by an agent before and is no policy's now: detached")
-        if gap:
-            self._missed_before = gap.count(KIND_HOOK)
+        if self._around.posts:
+            self._around.posts.drop_unclaimed()
+        self._count_gap()
         failures = self.summary()["failures"]
         if settings.strict and failures:
             raise SettingsError(
                 [f"{one['name']}: {one['error']}" for one in failures],
                 "policies.strict is on: correct them, or switch it off to run without them",
             )
+
+    def look_back(self) -> None:
+        """To be called before the sensor takes over what an agent before has left."""
+        if self._gap is None and self._pin_dir and (self._has_pins() or any(self._pin_dir.glob("base/*/*"))):
+            from agent.kernel.gap import Gap
+
+            self._gap = Gap(self._pin_dir)
+
+    @property
+    def takes_over(self) -> bool:
+        """Whether programs of an agent before run on until `start`."""
+        return self._gap is not None
 
     def reload(self, settings: PolicySettings) -> list[str]:
         """Applies what changed in files and settings; returns it, failures included."""
@@ -165,9 +190,7 @@ class Policing:
         """Calls that hooks did not judge since start, by (cause, hook)."""
         if self._desk:
             self._missed = self._desk.missed()
-        if self._missed_before:
-            return {**self._missed, ("agent_down", "policy"): self._missed_before}
-        return self._missed
+        return {**self._missed, **self._missed_before}
 
     def summary(self) -> dict[str, Any]:
         """For the agent's status."""
@@ -228,7 +251,7 @@ class Policing:
         from agent.policy.engine import Engine
 
         maps = {name: self._around.map_fd(name) for name in FROM_SENSOR}
-        return Engine(maps, self._pin_dir, settings.kill_budget, self._around.homes)
+        return Engine(maps, self._pin_dir, settings.kill_budget, self._around.homes, posts=self._around.posts)
 
     def _kubernetes(self) -> Objects:
         if self._objects is None:
@@ -240,12 +263,11 @@ class Policing:
                 self._objects.relabel(self._labels)
         return self._objects
 
-    def _open_gap(self) -> Gap | None:
-        if not self._has_pins() or self._pin_dir is None:
-            return None
-        from agent.kernel.gap import Gap
-
-        return Gap(self._pin_dir)
+    def _count_gap(self) -> None:
+        if self._gap:
+            found = self._gap.count(HOOK_OF)
+            self._missed_before = {("agent_down", hook): count for hook, count in found.items()}
+            self._gap = None
 
     def _has_pins(self) -> bool:
         """Whether an agent before us left hooks that run now."""

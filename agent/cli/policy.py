@@ -160,10 +160,11 @@ def _each(args: argparse.Namespace, done: str, change: Callable[[Any, str, str],
 
 
 def _unpin(args: argparse.Namespace) -> int:
-    """The way out when no agent answers: removes the names of pinned hooks, which detaches them."""
+    """The way out when no agent answers: removes the names of pinned programs, which detaches them."""
     from pathlib import Path
 
     from agent.cli.arguments import settings_from
+    from agent.kernel import posts
     from agent.kernel.hookpins import unpin_all
     from agent.kernel.pins import forget_processes
     from agent.policing import PIN_DIR
@@ -173,6 +174,8 @@ def _unpin(args: argparse.Namespace) -> int:
     for hook in gone:
         print(f"{hook}: detached")
     print(f"{len(gone)} hooks were pinned in {directory}")
+    for name in posts.unpin_all(directory):
+        print(f"{name}: detached; nothing follows processes any more")
     for name in forget_processes(directory):
         print(f"{name}: forgotten, with what processes had inherited")
     return 0

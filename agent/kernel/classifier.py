@@ -11,6 +11,7 @@ from typing import Protocol
 from agent.errors import KernelRefused
 from agent.kernel.choices import Facts
 from agent.kernel.objects import BpfObject
+from agent.kernel.posts import CLASSIFIER, Posts
 from agent.kernel.sharedmaps import SharedMaps
 
 SHAPE_HAS_CAST = 32
@@ -58,8 +59,12 @@ class Contents(Protocol):
 class Classifier:
     """The loaded programs, their maps, and what they were last told."""
 
-    def __init__(self, shared: SharedMaps, *, has_atomics: bool, has_cast: bool) -> None:
+    def __init__(
+        self, shared: SharedMaps, *, has_atomics: bool, has_cast: bool, posts: Posts | None = None
+    ) -> None:
+        """`posts`: where the programs stand when they are to outlive the agent."""
         self._shared = shared
+        self._posts = posts
         self._file = "classify.bpf.o" if has_atomics else "classify_plain.bpf.o"
         self._has_cast = has_cast
         self._facts: Facts | None = None
@@ -89,6 +94,8 @@ class Classifier:
             return
         self._tell(contents)
         self._classify_all(contents.fresh)
+        if self._posts:
+            self._keep(self._posts, is_asked=contents.is_asked)
 
     def set_cgroups(self, members: Mapping[int, bytes | None]) -> None:
         """What has changed of some containers: the classes that each one's cgroup allows, None for one that
@@ -126,7 +133,9 @@ class Classifier:
         return list(self._attached) if self._object else []
 
     def close(self) -> None:
-        """Detaches and frees everything."""
+        """Detaches and frees everything but what outlives the agent."""
+        if self._posts and not self._posts.is_kept:
+            self._leave(self._posts, ())
         if self._object:
             self._object.close()
             self._object = None
@@ -145,8 +154,7 @@ class Classifier:
             told, self._told = self._told, {}
             told_cgroups, self._told_cgroups = self._told_cgroups, {}
             self._tell(contents)
-            for program in programs:
-                loaded.attach(program)
+            self._attach(loaded, programs, before)
         except KernelRefused:
             self._object, self._told, self._told_cgroups = before, told, told_cgroups
             loaded.close()
@@ -155,6 +163,38 @@ class Classifier:
         self._room = {name: loaded.map_shape(name)["max_entries"] for name in contents.sizes}
         if before:
             before.close()
+
+    def _attach(self, loaded: BpfObject, programs: tuple[str, ...], before: BpfObject | None = None) -> None:
+        """What was put at a post goes on there: when one is refused, those `before` are put back."""
+        if not self._posts:
+            for program in programs:
+                loaded.attach(program)
+            return
+        try:
+            for program in programs:
+                self._posts.put(*_post_of(program), loaded.program_fd(program))
+        except KernelRefused:
+            if before:
+                self._attach(before, self._attached)
+            else:
+                self._leave(self._posts, ())
+            raise
+        self._leave(self._posts, programs)
+        self._posts.rest()
+
+    def _leave(self, posts: Posts, programs: tuple[str, ...]) -> None:
+        """Posts of the classifier that none of these programs stands at."""
+        used = {_post_of(program)[0] for program in programs}
+        for name in posts.names():
+            if name.startswith(CLASSIFIER) and name not in used:
+                posts.leave(name)
+
+    def _keep(self, posts: Posts, *, is_asked: bool) -> None:
+        """Processes are followed without an agent as long as a policy asks who they are."""
+        if is_asked:
+            posts.keep()
+        elif posts.is_kept:
+            posts.let_go()
 
     def _load(self, contents: Contents) -> tuple[BpfObject, tuple[str, ...]]:
         refusal: KernelRefused | None = None
@@ -225,3 +265,9 @@ class Classifier:
         if self._facts is None:
             self._facts = Facts.of_this_kernel()
         return self._facts
+
+
+def _post_of(program: str) -> tuple[str, str]:
+    """Its post and kind, by the program's name: classify_exec_raw, classify_exec_again."""
+    name, _, form = program.rpartition("_")
+    return (program, "tp_btf") if form == "again" else (name, {"btf": "tp_btf", "raw": "raw_tp"}[form])

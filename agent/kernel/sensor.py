@@ -44,6 +44,8 @@ _HOOK_COUNT = 8
 _SENT = len(CAUSES) * _HOOK_COUNT
 _STOOD_IN = _SENT + _HOOK_COUNT
 _COUNTERS = _STOOD_IN + _HOOK_COUNT
+COUNTER_BYTES = 8 * _COUNTERS
+"""Of struct counters, one for each CPU."""
 _TASK_IDENTITY = struct.Struct("=16xI4xQ")
 """Of struct record_header: tgid and image_ktime."""
 _ATTACH_ORDER = ("privileges", "cgroup_made", "cgroup_removed", "fork", "exit", "exec")

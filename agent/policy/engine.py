@@ -14,6 +14,7 @@ from agent.enrich.home import Home
 from agent.errors import TracehoundError
 from agent.kernel.classifier import Classifier
 from agent.kernel.hooks import HookSet, HookState
+from agent.kernel.posts import Posts
 from agent.kernel.sharedmaps import FROM_SENSOR, SharedMaps
 from agent.kernel.stacks import StackMap
 from agent.kernel.view import KernelView
@@ -48,9 +49,10 @@ class Engine:
         pin_dir: Path | None = None,
         kill_budget: int = KILL_BUDGET,
         homes: Callable[[], Iterable[Home]] = tuple,
+        posts: Posts | None = None,
     ) -> None:
-        """`sensor`: descriptors of the base sensor's maps, by FROM_SENSOR; `homes`: all containers. Raises
-        KernelRefused, KernelUnsupported."""
+        """`sensor`: descriptors of the base sensor's maps, by FROM_SENSOR; `homes`: all containers; `posts`:
+        the sensor's. Raises KernelRefused, KernelUnsupported."""
         _allow_descriptors()
         self._view: KernelView | None = None
         self._used_s = 0.0
@@ -62,7 +64,9 @@ class Engine:
         self.book = PolicyBook(self.stacks)
         self.throttling = Throttling(self.shared.map("throttles"))
         facts = kernel_facts(self._kernel())
-        self.classifier = Classifier(self.shared, has_atomics=facts.has_atomics, has_cast=facts.has_cast)
+        self.classifier = Classifier(
+            self.shared, has_atomics=facts.has_atomics, has_cast=facts.has_cast, posts=posts
+        )
         self.members = Members(homes)
         compiler = HookCompiler(facts, self._publish)
         self._classes = compiler.classes

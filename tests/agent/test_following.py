@@ -199,6 +199,51 @@ def test_a_policy_that_was_disabled_by_hand_is_said_at_once(monkeypatch: pytest.
     followed.close()
 
 
+@pytest.fixture
+def unanswered(monkeypatch: pytest.MonkeyPatch) -> Iterator[Following]:
+    """A container that is there, and a child that says nothing by itself."""
+    monkeypatch.setattr(Identifying, "want", lambda self: None)
+    monkeypatch.setattr(Identifying, "handle", lambda self, fd=-1: None)
+    monkeypatch.setattr(Identifying, "tick", lambda self, now: None)
+    followed = Following(Settings(), "n1", Policies(), lambda kind, content: None, print)
+    followed.registry.seen(Seen(7, 7, f"/{in_pod()}"))
+    yield followed
+    followed.close()
+
+
+def test_who_settles_waits_until_everybody_is_known(unanswered: Following) -> None:
+    turns: list[int] = []
+
+    def turn() -> None:
+        turns.append(1)
+        unanswered.registry.answer({"id": ID, "state": "unknowable", "reason": "no", "source": "cri"})
+
+    unanswered.settle(turn, 600)
+    assert turns == [1]
+
+
+def test_who_settles_waits_no_longer_than_he_may(unanswered: Following) -> None:
+    unanswered.settle(lambda: None, 0.2)
+    assert unanswered._pending()
+
+
+def test_where_nobody_is_asked_nobody_is_waited_for(unanswered: Following) -> None:
+    unanswered.change(replace(Settings(), identity=UNASKED))
+    unanswered.settle(lambda: pytest.fail("waited"), 600)
+
+
+def test_policies_that_come_while_one_settles_wait(
+    unanswered: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[object] = []
+    monkeypatch.setattr(unanswered._policing, "take_objects", taken.append)
+    unanswered.settle(lambda: unanswered._take_policies({"set": ["p"]}), 0.2)
+    assert taken == []
+    unanswered.tick(0.0)
+    unanswered.tick(1.0)
+    assert taken == [["p"]]
+
+
 def test_who_is_gone_and_was_started_once_more_is_not_told_as_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

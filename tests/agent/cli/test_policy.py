@@ -77,9 +77,13 @@ def test_offline_needs_no_agent(
     (place / "hooks" / "lsm" / "file_open").mkdir(parents=True)
     (place / "hooks" / "lsm" / "file_open" / "link").touch()
     (place / "processes_v2").touch()
+    (place / "base" / "v3" / "fork").mkdir(parents=True)
+    (place / "base" / "v3" / "fork" / "link").touch()
+    (place / "base" / "v3" / "counters").touch()
     assert policy("disable", "--all", "--offline", "--set", f"kernel.pin_dir={place}") == 0
     said = capsys.readouterr().out
     assert "lsm file_open: detached\n1 hooks" in said
+    assert "fork: detached; nothing follows processes any more" in said
     assert "processes_v2: forgotten" in said
     assert list(place.iterdir()) == []
 
