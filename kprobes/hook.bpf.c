@@ -202,7 +202,7 @@ inline_always void add_classes(u64 *words, struct tables *tables)
 		return;
 	for (u32 w = 0; w < SET_WORDS; w++) {
 		left = process->policy_set[w] & tables->asked.words[w];
-		for (u32 i = 0; i < 64 && left; i++) {
+		for (u32 i = 0; i < (shape.flags & HOOK_MANY_CLASSES ? 64 : FEW_BITS) && left; i++) {
 			class = w * 64 + lowest_bit(left);
 			left &= left - 1;
 			class &= HOOK_SELECTORS - 1;

@@ -8,18 +8,23 @@ Format: Linux Documentation/bpf/btf.rst. Existence is asked, never a kernel vers
 from __future__ import annotations
 
 import ctypes
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from agent.errors import KernelUnsupported
 from agent.kernel.libbpf import libbpf
+from agent.kernel.typenames import types_of_kind
 
 KIND_INT, KIND_PTR, KIND_ARRAY, KIND_STRUCT, KIND_UNION, KIND_ENUM = 1, 2, 3, 4, 5, 6
 KIND_TYPEDEF, KIND_VOLATILE, KIND_CONST, KIND_RESTRICT, KIND_FUNC, KIND_FUNC_PROTO = 8, 9, 10, 11, 12, 13
 KIND_FWD, KIND_FLOAT, KIND_DECL_TAG, KIND_TYPE_TAG, KIND_ENUM64 = 7, 16, 17, 18, 19
 _WRAPPERS = frozenset((KIND_TYPEDEF, KIND_VOLATILE, KIND_CONST, KIND_RESTRICT, KIND_TYPE_TAG))
 """Kinds that say something of another type and have its layout."""
+_KERNEL = Path("/sys/kernel/btf/vmlinux")
+_OFTEN = 100
+"""Questions that take as long as to read all names of a kind (30 ms)."""
 _SIGNED = 1
 """BTF_INT_SIGNED, linux/btf.h."""
 
@@ -57,9 +62,14 @@ class Named(NamedTuple):
 class Btf:
     """A BTF of the kernel or of an object. Not owned when it comes from an object."""
 
-    def __init__(self, handle: int, owned: bool) -> None:
+    def __init__(self, handle: int, owned: bool, raw: Path | None = None) -> None:
+        """`raw`: a file with the same types, for many questions."""
         self._handle = handle
         self._owned = owned
+        self._raw = raw
+        self._asked: Counter[int] = Counter()
+        self._by_name: dict[int, dict[bytes, int]] = {}
+        """By kind, once it was asked for often."""
 
     @classmethod
     def of_kernel(cls) -> Btf:
@@ -70,7 +80,7 @@ class Btf:
                 "this kernel has no BTF (/sys/kernel/btf/vmlinux)",
                 "boot a kernel built with CONFIG_DEBUG_INFO_BTF=y; every current distribution kernel is",
             )
-        return cls(handle, owned=True)
+        return cls(handle, owned=True, raw=_KERNEL if _KERNEL.exists() else None)
 
     @classmethod
     def of_file(cls, path: Path, base: Btf | None = None) -> Btf:
@@ -96,6 +106,7 @@ class Btf:
         if self._owned and self._handle:
             libbpf().btf__free(self._handle)
             self._handle = 0
+        self._by_name.clear()
 
     def __enter__(self) -> Btf:
         return self
@@ -105,6 +116,13 @@ class Btf:
 
     def find(self, name: str, kind: int) -> int:
         """Type id, or 0."""
+        known = self._by_name.get(kind)
+        if known is not None:
+            return known.get(name.encode(), 0)
+        self._asked[kind] += 1
+        if self._raw and self._asked[kind] > _OFTEN:
+            self._by_name[kind] = types_of_kind(self._raw.read_bytes(), kind)
+            self._raw = self._raw if self._by_name[kind] else None
         found: int = libbpf().btf__find_by_name_kind(self._handle, name.encode(), kind)
         return max(found, 0)
 

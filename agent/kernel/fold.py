@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 _INSTRUCTION = struct.Struct("<BBhi")
@@ -29,6 +30,8 @@ _32 = (1 << 32) - 1
 _ARGUMENTS, _CALL_LOSES = 0b111110, 0b111111
 """Registers r1 to r5, and r0 to r5."""
 
+_Row = tuple[int, int, int, int]
+"""Operation, registers, offset, number."""
 Known = int | tuple[int, int] | None
 """Of a register: a number, the place of a constant (descriptor of its section, offset), or nothing."""
 
@@ -71,6 +74,24 @@ def _moved_info(info: bytes, size: int, begins: Mapping[int, int]) -> bytes:
     return b"".join(rows)
 
 
+def forget() -> None:
+    """Frees what is kept of programs that may be folded again."""
+    _taken_apart.cache_clear()
+
+
+@lru_cache(maxsize=2)
+def _taken_apart(code: bytes) -> tuple[tuple[_Row, ...], frozenset[int]]:
+    """Instructions, and which are jumped to. Half of the time of a fold goes here, and one program is folded
+    for each hook of its kind."""
+    rows = tuple(_INSTRUCTION.iter_unpack(code))
+    targets = frozenset(
+        at + 1 + offset
+        for at, (operation, _, offset, _) in enumerate(rows)
+        if operation & 7 in (_JMP, _JMP32) and operation not in (_CALL, _EXIT)
+    )
+    return rows, targets
+
+
 class _Moved(NamedTuple):
     code: bytes
     at: dict[int, int]
@@ -83,7 +104,8 @@ class _Program:
     """Instructions by number; a wide one takes two."""
 
     def __init__(self, code: bytes, sections_at: Mapping[int, int], sections: list[bytes]) -> None:
-        self.rows: list[tuple[int, int, int, int]] = list(_INSTRUCTION.iter_unpack(code))
+        rows, self._targets = _taken_apart(code)
+        self.rows = list(rows)
         self.entered = {0}
         """Where functions begin that are called."""
         self._section_at = {at // 8: number for at, number in sections_at.items()}
@@ -94,7 +116,6 @@ class _Program:
         """Instructions that are reached, and which can follow."""
         self._results: dict[int, int] = {}
         """Numbers that instructions always give."""
-        self._targets = self._find_targets()
         self._dropped: set[int] = set()
 
     def follow(self) -> None:
@@ -108,13 +129,6 @@ class _Program:
                 begun.add(begin)
                 if begin:
                     pending.append((begin, [None] * 11))
-
-    def _find_targets(self) -> set[int]:
-        return {
-            at + 1 + offset
-            for at, (operation, _, offset, _) in enumerate(self.rows)
-            if operation & 7 in (_JMP, _JMP32) and operation not in (_CALL, _EXIT)
-        }
 
     def _run(self, at: int, known: list[Known], pending: list[tuple[int, list[Known]]]) -> None:
         """From one instruction on, until nothing new is learned."""

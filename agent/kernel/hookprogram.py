@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from agent.errors import KernelRefused
+from agent.kernel.alike import Alike
 from agent.kernel.libbpf import libbpf
 from agent.kernel.links import program_info
 from agent.kernel.mapfill import (
@@ -37,6 +38,9 @@ _STATISTICS, _TRACE = 4, 1
 _SHORT_LOG, _LONG_LOG = 1 << 16, 1 << 24
 _SELECTORS_LEAST = 16
 """Room for more of them without another program."""
+_FLAGS, _MORE_ROUNDS = slice(4, 8), 1 << 16 | 1 << 17
+"""Of struct shape: `flags`, and in it HOOK_MANY_CLASSES and HOOK_MANY_SELECTORS, with which a program does
+all that one without them does."""
 _COUNTS = struct.Struct("=12Q")
 """struct selector_count of kprobes/include/policy.h."""
 
@@ -72,9 +76,12 @@ class Version:
     """Numbers of shared maps that this version is bound to."""
     used: int = 0
     """So many selectors, from the first, are or were in use."""
+    shape: bytes = b""
+    """That the program was loaded with."""
 
     def __post_init__(self) -> None:
         self.used = _used(self.compiled)
+        self.shape = self.compiled.shape
 
     def takes(self, compiled: Compiled) -> bool:
         """Whether a change needs no other program."""
@@ -83,7 +90,7 @@ class Version:
         )
         return (
             room
-            and compiled.shape == self.compiled.shape
+            and self.shape in (compiled.shape, _with_flags(compiled.shape, self.shape))
             and changes_in_place(self.compiled.maps, compiled.maps)
         )
 
@@ -119,6 +126,12 @@ class Version:
         os.close(self.program)
 
 
+def _with_flags(shape: bytes, other: bytes) -> bytes:
+    """A shape with those flags of another one that let a program do more rounds."""
+    flags, more = (int.from_bytes(each[_FLAGS], "little") for each in (shape, other))
+    return shape[: _FLAGS.start] + (flags | more & _MORE_ROUNDS).to_bytes(4, "little") + shape[_FLAGS.stop :]
+
+
 def needs(compiled: Compiled) -> dict[str, int]:
     """Entries that each map must hold. Keys of arrays are numbers, so the highest counts."""
     found = dict(compiled.sizes)
@@ -130,15 +143,20 @@ def needs(compiled: Compiled) -> dict[str, int]:
 
 
 def load_version(
-    template: Template, target: Target, compiled: Compiled, shared: Mapping[str, int], preallocate: bool
+    template: Template,
+    target: Target,
+    compiled: Compiled,
+    shared: Mapping[str, int],
+    preallocate: bool,
+    alike: Alike | None = None,
 ) -> Version:
-    """Makes and fills the maps, then loads the program. Raises KernelRefused with the verifier's last
-    lines; nothing is left then."""
+    """Makes and fills the maps, then loads the program. `alike`: what was folded for other hooks. Raises
+    KernelRefused with the verifier's last lines; nothing is left then."""
     maps: dict[str, BpfMap] = {}
     forms: dict[str, MapForm] = {}
     needed = needs(compiled)
     _check_shape(compiled, template.maps[SHAPE])
-    template = template.folded({SHAPE: compiled.shape}, shared)
+    template = (alike or Alike()).folded(template, SHAPE, compiled.shape, shared)
     try:
         for name, form in template.maps.items():
             if name == SHAPE:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from agent.errors import KernelRefused, TracehoundError
 from agent.kernel import dispatch, hookpins
+from agent.kernel.alike import Alike
 from agent.kernel.freedsockets import FreedSockets
 from agent.kernel.grace import wait_for_programs
 from agent.kernel.hookprogram import Compiled, Version, load_version
@@ -65,6 +66,7 @@ class HookSet:
         self._file = file or ("hook.bpf.o" if takes_fetching_atomics() else "hook_plain.bpf.o")
         self._targets = Targets()
         self._templates: dict[str, Template] = {}
+        self._alike = Alike()
         self._places: dict[tuple[str, str], Place] = {}
         self._hooks: dict[HookKey, _Hook] = {}
         self._layout: dispatch.CallLayout | None = None
@@ -151,6 +153,7 @@ class HookSet:
     def finish(self) -> None:
         """After a batch of changes: frees what only loading needs, and settles counts."""
         self._targets.forget()
+        self._alike.forget()
         for hook in self._hooks.values():
             self._settle(hook)
         if not self._tracking:
@@ -197,7 +200,8 @@ class HookSet:
         template = self._template(key.attach)
         target = self._targets.find(template.attach, target_of(key))
         preallocate = key.attach in PLAIN and self.must_preallocate()
-        version = load_version(template, target, compiled, self._shared.descriptors(), preallocate)
+        descriptors = self._shared.descriptors()
+        version = load_version(template, target, compiled, descriptors, preallocate, self._alike)
         hook = self._hooks.get(key)
         slot = slot_of(key)
         try:

@@ -10,6 +10,8 @@ from pathlib import Path
 _BESIDE = 4
 """Of many names those are compared that begin or end with as many of the same letters: one takes 10 us."""
 _FEW, _MOST = 500, 4000
+_OFTEN = 500
+"""Searches that take as long as to take the list apart (130 ms)."""
 
 
 def read_symbols(proc: Path = Path("/proc")) -> dict[str, tuple[str, int]]:
@@ -20,13 +22,14 @@ def read_symbols(proc: Path = Path("/proc")) -> dict[str, tuple[str, int]]:
     except OSError:
         return {}
     found: dict[str, tuple[str, int]] = {}
+    alone: dict[str, tuple[str, int]] = {}
     for line in lines:
         # address, type, name, and for modules a tab and `[module]`
         parts = line.split(None, 3)
         if len(parts) > 2 and parts[1] in "tTwW" and not parts[2].startswith("__pfx_"):
             module = parts[3].strip("[]") if len(parts) > 3 else ""
             before = found.get(parts[2])
-            found[parts[2]] = (before[0], before[1] + 1) if before else (module, 1)
+            found[parts[2]] = (before[0], before[1] + 1) if before else alone.setdefault(module, (module, 1))
     return found
 
 
@@ -40,8 +43,12 @@ class Symbols(Mapping[str, tuple[str, int]]):
             self._list = b""
         self._proc = proc
         self._parsed: dict[str, tuple[str, int]] | None = None
+        self._asked = 0
 
     def __getitem__(self, name: str) -> tuple[str, int]:
+        self._asked += 1
+        if self._parsed is None and self._asked > _OFTEN:
+            self._parsed = read_symbols(self._proc)
         if self._parsed is not None:
             return self._parsed[name]
         found = [] if name.startswith("__pfx_") else list(self._places(b" " + name.encode()))

@@ -8,7 +8,8 @@ that keeps the shape is an update of maps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agent.policy.classes import ClassTable, conditions_of
@@ -18,6 +19,7 @@ from agent.policy.deeds import Deeds, Phase, deeds_of, hook_flags, names_process
 from agent.policy.dimensions import Filters
 from agent.policy.groups import Constraint
 from agent.policy.layout import (
+    FEW_BITS,
     HOOK_SELECTORS,
     HOOK_VALUES,
     SET,
@@ -254,8 +256,15 @@ def flags_of(key: HookKey, placed: Sequence[Placed], chosen: Sequence[Chosen]) -
         HookFlag.KEEPS: keeps,
         HookFlag.COMPAT: is_compat,
         HookFlag.KEEPS_TEXTS: any(map(keeps_texts, (each.use for each in placed))),
+        HookFlag.MANY_CLASSES: is_many(c.process_class for c in chosen if c.process_class is not None),
+        HookFlag.MANY_SELECTORS: is_many(each.bit for each in chosen),
     }
     for flag, is_set in told.items():
         if is_set:
             flags |= flag
     return flags
+
+
+def is_many(bits: Iterable[int]) -> bool:
+    """Whether more than FEW_BITS of them stand in one word of a set."""
+    return any(count > FEW_BITS for count in Counter(bit // 64 for bit in set(bits)).values())

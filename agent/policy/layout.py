@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 SET_WORDS = 4
 HOOK_SELECTORS = 256
+FEW_BITS = 8
 HOOK_VALUES = 16
 HOOK_FILTERS = 24
 RESOLVE_STEPS = 10
@@ -93,6 +94,8 @@ class HookFlag(IntFlag):
 
     ASKS_CLASSES = 1 << 0
     ALL_ASK = 1 << 1
+    MANY_CLASSES = 1 << 16
+    MANY_SELECTORS = 1 << 17
     OVERRIDES = 1 << 2
     SIGNALS = 1 << 3
     KERNEL_STACK = 1 << 4

@@ -8,6 +8,7 @@ import os
 from typing import NamedTuple, Self
 
 from agent.errors import TracehoundError
+from agent.kernel.alike import Alike
 from agent.kernel.hookprogram import load_version
 from agent.kernel.hooks import PLAIN
 from agent.kernel.mapfill import make_constants, make_map, sized
@@ -47,12 +48,14 @@ class Rehearsal:
         self._sensor = _sensor_maps(must)
         self._shared = SharedMaps(self._sensor, preallocate=lambda: must)
         self._templates: dict[str, Template] = {}
+        self._alike = Alike()
         self._file = "hook.bpf.o" if takes_fetching_atomics() else "hook_plain.bpf.o"
         return self
 
     def __exit__(self, *_exc: object) -> None:
         for template in self._templates.values():
             template.close()
+        self._alike.forget()
         self._targets.close()
         self._shared.close()
         for fd in self._sensor.values():
@@ -65,7 +68,8 @@ class Rehearsal:
             name = key.attach if key.attach in _BY_NUMBER else key.target
             target = self._targets.find(template.attach, name)
             preallocate = key.attach in PLAIN and self._targets.must_preallocate()
-            version = load_version(template, target, compiled, self._shared.descriptors(), preallocate)
+            descriptors = self._shared.descriptors()
+            version = load_version(template, target, compiled, descriptors, preallocate, self._alike)
         except TracehoundError as error:
             return Rehearsed(0, 0, error.message)
         try:

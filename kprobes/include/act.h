@@ -252,7 +252,7 @@ inline_always void select(u32 slot, struct verdict *verdict)
 	for (u32 w = 0; w < SET_WORDS; w++) {
 		if (w >= shape.words)
 			break;
-		for (u32 i = 0; i < 64; i++) {
+		for (u32 i = 0; i < (shape.flags & HOOK_MANY_SELECTORS ? 64 : FEW_BITS); i++) {
 			left = verdict->set.words[w];
 			if (!left)
 				break;

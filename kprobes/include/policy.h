@@ -171,9 +171,13 @@ enum path_asks {
 	PATH_ASKS_END = 1 << 2,
 };
 
+#define FEW_BITS 8
 enum hook_flags {
 	HOOK_ASKS_CLASSES = 1 << 0, /* some selector asks for a process class */
 	HOOK_ALL_ASK = 1 << 1,      /* every selector does */
+	/* More than FEW_BITS of one word can be set: the verifier goes round a loop as often as a program may. */
+	HOOK_MANY_CLASSES = 1 << 16,   /* of the process classes that selectors ask for */
+	HOOK_MANY_SELECTORS = 1 << 17, /* of the selectors */
 	HOOK_OVERRIDES = 1 << 2, /* the program's return value may deny (lsm, fmod_ret), or override_return is used */
 	HOOK_SIGNALS = 1 << 3,
 	HOOK_KERNEL_STACK = 1 << 4,
@@ -192,7 +196,7 @@ enum hook_flags {
 /* Constant at load (.rodata.shape): the verifier folds it, so a program holds only what its policies use. A change of
  * policy that keeps the shape is a map update. */
 struct shape {
-	u32 hook;   /* its number, in events */
+	u32 hook;   /* its number, in events; nothing is decided by it (agent/kernel/alike.py) */
 	u32 flags;  /* enum hook_flags */
 	u32 words;  /* 1..SET_WORDS in use */
 	u32 values; /* in use */

@@ -33,6 +33,15 @@ def test_a_function_exists_or_does_not(kernel: Btf) -> None:
     assert not kernel.has_function("security_of_another_planet")
 
 
+def test_answers_stay_the_same_when_many_are_asked_for(kernel: Btf) -> None:
+    names = ["tcp_connect", "security_file_open", "security_of_another_planet", "do_exit"]
+    before = [kernel.find(name, KIND_FUNC) for name in names]
+    for number in range(150):
+        assert not kernel.has_function(f"of_another_planet_{number}")
+    assert [kernel.find(name, KIND_FUNC) for name in names] == before
+    assert kernel.has_struct("task_struct")
+
+
 def test_a_tracepoint_has_its_arguments(kernel: Btf) -> None:
     assert kernel.has_tracepoint("sched_process_exec")
     assert kernel.tracepoint_arguments("sched_process_exec") == 3

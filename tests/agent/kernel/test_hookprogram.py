@@ -14,7 +14,7 @@ from agent.kernel.hookprogram import Version, load_version, needs
 from agent.kernel.sharedmaps import SharedMaps
 from agent.kernel.targets import Target
 from agent.kernel.template import capture
-from tests.agent.kernel.hooking import ALWAYS, FOREVER, content, counting_object
+from tests.agent.kernel.hooking import ALWAYS, FOREVER, content, counting_object, shape
 
 pytestmark = pytest.mark.kernel
 
@@ -34,6 +34,15 @@ def test_it_takes_what_fits_its_shape_and_its_maps(version: Version) -> None:
     assert version.takes(content((0, 5), (5, FOREVER)))
     assert not version.takes(content((0, FOREVER), hook=2))
     assert not version.takes(content((0, FOREVER), integers=100))
+
+
+def test_a_program_that_goes_more_rounds_takes_what_needs_fewer(version: Version) -> None:
+    many = replace(ALWAYS, shape=shape(flags=1 << 16))
+    assert not version.takes(many)
+    version.shape = many.shape
+    assert version.takes(many)
+    assert version.takes(ALWAYS)
+    assert not version.takes(replace(ALWAYS, shape=shape(flags=1 << 14)))
 
 
 def test_the_verifier_s_count_is_known_on_every_kernel(version: Version) -> None:

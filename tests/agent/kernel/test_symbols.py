@@ -24,6 +24,15 @@ def test_modules_copies_and_data_are_told_apart(tmp_path: Path) -> None:
     assert not any(name in searched for name in ("data", "__pfx_plain", "plai", "lain"))
 
 
+def test_answers_stay_the_same_when_many_are_asked_for(tmp_path: Path) -> None:
+    lines = "0 t twice\n0 t twice\n0 T plain\n0 t inside\t[kvm]\n0 d data\n0 t __pfx_plain\n"
+    (tmp_path / "kallsyms").write_text(lines)
+    searched = Symbols(tmp_path)
+    asked = [(name, searched.get(name)) for name in ("twice", "plain", "inside", "data", "__pfx_plain")]
+    assert not any(f"absent_{number}" in searched for number in range(600))
+    assert [(name, searched.get(name)) for name, _ in asked] == asked
+
+
 def test_a_kernel_that_lists_none_has_none(tmp_path: Path) -> None:
     assert read_symbols(tmp_path) == {}
     assert not Symbols(tmp_path)

@@ -107,6 +107,14 @@ def test_texts_and_addresses_in_user_memory_are_kept_for_the_return(kind: ValueT
     assert [bool(each & HookFlag.KEEPS_TEXTS) for each in flags] == [True, False, False, False]
 
 
+@pytest.mark.parametrize(("count", "is_many"), [(8, False), (9, True)])
+def test_programs_go_as_many_rounds_as_their_selectors_need(count: int, is_many: bool) -> None:
+    binaries = [BinaryFilter("In", (f"/bin/{number}",)) for number in range(count)]
+    flags = SHAPE_HEAD.unpack_from(compiled(place(*(Selector(binaries=(one,)) for one in binaries))).shape)[1]
+    many = HookFlag.MANY_CLASSES | HookFlag.MANY_SELECTORS
+    assert flags & many == (many if is_many else 0)
+
+
 def test_words_grow_with_the_highest_bit() -> None:
     assert [SHAPE_HEAD.unpack_from(compiled(place(first=bit)).shape)[2] for bit in (0, 63, 64, 255)] == [
         1,
