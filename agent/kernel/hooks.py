@@ -18,6 +18,7 @@ from agent.kernel.alike import Alike
 from agent.kernel.freedsockets import FreedSockets
 from agent.kernel.grace import wait_for_programs
 from agent.kernel.hookprogram import Compiled, Version, load_version
+from agent.kernel.leaving import Leaving
 from agent.kernel.links import program_id
 from agent.kernel.mapfill import PROGRAM_ARRAY, make_map
 from agent.kernel.places import BY_NUMBER, Dispatcher, HookState, Place, place_key, slot_of, target_of
@@ -67,6 +68,7 @@ class HookSet:
         self._targets = Targets()
         self._templates: dict[str, Template] = {}
         self._alike = Alike()
+        self._leaving = Leaving()
         self._places: dict[tuple[str, str], Place] = {}
         self._hooks: dict[HookKey, _Hook] = {}
         self._layout: dispatch.CallLayout | None = None
@@ -103,7 +105,7 @@ class HookSet:
         hook.place.clear(hook.slot)
         for version in (hook.version, *(version for _, version in hook.retired)):
             version.close()
-        self._leave(key)
+        self._leave(key, self._leaving)
 
     def flip(self, epoch: int) -> None:
         """Switches to the selectors of this epoch, on all hooks at one instant."""
@@ -154,6 +156,7 @@ class HookSet:
         """After a batch of changes: frees what only loading needs, and settles counts."""
         self._targets.forget()
         self._alike.forget()
+        self._leaving.finish()
         for hook in self._hooks.values():
             self._settle(hook)
         if not self._tracking:
@@ -178,6 +181,7 @@ class HookSet:
         for hook in self._hooks.values():
             for version in (hook.version, *(version for _, version in hook.retired)):
                 version.close()
+        self._leaving.wait()
         for place in self._places.values():
             place.close()
         for template in self._templates.values():
@@ -280,15 +284,15 @@ class HookSet:
             hookpins.pin(path, **place.to_pin())
             place.pinned = path
 
-    def _leave(self, key: HookKey) -> None:
-        """Takes the dispatcher away when no hook uses it."""
+    def _leave(self, key: HookKey, leaving: Leaving | None = None) -> None:
+        """Takes the dispatcher away when no hook uses it, now or as `leaving` has it."""
         name = place_key(key)
         place = self._places.get(name)
         if place and not any(hook.place is place for hook in self._hooks.values()):
             if place.pinned:
                 hookpins.unpin(place.pinned)
             del self._places[name]
-            place.close()
+            leaving.close(place) if leaving else place.close()
 
     def _template(self, kind: str) -> Template:
         known = self._templates.get(kind)

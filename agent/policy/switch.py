@@ -273,9 +273,12 @@ class Switch:
         """Later, and only what has not come back by then."""
         now = time.monotonic()
         self._forgotten += [(now + _FORGET_S, name) for name in names]
+        if not self._forgotten or self._forgotten[0][0] >= now:
+            return
+        there = {name for hook in self._installed.values() for name in hook.names()}
         while self._forgotten and self._forgotten[0][0] < now:
             _, name = self._forgotten.popleft()
-            if not any(name in hook.names() for hook in self._installed.values()):
+            if name not in there:
                 self._book.forget(*name)
 
 
