@@ -422,6 +422,10 @@ inline_always int settle(void *ctx, u32 slot, struct verdict *verdict, enum way 
 	return verdict->error;
 }
 
+/* Since v6.10. */
+void bpf_preempt_disable(void) __ksym __weak;
+void bpf_preempt_enable(void) __ksym __weak;
+
 inline_always int examine(void *ctx, u64 *words, enum way way)
 {
 	u32 slot = claim();
@@ -441,6 +445,19 @@ inline_always int examine(void *ctx, u64 *words, enum way way)
 			? 0
 			: settle(ctx, slot, verdict, way);
 	release(verdict);
+	return error;
+}
+
+/* The kernel lets any number of tasks be preempted in LSM programs; those have no end of scratch memory. */
+inline_always int guarded(void *ctx, u64 *words, enum way way)
+{
+	int error;
+
+	if (shape.flags & HOOK_GUARDED)
+		bpf_preempt_disable();
+	error = examine(ctx, words, way);
+	if (shape.flags & HOOK_GUARDED)
+		bpf_preempt_enable();
 	return error;
 }
 
@@ -477,7 +494,7 @@ inline_always int on_hook(void *ctx, enum way way)
 		return 0;
 	if (way != WAY_RECORD && is_repeated(ctx, way))
 		return 0;
-	return examine(ctx, words, way);
+	return guarded(ctx, words, way);
 }
 
 SEC("fentry")

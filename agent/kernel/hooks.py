@@ -297,7 +297,10 @@ class HookSet:
     def _template(self, kind: str) -> Template:
         known = self._templates.get(kind)
         if known is None:
-            known = self._templates[kind] = capture(self._file, f"hook_{kind}", self._shared.descriptors())
+            known = capture(self._file, f"hook_{kind}", self._shared.descriptors())
+            if self._stand_ins.are_needed(kind, self._targets.kernel()):
+                known = known.for_two_callers()
+            self._templates[kind] = known
         return known
 
     def must_preallocate(self) -> bool:

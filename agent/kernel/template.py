@@ -30,6 +30,10 @@ _LOAD_64 = 0x18
 """Opcode of the 16-byte load of a constant; source register 1 or 2: the constant is a map's descriptor
 (BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE of linux/bpf.h)."""
 
+_NOWHERE = "jump_nowhere"
+_NO_JUMP = ((_LOAD_64, 0x12, 0), (0, 0, 0), (0xB7, 3, 0), (0x85, 0, 12), (0xB7, 0, 0), (0x95, 0, 0))
+"""r2 = the array; r3 = 0; bpf_tail_call(r1, r2, r3); return 0"""
+
 
 class _HandlerOptions(ctypes.Structure):
     """struct libbpf_prog_handler_opts of libbpf.h."""
@@ -83,6 +87,27 @@ class Template:
         used = {name for _, name in left.places}
         maps = {name: form for name, form in self.maps.items() if name in used}
         return replace(self, code=left.code, places=left.places, function_info=left.function_info, maps=maps)
+
+    def for_two_callers(self) -> Template:
+        """The same with a jump that is never made: into an array that stays empty, if there were no context.
+        Since v6.13 the kernel gives a program a stack of its own on each CPU where it knows that the program
+        does not run there twice at one time (Linux kernel/bpf/verifier.c, bpf_enable_priv_stack). That does
+        not hold for what two dispatchers jump to; programs that jump themselves are spared."""
+        code = struct.pack("=BBhi", 0x55, 1, 6, 0)  # if r1 != 0 goto +6
+        for operation, registers, imm in _NO_JUMP:
+            code += struct.pack("=BBhi", operation, registers, 0, imm)
+        moved = ((at + len(code), name) for at, name in self.places)
+        info, size = bytearray(self.function_info), self.function_info_size
+        for row in range(size, len(info), size):  # the first one begins with the program
+            (begin,) = struct.unpack_from("=I", info, row)
+            struct.pack_into("=I", info, row, begin + len(code) // 8)
+        return replace(
+            self,
+            code=code + self.code,
+            places=((12, _NOWHERE), *moved),
+            maps={**self.maps, _NOWHERE: MapForm(3, 4, 4, 1, 0)},
+            function_info=bytes(info),
+        )
 
     def bound(self, descriptors: Mapping[str, int]) -> bytes:
         """The code with these maps."""

@@ -16,6 +16,7 @@ from agent.kernel.btf import KIND_FUNC, KIND_TYPEDEF, Btf
 from agent.kernel.formats import Field, parse_format
 from agent.kernel.host import active_security_modules, effective_capabilities, may_load
 from agent.kernel.mounts import read_kernel_file, read_mounts
+from agent.kernel.preemption import preempts_programs
 from agent.kernel.probes import HELPERS, Answer
 from agent.kernel.shapes import Parameter, Prototype, declared, describe_function
 from agent.kernel.symbols import Symbols
@@ -165,6 +166,13 @@ class KernelView:
     def lsm_runs(self) -> bool:
         """Whether BPF LSM programs are called: `bpf` is among the active security modules."""
         return "bpf" in (active_security_modules(read_mounts()) or ())
+
+    @property
+    def preempts(self) -> bool:
+        """Whether the kernel skips some kinds of programs for one task while another was preempted inside."""
+        if self.known:
+            return "preempts" in self.known
+        return self._once(("preempts",), lambda: preempts_programs(self.btf))
 
     def forbids_kprobe(self, function: str) -> bool:
         """Whether the kernel lists it as a function without kprobes. No where that cannot be read."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from agent.kernel.view import KernelView
 from agent.policy.drafts import RETURNS, Draft, uses_of
-from agent.policy.functions import LONG, choose_kind, enforcing_kinds
+from agent.policy.functions import LONG, choose_kind, enforcing_kinds, watching_kinds
 from agent.policy.overrides import wants_override
 from agent.policy.reading import Offer
 from agent.policy.report import Wrong
@@ -151,7 +151,7 @@ def _kinds(draft: Draft, way: Entered, name: str) -> tuple[str, ...]:
     )
     if draft.hook.kind == "fentry":
         return ("fentry",)
-    kinds = kinds or ("fentry", "kprobe", "sys_enter")
+    kinds = kinds or (*watching_kinds(draft, way.function), "sys_enter")
     return ("kprobe",) if draft.needs_registers else kinds
 
 

@@ -123,7 +123,10 @@ def compile_hook(
     contents.maps["selectors"] = {index_key(each.bit): pack_chosen(each, key, positions) for each in chosen}
     contents.maps["tables"] = {index_key(0): pack_tables(chosen, contents, filters)}
     highest = max((each.bit for each in chosen), default=0)
-    shape = pack_shape(number, flags_of(key, placed, chosen), 1 + highest // 64, values, filters, facts)
+    flags = flags_of(key, placed, chosen)
+    if facts.guards and key.attach == "lsm":
+        flags |= HookFlag.GUARDED
+    shape = pack_shape(number, flags, 1 + highest // 64, values, filters, facts)
     value_of = [tuple(positions[value] for value in each.use.values) for each in placed]
     return CompiledHook(shape, contents.maps, contents.sizes(), value_of, tuple(filters.notes))
 

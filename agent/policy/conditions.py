@@ -49,6 +49,9 @@ class KernelFacts:
     v5.12)."""
     has_cast: bool = True
     """kfunc bpf_rdonly_cast: commit a35b9af4ec2c "bpf: Add a kfunc for generic type cast" (in v6.2)."""
+    guards: bool = False
+    """Tasks are preempted inside programs, and programs can forbid it for a while: kfunc bpf_preempt_disable,
+    commit fc7566ad0a82 "bpf: Introduce bpf_preempt_[disable,enable] kfuncs" (in v6.10)."""
     host_namespaces: Mapping[str, int] = field(default_factory=dict)
     """Inode numbers of the host's namespaces by slot name, for `host_ns`."""
 

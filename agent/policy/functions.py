@@ -9,7 +9,7 @@ from agent.kernel.shapes import CType, Prototype
 from agent.kernel.symbols import or_nearest
 from agent.kernel.view import KernelView
 from agent.policy.drafts import ACTING, RETURNS, Draft, uses_of
-from agent.policy.overrides import override_ways, wants_override, way_out
+from agent.policy.overrides import find_override_alternative, override_ways, wants_override, way_out
 from agent.policy.reading import Offer, slot_of
 from agent.policy.syscalls import is_known
 from agent.policy.values import HookKey, HookUse
@@ -31,6 +31,8 @@ _OWN = (
 
 LONG = CType("integer", "long int", "long", 8, True)
 """What a function returns whose prototype is not known."""
+
+PREEMPTED = "no trampoline: this kernel skips its programs while another task is preempted in them"
 
 
 def plan_function(draft: Draft) -> list[HookUse]:
@@ -69,8 +71,12 @@ def plan_lsm(draft: Draft) -> list[HookUse]:
         draft.cannot_enforce(
             f"{name} returns nothing: there is nothing to override", "use Sigkill, or another hook"
         )
-    offer = Offer(name, view.btf, prototype.parameters, None, CONTEXT_WORDS)
-    return uses_of(draft, HookKey("lsm", name), offer, name, None)
+    return uses_of(draft, HookKey("lsm", name), _offer_of_lsm(name, view), name, None)
+
+
+def _offer_of_lsm(hook: str, view: KernelView) -> Offer:
+    prototype = view.lsm_prototype(hook)
+    return Offer(hook, view.btf, prototype.parameters if prototype else (), None, CONTEXT_WORDS)
 
 
 def choose_kind(draft: Draft, name: str, kinds: tuple[str, ...]) -> str:
@@ -93,6 +99,8 @@ def choose_kind(draft: Draft, name: str, kinds: tuple[str, ...]) -> str:
 def takes(draft: Draft, kind: str, name: str) -> Answer:
     """Whether a kind, and the kind at the function's end when that is wanted, can hang on this function."""
     view = draft.view
+    if kind == "lsm":
+        return view.takes(kind, find_override_alternative(name))
     if kind in ("fentry", "fmod_ret"):
         prototype = view.prototype(name)
         if prototype is None:
@@ -130,7 +138,7 @@ def enforcing_kinds(draft: Draft, function: str, told: str) -> tuple[str, ...]:
         draft.cannot_enforce(
             f"Override of {told} is not possible here: {reasons}", way_out(function, draft.view)
         )
-    return ways.kinds
+    return tuple(kind for kind in ways.kinds if kind != "lsm" or not draft.hook.returns)
 
 
 def _kinds(draft: Draft, name: str) -> tuple[str, ...]:
@@ -141,14 +149,28 @@ def _kinds(draft: Draft, name: str) -> tuple[str, ...]:
             )
         return ("fentry",)
     kinds = enforcing_kinds(draft, name, name) if wants_override(draft.hook) else ()
-    kinds = kinds or ("fentry", "kprobe")
+    kinds = kinds or watching_kinds(draft, name)
     return (
         tuple(kind for kind in kinds if kind == "kprobe") or ("kprobe",) if draft.needs_registers else kinds
     )
 
 
+def watching_kinds(draft: Draft, name: str) -> tuple[str, ...]:
+    """Kinds that tell of a call, the cheapest first of those that are never skipped."""
+    prototype = draft.view.prototype(name)
+    reads_all = prototype is None or slot_of(prototype.parameters, len(prototype.parameters)) <= REGISTERS
+    if draft.view.preempts and reads_all and not draft.hook.returns:
+        draft.notes.append(PREEMPTED)
+        return ("kprobe", "fentry")
+    return ("fentry", "kprobe")
+
+
 def _uses(draft: Draft, kind: str, name: str) -> list[HookUse]:
     view = draft.view
+    if kind == "lsm":
+        draft.notes.append(PREEMPTED)
+        hook = find_override_alternative(name)
+        return uses_of(draft, HookKey(kind, hook), _offer_of_lsm(hook, view), name, None)
     prototype = view.prototype(name)
     parameters = prototype.parameters if prototype else None
     if prototype is None:

@@ -109,6 +109,7 @@ class HookFlag(IntFlag):
     TRACKS_SOCKETS = 1 << 12
     ENFORCES = 1 << 13
     KEEPS_TEXTS = 1 << 14
+    GUARDED = 1 << 15
 
 
 class ActionFlag(IntFlag):

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from agent.kernel.view import KernelView
 from agent.policy.model import Hook, Options
 
-METHODS = {"fmod-ret": ("fmod_ret",), "override-return": ("kprobe",), "": ("fmod_ret", "kprobe")}
-"""Kinds of attachment that may override, by spec.options' override-method; the cheapest first."""
+METHODS = {"fmod-ret": ("fmod_ret",), "override-return": ("kprobe",), "": ("lsm", "fmod_ret", "kprobe")}
+"""Kinds of attachment that may override, by spec.options' override-method; the best first."""
 _ENTRY = re.compile(r"(?:__(?:x64|ia32|ia32_compat|arm64|arm64_compat|se|do)_)?(?:compat_)?sys_(\w+)")
 
 
@@ -32,12 +32,27 @@ def override_ways(function: str, options: Options, view: KernelView) -> Ways:
     """Ways that this kernel takes for this function."""
     kinds, reasons = [], []
     for kind in METHODS.get(options.override_method, METHODS[""]):
+        if kind == "lsm":
+            kinds += [kind] if is_lsm_the_same(function, view) else []
+            continue
         reason = _by_fmod_ret(function, view) if kind == "fmod_ret" else _by_helper(function, view)
         if reason:
             reasons.append(reason)
         else:
             kinds.append(kind)
     return Ways(tuple(kinds), tuple(reasons))
+
+
+def is_lsm_the_same(function: str, view: KernelView) -> bool:
+    """Whether the LSM hook that this function asks stands for it where the kernel skips programs of the other
+    kind: it takes the same arguments."""
+    if not (view.preempts and function.startswith("security_")):
+        return False
+    hook = find_override_alternative(function)
+    ours, theirs = view.prototype(function), view.lsm_prototype(hook)
+    if ours is None or theirs is None or view.takes("lsm", hook).there is False:
+        return False
+    return [each.type for each in ours.parameters] == [each.type for each in theirs.parameters]
 
 
 def _by_fmod_ret(function: str, view: KernelView) -> str:

@@ -191,6 +191,7 @@ enum hook_flags {
 	HOOK_TRACKS_SOCKETS = 1 << 12,
 	HOOK_ENFORCES = 1 << 13,    /* leaves word for enforcers, or is one */
 	HOOK_KEEPS_TEXTS = 1 << 14, /* strings in user memory are kept from entry to return */
+	HOOK_GUARDED = 1 << 15,     /* no task takes the CPU while scratch memory is in use */
 };
 
 /* Constant at load (.rodata.shape): the verifier folds it, so a program holds only what its policies use. A change of

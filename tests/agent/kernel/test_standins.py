@@ -20,7 +20,7 @@ from tests.agent.kernel.hooking import ALWAYS, CALL, KEYS, call, counted, hook_s
 from tests.agent.kernel.support import mounted_bpffs
 
 pytestmark = pytest.mark.kernel
-TWO = tuple(key for key in KEYS if key.attach in standins.SKIPPED)
+TWO = tuple(key for key in KEYS if key.attach in standins.DOUBLED)
 
 
 @contextmanager
@@ -92,10 +92,11 @@ def test_where_there_is_room_for_one_only_it_hangs_alone() -> None:
             assert (counted(hooks, CALL), len(place.dispatchers)) == (3, 1)
 
 
-def test_kprobes_are_never_skipped_for_a_preempted_task() -> None:
+def test_what_is_never_skipped_and_what_denies_hangs_alone() -> None:
     with doubled() as hooks, Btf.of_kernel() as btf:
         assert hooks._stand_ins.mark("kprobe", btf) is None
         assert hooks._stand_ins.mark("lsm", btf) is None
+        assert hooks._stand_ins.mark("fmod_ret", btf) is None
 
 
 def stood_in(place: Place) -> int:

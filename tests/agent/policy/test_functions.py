@@ -8,11 +8,14 @@ from dataclasses import replace
 import pytest
 
 from agent.kernel.btf import KIND_FWD, KIND_STRUCT
+from agent.kernel.probes import Answer
+from agent.policy.functions import PREEMPTED
 from agent.policy.model import Argument, Hook
-from tests.agent.policy.planning import ONLY_RAW, acting, keys, kprobe, plan, shared, texts, without
+from tests.agent.policy.planning import ALL, ONLY_RAW, acting, keys, kprobe, plan, shared, texts, without
 
 pytestmark = pytest.mark.kernel
 
+PREEMPTING = {**ALL, "preempts": Answer(True)}
 OPEN = kprobe("security_file_open", "file")
 
 
@@ -24,6 +27,23 @@ def test_a_kprobe_is_the_second_and_says_why() -> None:
     found = plan(OPEN, known=without("fentry"))
     assert keys(found) == [("kprobe", "security_file_open", "whole")]
     assert found.uses[0].notes == ("no fentry: fentry is off",)
+
+
+def test_where_the_kernel_skips_trampolines_kprobes_and_lsm_hooks_come_first() -> None:
+    assert keys(plan(OPEN, known=PREEMPTING)) == [("kprobe", "security_file_open", "whole")]
+    denied = plan(acting(OPEN, "Override"), known=PREEMPTING)
+    assert keys(denied) == [("lsm", "file_open", "whole")]
+    assert denied.uses[0].notes == (PREEMPTED,)
+    assert denied.uses[0].function_name == "security_file_open"
+
+
+def test_what_is_asked_for_and_returns_stay_trampolines_there() -> None:
+    returned = replace(OPEN, returns=True, return_argument=Argument(0, "int"))
+    assert keys(plan(returned, known=PREEMPTING))[0][0] == "fexit"
+    assert keys(plan(acting(returned, "Override"), known=PREEMPTING))[0][0] == "fmod_ret"
+    assert keys(plan(replace(OPEN, kind="fentry"), known=PREEMPTING))[0][0] == "fentry"
+    asked = plan(acting(OPEN, "Override"), known=PREEMPTING, method="fmod-ret")
+    assert keys(asked)[0][0] == "fmod_ret"
 
 
 def test_without_both_it_is_refused_with_both_reasons() -> None:
