@@ -9,7 +9,7 @@ from dataclasses import replace
 from agent.kernel.view import KernelView
 from agent.policy.calls import ABIS
 from agent.policy.model import Action, Hook, Policy
-from agent.policy.overrides import override_ways, way_out
+from agent.policy.overrides import find_override_alternative, override_ways, way_out
 from agent.policy.report import Report, Wrong
 from agent.policy.syscalls import entry, native, parse_system_call
 from agent.policy.values import HookKey, HookUse
@@ -64,7 +64,7 @@ def _plan_call(
     for function in functions:
         ways = override_ways(function, policy.options, view)
         if ways.kinds:
-            uses.append(_use(policy, call, HookKey(ways.kinds[0], function), view))
+            uses.append(_use(policy, call, ways.kinds[0], function, view))
         else:
             _tell(call, ways.reasons, policy, view, report, notifying)
     return uses
@@ -105,16 +105,16 @@ def _tell(
         report.warn(policy.where, f"{text}; signals are sent by the hooks that notify", way_out(call, view))
 
 
-def _use(policy: Policy, call: str, key: HookKey, view: KernelView) -> HookUse:
-    hook = Hook("enforcer", call, is_syscall=key.target != call, where=policy.where)
+def _use(policy: Policy, call: str, kind: str, function: str, view: KernelView) -> HookUse:
+    hook = Hook("enforcer", call, is_syscall=function != call, where=policy.where)
     return HookUse(
-        key=key,
+        key=HookKey(kind, find_override_alternative(function) if kind == "lsm" else function),
         policy=policy.key,
         hook=hook,
         position=-1,
         values=(),
         shown=(),
-        function_name=key.target,
+        function_name=function,
         part="enforcer",
-        survives_restart=view.can_pin(key.attach),
+        survives_restart=view.can_pin(kind),
     )

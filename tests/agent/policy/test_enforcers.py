@@ -39,6 +39,12 @@ def test_functions_are_possible_as_well() -> None:
     assert keys(notifying(ALL, "security_file_open"))[1:] == [("fmod_ret", "security_file_open", "enforcer")]
 
 
+def test_where_the_kernel_skips_trampolines_the_lsm_hook_denies() -> None:
+    found = notifying({**ALL, "preempts": Answer(True)}, "security_file_open")
+    assert keys(found)[1:] == [("lsm", "file_open", "enforcer")]
+    assert found.uses[1].function_name == "security_file_open"
+
+
 def test_where_nothing_can_be_overridden_it_is_an_error() -> None:
     found = notifying(ONLY_RAW, "sys_dup")
     assert not found.is_loadable
