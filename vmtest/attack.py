@@ -2,10 +2,10 @@
 """Whether attacks are detected: ``python -m vmtest.attack`` (``make attack-vm``).
 
 Boots a guest, runs the agent there with policies of the library and the rules, and plays
-vmtest/attacks/. Each attack has three variants or more, in heldout2 two; each must give a detection with one
-of its techniques whose process and ancestors are the attack's own. With --suite heldout or heldout2 those are
-played that somebody wrote who had not read the rules. With --benign an ordinary workload runs instead, which
-must give no detection of level high or above.
+vmtest/attacks/. Each variant of each attack must give a detection with one of its techniques whose process
+and ancestors are the attack's own. With --suite heldout, heldout2 or heldout3 those are played that somebody
+wrote who had not read the rules; heldout3 is summed by kind too: common, variation, evasion. With --benign an
+ordinary workload runs instead, which must give no detection of level high or above.
 
 Exit status: 0 all found (or nothing that is high), 1 not so, 125 the VM did not get that far.
 """
@@ -25,7 +25,7 @@ from typing import Any
 from vmtest import machine
 from vmtest.__main__ import ready
 from vmtest.attackjudge import Verdict, attack_of, detections, judge, loud, nanoseconds
-from vmtest.attacks import HELD_OUT, SUITES
+from vmtest.attacks import HELD_OUT, KINDS, SUITES
 from vmtest.kernels import CACHE, ROOT, VmtestError
 
 RESULTS = CACHE.parent / "attack"
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         return tell_benign(played, found)
     verdicts = judge(played, records, found)
     write_results(place, options, verdicts, records)
-    print(*report(verdicts), sep="\n")
+    print(*report(verdicts), *idle(played), sep="\n")
     return 0 if all(one.is_right for one in verdicts) else 1
 
 
@@ -156,7 +156,7 @@ def report(verdicts: Sequence[Verdict]) -> list[str]:
     lines += [row(one) for one in verdicts]
     for suite in SUITES:
         of_it = [one for one in verdicts if attack_of(one.attack).suite == suite]
-        lines += sums(suite, of_it) if of_it else []
+        lines += sums(suite, of_it) + by_kind(suite, of_it) if of_it else []
     return lines
 
 
@@ -182,6 +182,26 @@ def sums(suite: str, verdicts: Sequence[Verdict]) -> list[str]:
         f"{sum(map(any, right.values()))} in one or more",
         f"{suite}: {len(verdicts)} variants, {variants} with the right technique and program, "
         f"{trees} with the right tree",
+    ]
+
+
+def by_kind(suite: str, verdicts: Sequence[Verdict]) -> list[str]:
+    """How many variants of each kind were found, in a suite that tells kinds."""
+    lines = []
+    for kind in KINDS:
+        right = [one.is_right for one in verdicts if attack_of(one.attack).kinds.get(one.variant) == kind]
+        if right:
+            share = 100 * sum(right) / len(right)
+            lines.append(f"{suite}, {kind}: {len(right)} variants, {sum(right)} right ({share:.0f} %)")
+    return lines
+
+
+def idle(played: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Variants that check themselves and did not do what they are about."""
+    return [
+        f"did nothing: {one['attack']} {one['variant']}, exit status {one['status']}"
+        for one in played
+        if one.get("status") and one["variant"] in attack_of(one["attack"]).kinds
     ]
 
 

@@ -34,6 +34,20 @@ def test_held_out_attacks_are_summed_by_themselves() -> None:
     assert any(line.startswith("heldout: 1 variants, 1 with") for line in lines)
 
 
+def test_variants_that_have_a_kind_are_summed_by_it() -> None:
+    held_out = FOUND._replace(attack="heldout3/cron-job", variant="cron-d")
+    missed = MISSED._replace(attack="heldout3/cron-job", variant="crontab-from-input")
+    lines = attack.report([held_out, missed])
+    assert lines[-1] == "heldout3, common: 2 variants, 1 right (50 %)"
+
+
+def test_a_variant_that_checks_itself_and_did_nothing_is_told() -> None:
+    failed = {"attack": "heldout3/cron-job", "variant": "cron-d", "status": 1}
+    assert attack.idle([failed]) == ["did nothing: heldout3/cron-job cron-d, exit status 1"]
+    assert attack.idle([{**failed, "status": 0}]) == []
+    assert attack.idle([{"attack": "cron-persistence", "variant": "plain", "status": 1}]) == []
+
+
 def test_of_a_held_out_attack_those_techniques_are_told_that_were_named() -> None:
     assert attack.told(FOUND) == ["T1053.003"]
     held_out = FOUND._replace(attack="heldout/upload", techniques=("T1041",))
@@ -46,8 +60,8 @@ def test_of_a_held_out_attack_those_techniques_are_told_that_were_named() -> Non
         ([], ["tuned"]),
         (["--suite", "heldout"], ["heldout"]),
         (["--suite", "heldout2"], ["heldout2"]),
-        (["--suite", "all"], ["tuned", "heldout", "heldout2"]),
-        (["heldout/upload"], ["tuned", "heldout", "heldout2"]),
+        (["--suite", "all"], ["tuned", "heldout", "heldout2", "heldout3"]),
+        (["heldout/upload"], ["tuned", "heldout", "heldout2", "heldout3"]),
     ],
 )
 def test_the_tuned_attacks_are_played_unless_others_are_asked_for(

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from vmtest.attacks import HELD_OUT, VARIANTS, Attack, read_attacks
+from vmtest.attacks import HELD_OUT, KINDS, VARIANTS, Attack, read_attacks
 
 ATTACK = "NAME: x\nTECHNIQUES: [T1059]\nBY: {PLAIN: [a]}\nPLAIN: a\nRENAMED: b\nOTHER: c\n"
+
+NEEDED = {"heldout2": 2, "heldout3": 1}
+"""Variants of an attack at least, where it is not one for each of VARIANTS."""
 
 
 def test_there_are_attacks_of_many_techniques() -> None:
@@ -18,15 +21,24 @@ def test_there_are_attacks_of_many_techniques() -> None:
 
 def test_each_has_its_variants_and_techniques_by_number() -> None:
     for attack in read_attacks():
-        needed = 2 if attack.suite == "heldout2" else len(VARIANTS)
+        needed = NEEDED.get(attack.suite, len(VARIANTS))
         assert len({text for text in attack.variants.values() if text.strip()}) >= needed
         assert all(re.fullmatch(r"T\d{4}(\.\d{3})?", name) for name in attack.techniques)
 
 
 def test_each_attack_has_variants_that_were_held_out() -> None:
     names = {attack.name for attack in read_attacks()}
-    for suite in HELD_OUT:
+    for suite in ("heldout", "heldout2"):
         assert {f"{suite}/{name}" for name in names if "/" not in name} <= names
+
+
+def test_the_third_set_is_half_of_common_ways_over_many_techniques() -> None:
+    attacks = [attack for attack in read_attacks() if attack.suite == "heldout3"]
+    kinds = [attack.kinds[variant] for attack in attacks for variant in attack.variants]
+    assert set(kinds) == set(KINDS)
+    assert len(kinds) >= 80
+    assert 0.4 <= kinds.count("common") / len(kinds) <= 0.65
+    assert len({attack.techniques[0] for attack in attacks}) >= 40
 
 
 def test_each_variant_says_which_programs_do_it() -> None:
@@ -51,6 +63,14 @@ def test_a_field_that_nobody_knows_is_told_with_the_file(tmp_path: Path) -> None
 def test_a_variant_that_is_missing_is_told(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text(ATTACK.replace("OTHER: c\n", ""))
     with pytest.raises(ValueError, match=r"x\.yaml"):
+        read_attacks(tmp_path)
+
+
+def test_a_kind_that_nobody_knows_is_told_with_the_file(tmp_path: Path) -> None:
+    (tmp_path / "heldout3").mkdir()
+    text = "NAME: x\nTECHNIQUES: [T1059]\nVARIANTS: {a: {RUN: b, BY: [c], KIND: rare}}\n"
+    (tmp_path / "heldout3" / "x.yaml").write_text(text)
+    with pytest.raises(ValueError, match=r"x\.yaml.*rare"):
         read_attacks(tmp_path)
 
 

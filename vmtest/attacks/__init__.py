@@ -20,6 +20,16 @@ rules. In place of the three scripts stands `VARIANTS`: names to
 
 `heldout2/NAME.yaml` has two more variants of each of those, in the same form.
 
+`heldout3/NAME.yaml` has attacks of its own, sorted by technique; each variant says of which `KIND` it is:
+
+| kind | meaning |
+|---|---|
+| `common` | as textbooks and public collections have it |
+| `variation` | the same with another tool, place or language |
+| `evasion` | made not to be seen |
+
+Those scripts end with status 0 only when they did what they are about.
+
 A script runs in a directory of its own, inside a guest of vmtest only.
 """
 
@@ -33,13 +43,14 @@ from typing import Any
 import yaml
 
 DIRECTORY = Path(__file__).resolve().parent
-HELD_OUT = ("heldout", "heldout2")
+HELD_OUT = ("heldout", "heldout2", "heldout3")
 """Directories, and what names of held-out attacks begin with."""
 SUITES = ("tuned", *HELD_OUT)
 VARIANTS = ("PLAIN", "RENAMED", "OTHER")
 KEYS = {"NAME", "TECHNIQUES", "BY", "BEFORE", "AFTER", *VARIANTS}
 HELD_OUT_KEYS = {"NAME", "TECHNIQUES", "BEFORE", "AFTER", "VARIANTS"}
-VARIANT_KEYS = {"RUN", "BY", "BEFORE"}
+VARIANT_KEYS = {"RUN", "BY", "BEFORE", "KIND"}
+KINDS = ("common", "variation", "evasion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,8 @@ class Attack:
     """Of a variant: patterns of the programs that do it."""
     preparations: dict[str, str] = field(default_factory=dict)
     """Of a variant: what is done behind `before`."""
+    kinds: dict[str, str] = field(default_factory=dict)
+    """Of a variant: one of KINDS; absent in suites that do not tell."""
 
     @property
     def suite(self) -> str:
@@ -92,6 +105,8 @@ def _read_held_out(path: Path) -> Attack:
     variants = said["VARIANTS"]
     for one in variants.values():
         _check(path, one, VARIANT_KEYS, {"RUN", "BY"})
+        if one.get("KIND", KINDS[0]) not in KINDS:
+            raise ValueError(f"{path.name}: KIND {one['KIND']}; it is one of {', '.join(KINDS)}")
     return Attack(
         f"{path.parent.name}/{path.stem}",
         said["NAME"],
@@ -101,6 +116,7 @@ def _read_held_out(path: Path) -> Attack:
         said.get("AFTER", ""),
         {name: tuple(one["BY"]) for name, one in variants.items()},
         {name: one["BEFORE"] for name, one in variants.items() if "BEFORE" in one},
+        {name: one["KIND"] for name, one in variants.items() if "KIND" in one},
     )
 
 
