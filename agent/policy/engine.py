@@ -13,6 +13,7 @@ from pathlib import Path
 from agent.enrich.home import Home
 from agent.errors import TracehoundError
 from agent.kernel.classifier import Classifier
+from agent.kernel.hookpins import pinned
 from agent.kernel.hooks import HookSet, HookState
 from agent.kernel.posts import Posts
 from agent.kernel.sharedmaps import FROM_SENSOR, SharedMaps
@@ -70,7 +71,8 @@ class Engine:
         self.members = Members(homes)
         compiler = HookCompiler(facts, self._publish)
         self._classes = compiler.classes
-        switch = Switch(self.hooks, compiler, self.book)
+        takes_over = pin_dir is not None and any(pinned(pin_dir))
+        self.switch = switch = Switch(self.hooks, compiler, self.book, takes_over)
         self.slots = BudgetedSlots(self.shared.map("policies"), kill_budget)
         self.policies = Policies(switch, self.slots, parse_policies, self._plan)
 

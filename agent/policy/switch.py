@@ -116,7 +116,10 @@ class _Hook:
 class Switch:
     """All hooks of all policies, and the epoch."""
 
-    def __init__(self, hooks: Hooks, compiler: Compiler, book: PolicyBook) -> None:
+    def __init__(self, hooks: Hooks, compiler: Compiler, book: PolicyBook, takes_over: bool = False) -> None:
+        self.takes_over = takes_over
+        """Whether hooks of an agent before judge until ours take their places: then there is no instant to
+        wait for, and selectors count as soon as their hook does."""
         self._hooks = hooks
         self._compiler = compiler
         self._book = book
@@ -142,12 +145,16 @@ class Switch:
             for key in keys
         }
         try:
-            self._install_all(wanted)
+            compiled = self._prepared(wanted)
+            is_early = self.takes_over and not keys & self._installed.keys()
+            if is_early:
+                self._flip(following)
+            self._install_all(compiled)
         except TracehoundError:
             self._release(added)
             raise
-        self._hooks.flip(following)
-        self.epoch = following
+        if not is_early:
+            self._flip(following)
         self._sweep(keys)
         self._release(leaving)
         self._hooks.finish()
@@ -184,10 +191,17 @@ class Switch:
             placed.append(Part(policy, use, slot, bits, since, before=before))
         return placed
 
-    def _install_all(self, wanted: Mapping[HookKey, tuple[Part, ...]]) -> None:
-        """On every hook, or on none."""
+    def _flip(self, epoch: int) -> None:
+        self._hooks.flip(epoch)
+        self.epoch = epoch
+
+    def _prepared(self, wanted: Mapping[HookKey, tuple[Part, ...]]) -> dict[HookKey, _Hook]:
         compiled = {key: self._compiled(key, parts) for key, parts in wanted.items()}
         self._compiler.publish()
+        return compiled
+
+    def _install_all(self, compiled: Mapping[HookKey, _Hook]) -> None:
+        """On every hook, or on none."""
         done: list[tuple[HookKey, _Hook | None]] = []
         try:
             for key, hook in compiled.items():

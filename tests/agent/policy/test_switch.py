@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,24 @@ def test_a_policy_counts_on_all_its_hooks_from_one_epoch_on(run: Running) -> Non
     call(3)
     assert matched(run, parts) == [[3], [3]]
     assert {part.since for part in parts} == {run.switch.epoch}
+
+
+@pytest.mark.parametrize(("takes_over", "judged"), [(False, 0), (True, 1)])
+def test_who_takes_over_judges_as_soon_as_a_hook_is_there(
+    run: Running, monkeypatch: pytest.MonkeyPatch, takes_over: bool, judged: int
+) -> None:
+    real = run.hooks.install
+
+    def install(*what: Any) -> None:
+        real(*what)
+        call(1)
+
+    monkeypatch.setattr(run.hooks, "install", install)
+    run.switch.takes_over = takes_over
+    p = policy()
+    assert matched(run, run.switch.change([], [(p, 0, use(p))])) == [[judged]]
+    q = policy("q")
+    assert matched(run, run.switch.change([], [(q, 1, use(q))])) == [[0]]  # a hook of our own was there
 
 
 def test_a_policy_that_goes_leaves_the_others_counting(run: Running) -> None:
