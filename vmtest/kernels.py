@@ -42,8 +42,6 @@ class Release:
     """Regular expressions of package names; the group ``version`` of each must agree."""
     append: tuple[str, ...] = ()
     """Additions to the kernel's command line."""
-    cpus: int = 1
-    """With fewer it does not do what tests ask for."""
 
 
 RELEASES = (
@@ -67,8 +65,6 @@ RELEASES = (
             r"linux-binary-(?P<version>7\.[\d.]+\+deb\d+[\d.]*-amd64)(-unsigned)?",
             r"linux-modules-(?P<version>7\.[\d.]+\+deb\d+[\d.]*-amd64)",
         ),
-        # It preempts tasks inside programs and skips others of that CPU: too often where all share one.
-        cpus=2,
     ),
 )
 LABELS = tuple(release.label for release in RELEASES)
@@ -83,8 +79,6 @@ class Kernel(NamedTuple):
     image: Path
     modules: Path
     append: tuple[str, ...]
-    cpus: int = 1
-    """At least so many."""
 
 
 def release_of(label: str) -> Release:
@@ -104,7 +98,7 @@ def installed(label: str, cache: Path = CACHE) -> Kernel | None:
         return None
     image, modules = cache / label / note["image"], cache / label / note["modules"]
     return (
-        Kernel(label, note["version"], image, modules, release.append, release.cpus)
+        Kernel(label, note["version"], image, modules, release.append)
         if image.is_file()
         else None
     )

@@ -164,7 +164,6 @@ def run_one(kernel: Kernel, options: machine.Options, selection: str, suffix: st
     # hypothesis is loaded by those who use it: as a plugin it costs every guest seven seconds.
     pytest = "python -u -m pytest -m kernel -p no:cacheprovider -p no:hypothesispytest --color=no"
     command = f"{pytest} --junitxml=$VMTEST_EXCHANGE/junit.xml {selection}"
-    options = replace(options, cpus=max(options.cpus, kernel.cpus))
     if options.timeout_s is None:
         options = replace(options, timeout_s=TIMEOUT_S)
     try:
