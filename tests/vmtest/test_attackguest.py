@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -43,6 +44,21 @@ def test_a_shell_that_connects_is_told_to_leave() -> None:
             ["bash", "-c", f"exec 5<>/dev/tcp/127.0.0.1/{port}; head -c 8 <&5"], capture_output=True
         )
         assert done.stdout == b"id\nexit\n"
+        server.shutdown()
+
+
+def test_a_runtime_hears_a_question_before_it_answers(tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    with attackguest.UnixServer(path, attackguest.Control) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
+            client.settimeout(0.1)
+            with pytest.raises(TimeoutError):
+                client.recv(1)
+            client.settimeout(10)
+            client.sendall(b"GET /info HTTP/1.0\r\n\r\n")
+            assert client.recv(99).startswith(b"HTTP/1.0 404")
         server.shutdown()
 
 
