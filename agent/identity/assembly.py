@@ -6,6 +6,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agent.identity.access import NoAccess, find_access
@@ -82,8 +83,9 @@ class Assembly:
 
     def _follow_policies(self, api: Api, node: str) -> list[tuple[Resource, Sink]]:
         from agent.identity.neighbours import KindOfNeighbours, Neighbours
-        from agent.identity.policies import KINDS, PolicySet, resource
+        from agent.identity.policies import KINDS, PolicySet, path_of, resource
         from agent.identity.reports import Reports
+        from agent.identity.sparse import Sparse
         from agent.identity.watching import Sinks
 
         self._policies = policies = PolicySet(lambda message: self.child.outbox.put("policies", message))
@@ -93,9 +95,11 @@ class Assembly:
         self.child.on_status = self._reports.take
         start("reports", self._reports.run)
         start("neighbours", neighbours.run)
-        return [
-            (resource(kind), Sinks(policies.sink(kind), KindOfNeighbours(neighbours, kind))) for kind in KINDS
-        ]
+        found: list[tuple[Resource, Sink]] = []
+        for kind in KINDS:
+            sinks = Sinks(policies.sink(kind), KindOfNeighbours(neighbours, kind))
+            found.append((resource(kind), Sparse(api, partial(path_of, kind), sinks)))
+        return found
 
     def _tell_health(self) -> None:
         before: Mapping[str, Any] = {}

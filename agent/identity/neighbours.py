@@ -5,6 +5,9 @@ An entry is its node's alone as long as there is that Node. The names of an obje
 each agent looks after those that follow its own name, up to the first whose Node is there: so each entry has
 one who looks after it, whichever nodes are left, and nobody is elected. The removal says which entry was seen
 (the operation `test` of RFC 6902): what the node itself has written meanwhile stays.
+
+The watch tells of no statuses (agent/identity/sparse.py), so entries are those of the last reading: one
+object is read anew in each turn, and all are once a node is found to be gone.
 """
 
 from __future__ import annotations
@@ -49,12 +52,14 @@ class Neighbours:
         self._api, self._node, self._stop = api, node, stop
         self._lock = threading.Lock()
         self._following: dict[Key, list[Entry]] = {}
+        """Of every object, as it was read last."""
+        self._turn = 0
         self.error = ""
         """Why they cannot be looked after; empty when they can."""
 
     def replace(self, kind: str, objects: Iterable[dict[str, Any]]) -> None:
         """All objects of a kind."""
-        found = {key: entries for key, entries in (self._read(kind, one) for one in objects) if entries}
+        found = dict(self._read(kind, one) for one in objects)
         with self._lock:
             others = {key: entries for key, entries in self._following.items() if key[0] != kind}
             self._following = others | found
@@ -63,7 +68,7 @@ class Neighbours:
         """One event of a watch."""
         key, entries = self._read(kind, thing)
         with self._lock:
-            if entries and event != "DELETED":
+            if event != "DELETED":
                 self._following[key] = entries
             else:
                 self._following.pop(key, None)
@@ -80,15 +85,39 @@ class Neighbours:
         if not following:
             return
         try:
-            there = {self._node: self._is_there(self._node)}
-            if not there[self._node]:  # we are no Node of this cluster, so we do not judge who is one
-                return
-            for key, entries in following.items():
-                if gone := self._gone(entries, there):
-                    self._remove(key, gone)
+            due = sorted(following)[self._turn % len(following)]
+            following[due] = self._anew(due)
+            self._turn += 1
+            if any(following.values()):
+                self._judge(following)
             self.error = ""
         except (ApiError, Unreachable, NoAccess) as error:
             self.error = f"entries of removed nodes: {explain(error)}"
+
+    def _judge(self, following: dict[Key, list[Entry]]) -> None:
+        there = {self._node: self._is_there(self._node)}
+        if not there[self._node]:  # we are no Node of this cluster, so we do not judge who is one
+            return
+        if not any(self._gone(entries, there) for entries in following.values()):
+            return
+        for key in following:
+            if gone := self._gone(self._anew(key), there):
+                self._remove(key, gone)
+
+    def _anew(self, key: Key) -> list[Entry]:
+        """The entries that follow ours on an object, read from the server; none where it is gone."""
+        kind, namespace, name = key
+        try:
+            thing = self._api.get(path_of(kind, namespace, quote(name, safe="")), {})
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return []
+        _, entries = self._read(kind, thing)
+        with self._lock:
+            if key in self._following:
+                self._following[key] = entries
+        return entries
 
     def _gone(self, entries: list[Entry], there: dict[str, bool]) -> list[Entry]:
         """Those before the first whose Node is there."""

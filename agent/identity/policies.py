@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from agent.identity.rest import METADATA
 from agent.identity.watching import Resource
 
 GROUP = "cilium.io/v1alpha1"
@@ -108,7 +109,7 @@ class KindSink:
 
 def resource(kind: str) -> Resource:
     """What to watch, in all namespaces."""
-    return Resource(kind, f"/apis/{GROUP}/{KINDS[kind]}")
+    return Resource(kind, f"/apis/{GROUP}/{KINDS[kind]}", accept=METADATA)
 
 
 def path_of(kind: str, namespace: str, name: str) -> str:

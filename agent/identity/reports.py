@@ -16,12 +16,14 @@ from typing import Any
 from urllib.parse import quote
 
 from agent.identity.access import NoAccess
+from agent.identity.crowd import Crowd
 from agent.identity.policies import GROUP, Object, path_of
 from agent.identity.rest import MERGE_PATCH, Api, ApiError, Unreachable, explain
 from agent.identity.text import clean
 
 COUNTS_S = 60.0
-"""Counts alone are written this often, in seconds; a change of state at once."""
+"""Counts alone are written this often at most, in seconds, less often where there are many nodes
+(agent/identity/crowd.py); a change of state at once."""
 TRY_AGAIN_S = 15.0
 """After a failure, in seconds; a right that is missing is asked for less often."""
 FORBIDDEN_S = 300.0
@@ -57,7 +59,8 @@ class Reports:
         self._told: dict[Key, str] = {}
         """Errors for which an event was written."""
         self._lock = threading.Lock()
-        self._wake, self._is_over = threading.Event(), False
+        self._wake, self._over = threading.Event(), threading.Event()
+        self._crowd = Crowd(api, clock)
         self.error = ""
         """Why statuses cannot be written; empty when they can."""
 
@@ -74,14 +77,15 @@ class Reports:
     def run(self) -> None:
         """Until stopped."""
         pause = COUNTS_S
-        while not self._is_over:
+        while not self._over.is_set():
             self._wake.wait(pause)
             self._wake.clear()
-            pause = COUNTS_S if self._is_over else self.write()
+            if not self._over.wait(self._crowd.delay_s()):
+                pause = self.write()
 
     def stop(self) -> None:
         """Ends `run`."""
-        self._is_over = True
+        self._over.set()
         self._wake.set()
 
     def write(self) -> float:
@@ -124,7 +128,7 @@ class Reports:
         entry = entry_of(told)
         since, uid, before = self._written.get(key, (-COUNTS_S, "", {}))
         is_same = uid == one.uid and _without_counts(entry) == _without_counts(before)
-        if is_same and (entry == before or self._clock() - since < COUNTS_S):
+        if is_same and (entry == before or self._clock() - since < self._crowd.pause_s(COUNTS_S)):
             return
         try:
             self._patch(one, entry)

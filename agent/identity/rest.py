@@ -23,6 +23,9 @@ LONGEST_REST_S = 120.0
 """Most seconds for which we leave a server alone because it says so."""
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
+WHOLE = "application/json"
+METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io,application/json"
+"""Media types of answers: objects, and their metadata alone (whole ones where the server knows no such)."""
 
 
 class Pace(NamedTuple):
@@ -93,11 +96,15 @@ class Api:
         return self._whole(self._request(method, path, query, json.dumps(body).encode(), kind))
 
     def watch(
-        self, path: str, query: Mapping[str, str], answered: Callable[[], None] = lambda: None
+        self,
+        path: str,
+        query: Mapping[str, str],
+        answered: Callable[[], None] = lambda: None,
+        accept: str = WHOLE,
     ) -> Iterator[dict[str, Any]]:
         """Events of a watch until the server ends it; `answered` is called once the server agrees to it.
         Raises as `get`, and Quiet."""
-        response = self._request("GET", path, {**query, "watch": "1"})
+        response = self._request("GET", path, {**query, "watch": "1"}, accept=accept)
         try:
             if response.status != 200:
                 self._whole(response)
@@ -114,9 +121,15 @@ class Api:
             response.close()
 
     def _request(
-        self, method: str, path: str, query: Mapping[str, str], body: bytes | None = None, kind: str = ""
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: bytes | None = None,
+        kind: str = "",
+        accept: str = WHOLE,
     ) -> urllib3.BaseHTTPResponse:
-        headers = {"Accept": "application/json", "User-Agent": "tracehound"}
+        headers = {"Accept": accept, "User-Agent": "tracehound"}
         if kind:
             headers["Content-Type"] = kind
         if bearer := self._access.bearer():

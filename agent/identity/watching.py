@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 from agent.identity.access import NoAccess
 from agent.identity.listing import Lister
-from agent.identity.rest import Api, ApiError, Quiet, Unreachable, explain
+from agent.identity.rest import WHOLE, Api, ApiError, Quiet, Unreachable, explain
 
 SILENT = 4
 """Watches one after the other that brought no word; then all is listed."""
@@ -38,6 +38,8 @@ class Resource(NamedTuple):
     """Selectors."""
     cached: bool = False
     """Whether a list may come from the server's cache (agent/identity/listing.py)."""
+    accept: str = WHOLE
+    """What the watch tells of each object; lists are whole."""
 
 
 class Sink(Protocol):
@@ -124,7 +126,7 @@ class Watch:
         }
         began_s = time.monotonic()
         try:
-            for event in self._api.watch(self.resource.path, query, self._answered):
+            for event in self._api.watch(self.resource.path, query, self._answered, self.resource.accept):
                 self._take(event)
                 if self._stop.is_set():
                     return

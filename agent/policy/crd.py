@@ -86,17 +86,21 @@ COLUMNS = [
     {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
 ]
 """`kubectl get tgtp` says on which nodes a policy is not in force, and why."""
+# Atomic maps: otherwise `managedFields` names each node's every field, as many bytes again as the status has.
+# Merge patches change single keys all the same.
 STATUS: Schema = {
     "type": "object",
     "description": "Written by the agents: each node its own keys.",
     "properties": {
         "notInForce": {
             "type": "object",
+            "x-kubernetes-map-type": "atomic",
             "description": "By node, why the policy is not in force there, or only in parts.",
             "additionalProperties": {"type": "string"},
         },
         "nodes": {
             "type": "object",
+            "x-kubernetes-map-type": "atomic",
             "description": "By node, what became of the policy.",
             "additionalProperties": {
                 "type": "object",

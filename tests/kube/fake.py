@@ -252,6 +252,7 @@ class _Handler(BaseHTTPRequestHandler):
         about: Object = {"resourceVersion": str(version)}
         if start + limit < len(found):
             about["continue"] = str(start + limit)
+            about["remainingItemCount"] = len(found) - start - limit
         self._answer(200, {"kind": "List", "metadata": about, "items": found[start : start + limit]})
 
     def _watch(self, place: Place, query: dict[str, str]) -> None:
@@ -279,10 +280,20 @@ class _Handler(BaseHTTPRequestHandler):
                     if kind == "BOOKMARK":
                         self._chunk({"type": kind, "object": {"metadata": {"resourceVersion": str(version)}}})
                     elif plural == place.plural and fits(thing, query):
-                        self._chunk({"type": kind, "object": thing})
+                        self._chunk({"type": kind, "object": self._told(thing)})
             self.wfile.write(b"0\r\n\r\n")
         except OSError:
             self.close_connection = True
+
+    def _told(self, thing: Object) -> Object:
+        """As much of it as the client wants."""
+        if "as=PartialObjectMetadata" not in self.headers.get("Accept", ""):
+            return thing
+        return {
+            "kind": "PartialObjectMetadata",
+            "apiVersion": "meta.k8s.io/v1",
+            "metadata": thing["metadata"],
+        }
 
     def _chunk(self, event: Object, last: bool = False) -> None:
         data = json.dumps(event).encode() + b"\n"

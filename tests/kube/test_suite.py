@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from agent.identity.crowd import Crowd
 from agent.identity.neighbours import Neighbours
 from agent.identity.policies import KINDS
 from agent.identity.rest import ApiError
@@ -168,6 +169,23 @@ def test_a_refused_policy_is_an_event_and_names_the_node(cluster: Cluster, start
     until(lambda: not cluster.objects.get("tracingpolicies", name)["status"]["notInForce"])
 
 
+def test_statuses_of_other_nodes_are_not_sent_to_us(cluster: Cluster, start: Start) -> None:
+    name, child = f"one-{cluster.space}", start()
+    cluster.objects.put("tracingpolicies", policy(name))
+    child.policies(lambda told: name in told)
+    for number in range(3):
+        entries = {f"other-{number}": {"state": "enabled", "updated": "2026-01-01T00:00:00Z"}}
+        cluster.objects.put("tracingpolicies", policy(name) | {"status": {"nodes": entries}})
+    changed = policy(name, {"kprobes": [{"call": "sys_unlink"}]})
+    cluster.objects.put("tracingpolicies", changed)
+    child.wait(lambda m: "policies" in m and "sys_unlink" in str(m["policies"]["set"]))
+    told = [m["policies"]["set"] for m in child.said if "policies" in m]
+    assert len([found for found in told if any(one["name"] == name for one in found)]) == 2
+    if cluster.fake is not None:
+        read = f"GET /apis/cilium.io/v1alpha1/tracingpolicies/{name}"
+        assert cluster.fake.requests.count(read) <= 2  # when it came and when it was changed
+
+
 @pytest.mark.parametrize("is_written_meanwhile", [False, True])
 def test_entries_of_a_removed_node_are_taken_away(cluster: Cluster, is_written_meanwhile: bool) -> None:
     name, gone = f"one-{cluster.space}", f"{cluster.node}-gone"
@@ -175,13 +193,22 @@ def test_entries_of_a_removed_node_are_taken_away(cluster: Cluster, is_written_m
     cluster.objects.put("tracingpolicies", policy(name) | {"status": {"nodes": entries}})
     neighbours = Neighbours(cluster.objects.api, cluster.node, threading.Event())
     neighbours.replace("TracingPolicy", [cluster.objects.get("tracingpolicies", name)])
-    if is_written_meanwhile:
+    if is_written_meanwhile:  # after it was read, and before it is taken away
+        seen = neighbours._following["TracingPolicy", "", name]
+        neighbours._anew = lambda key: seen  # type: ignore[method-assign]
         entries[gone]["updated"] = "2026-01-01T00:00:01Z"
         cluster.objects.put("tracingpolicies", policy(name) | {"status": {"nodes": entries}})
     neighbours.look()
     left = set(cluster.objects.get("tracingpolicies", name)["status"]["nodes"])
     assert left == ({cluster.node, gone} if is_written_meanwhile else {cluster.node})
     assert not neighbours.error
+
+
+def test_nodes_are_counted(cluster: Cluster) -> None:
+    before = len(cluster.objects.all("nodes"))
+    for number in range(3):
+        cluster.objects.put("nodes", {"metadata": {"name": f"{cluster.node}-{number}"}})
+    assert Crowd(cluster.objects.api).count() == before + 3
 
 
 def test_a_node_that_is_gone_writes_nothing_and_says_so(cluster: Cluster, start: Start) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent.identity.access import Access
-from agent.identity.neighbours import AT_ONCE, KindOfNeighbours, Neighbours, entry_of, following
+from agent.identity.neighbours import AT_ONCE, Entry, Key, KindOfNeighbours, Neighbours, entry_of, following
 from agent.identity.rest import Api
 from tests.kube.fake import Fake
 
@@ -65,14 +65,45 @@ def test_a_node_without_an_entry_looks_after_those_of_others(ring: Ring) -> None
     assert ring.looked_after("n0", "n0", "n2") == {"n2", "n3", "n4"}
 
 
-def test_what_a_node_has_written_meanwhile_stays(ring: Ring) -> None:
+def test_what_a_node_writes_meanwhile_stays(ring: Ring, monkeypatch: pytest.MonkeyPatch) -> None:
     ring.fake.put("nodes", {"metadata": {"name": "n1"}})
-    before = ring.neighbours("n1")
-    thing = ring.fake.get("tracingpolicies", "one")
-    thing["status"]["nodes"]["n2"]["updated"] = "2026-01-01T00:00:01Z"
-    ring.fake.put("tracingpolicies", thing)
-    before.look()
-    assert "n2" in ring.fake.get("tracingpolicies", "one")["status"]["nodes"] and not before.error
+    found = ring.neighbours("n1")
+    read, seconds = found._anew, iter(range(1, 9))
+
+    def read_and_write(key: Key) -> list[Entry]:
+        entries = read(key)
+        thing = ring.fake.get("tracingpolicies", "one")
+        thing["status"]["nodes"]["n2"]["updated"] = f"2026-01-01T00:00:0{next(seconds)}Z"
+        ring.fake.put("tracingpolicies", thing)
+        return entries
+
+    monkeypatch.setattr(found, "_anew", read_and_write)
+    found.look()
+    assert "n2" in ring.fake.get("tracingpolicies", "one")["status"]["nodes"] and not found.error
+
+
+def test_entries_that_no_watch_told_of_are_found(ring: Ring) -> None:
+    ring.fake.put("nodes", {"metadata": {"name": "n1"}})
+    found = ring.neighbours("n1")
+    for name in ("zero", "one"):  # as they were when they were made
+        found.change("TracingPolicy", "MODIFIED", {"metadata": {"name": name}})
+    ring.fake.put(
+        "tracingpolicies", {**ring.fake.get("tracingpolicies", "one"), "metadata": {"name": "zero"}}
+    )
+    found.look()
+    assert [set(one["status"]["nodes"]) for one in ring.fake.all("tracingpolicies")] == [{"n1"}, {"n1"}]
+
+
+def test_one_object_is_read_in_each_turn(ring: Ring) -> None:
+    ring.fake.put("tracingpolicies", {"metadata": {"name": "two"}, "spec": {}})
+    for node in ("n1", "n2"):
+        ring.fake.put("nodes", {"metadata": {"name": node}})
+    found = ring.neighbours("n1")
+    ring.fake.requests.clear()
+    for _ in range(3):
+        found.look()
+    read = [one.rpartition("/")[2] for one in ring.fake.requests if "tracingpolicies" in one]
+    assert read == ["one", "two", "one"]
 
 
 def test_who_is_no_node_of_the_cluster_judges_nobody(ring: Ring) -> None:
@@ -87,12 +118,20 @@ def test_a_missing_right_is_told_and_takes_nothing_away(ring: Ring) -> None:
     assert len(ring.fake.get("tracingpolicies", "one")["status"]["nodes"]) == 4
 
 
-def test_without_entries_of_others_nobody_is_asked(ring: Ring) -> None:
+def test_without_entries_of_others_no_node_is_asked_for(ring: Ring) -> None:
+    alone = {"metadata": {"name": "one"}, "status": {"nodes": {"n1": {}}, "notInForce": {}}}
+    ring.fake.put("tracingpolicies", alone)
     found = ring.neighbours("n1")
-    found.change("TracingPolicy", "MODIFIED", {"metadata": {"name": "one"}, "status": {"nodes": {"n1": {}}}})
     ring.fake.requests.clear()
     found.look()
-    assert not ring.fake.requests
+    assert not any("/nodes/" in one for one in ring.fake.requests)
+
+
+def test_an_object_that_is_gone_has_no_entries(ring: Ring) -> None:
+    found = ring.neighbours("n1")
+    ring.fake.delete("tracingpolicies", "one")
+    found.look()
+    assert not found.error
 
 
 def test_the_ring_goes_round_and_is_bounded() -> None:

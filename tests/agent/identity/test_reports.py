@@ -56,6 +56,15 @@ def test_counts_alone_are_written_once_a_minute(node: Node) -> None:
     assert node.patches() == 2 and node.status()["nodes"]["n1"]["counts"] == {"posted": 2}
 
 
+def test_counts_of_many_nodes_are_written_less_often(node: Node) -> None:
+    for number in range(100):
+        node.fake.put("nodes", {"metadata": {"name": f"n{number}"}})
+    node.say(counts={"posted": 1})
+    for node.now, written in ((COUNTS_S, 1), (1000.0, 2)):
+        node.say(counts={"posted": int(node.now)})
+        assert node.patches() == written
+
+
 def test_a_change_of_state_is_written_at_once_and_leaves_nothing_behind(node: Node) -> None:
     node.say(state="load_error", error="no such call")
     node.say()

@@ -148,7 +148,7 @@ def test_an_event_of_another_form_is_told_and_all_is_listed_anew(
 ) -> None:
     seen = Seen()
     found = watch(fake, seen, first=0.01)
-    monkeypatch.setattr(found._api, "watch", lambda path, query, answered: iter([event]))
+    monkeypatch.setattr(found._api, "watch", lambda path, query, *rest: iter([event]))
     monkeypatch.setattr(found, "_failed", lambda error: (told.append(error), seen.stop.set()))
     told: list[Exception] = []
     found.run()
@@ -160,7 +160,7 @@ def test_a_server_that_ends_each_watch_at_once_is_not_flooded(
 ) -> None:
     found, waits = watch(fake, Seen(), first=0.5, longest=4.0), list[float]()
     found._stop = type("Stop", (), {"wait": lambda self, seconds: waits.append(seconds)})()  # type: ignore
-    monkeypatch.setattr(found._api, "watch", lambda path, query, answered: iter(()))
+    monkeypatch.setattr(found._api, "watch", lambda path, query, *rest: iter(()))
     for _ in range(6):
         found._round()
     assert len(waits) == 6 and waits[0] >= 0.25 and min(waits[4:]) >= 2.0 and max(waits) <= 4.0
