@@ -42,9 +42,12 @@ _PARENTS = {
 """The directory in which a cgroup named by the bare id stands, and whose it is."""
 
 _POD = re.compile(
-    r"(?:[a-z-]+-)?pod(?P<uid>[0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice)?"
+    r"(?:.+-)?pod(?P<uid>[0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice)?"
     r"(?::.*)?"
 )
+"""What stands in front are the kubelet's `cgroupRoot`, of any name, and the pod's class (systemd.slice(5): a
+slice's name holds those above it)."""
+
 _BUILDKIT = re.compile(r"[0-9a-z]{25}")
 _LXC = re.compile(r"lxc\.payload\.(?P<id>.+)")
 _MACHINE = re.compile(r"machine-(?!qemu\\x2d)(?P<lxc>lxc\\x2d\d+\\x2d)?(?P<id>.+)\.scope")

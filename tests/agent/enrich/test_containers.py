@@ -60,6 +60,9 @@ CONTAINERS = {
         A, "containerd", POD
     ),
     f"/kubepods.slice/kubepods-pod{POD_}.slice/crio-{A}.scope": ContainerRef(A, "cri-o", POD),
+    f"/k8s_1.slice/k8s_1-kubepods.slice/k8s_1-kubepods-pod{POD_}.slice/crio-{A}.scope": ContainerRef(
+        A, "cri-o", POD
+    ),
     f"/kubepods.slice/kubepods-pod{POD_}.slice/crio-{A}.scope/container": ContainerRef(A, "cri-o", POD),
     f"/x.slice/containerd.service/{BURST}:cri-containerd:{A}": ContainerRef(A, "containerd", POD),
     f"{BURST}:cri-containerd:{A}": ContainerRef(A, "containerd", POD),
