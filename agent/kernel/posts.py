@@ -30,10 +30,13 @@ from agent.kernel.template import MapForm
 from agent.kernel.tiny import load
 
 FOLDER = "base"
-KEPT = ("container_cgroups", "counters", "told")
+KEPT = ("container_cgroups", "counters", "told", "classes")
 """Maps that are pinned beside the posts: what the next agent goes on with, and reads the gap from."""
 TOLD_BYTES = 8 * 32
 """Of `told`: losses that stand in the log, in the order of struct counters (kprobes/include/wire.h)."""
+CLASSES_BYTES = 16 * (256 + 128)
+"""Of `classes`: what the numbers of classes and followed conditions mean (agent/policy/numbering.py)."""
+_MADE_HERE = {"told": TOLD_BYTES, "classes": CLASSES_BYTES}
 CAN_STAND = ("tp_btf", "raw_tp")
 """Kinds of programs that can be jumped to (Choice.kind)."""
 TRACEPOINTS = {
@@ -111,7 +114,9 @@ class Posts:
         """Whether this agent asked to keep them."""
         self._maps: Mapping[str, int] = {}
         """Descriptors of KEPT."""
-        self._told: BpfMap | None = None
+        self._made_here: dict[str, BpfMap] = {}
+        self.classes_before = b""
+        """Content of `classes` as the agent left it whose classifier runs on; empty where there is none."""
 
     def adopt(self, wanted: set[str]) -> bool:
         """Takes over what an agent before has pinned: all of `wanted` and what else stands there, or nothing.
@@ -125,6 +130,7 @@ class Posts:
         if wanted - self._posts.keys() or not (self._folder / "container_cgroups").exists():
             self.drop()
             return False
+        self.classes_before = _content(self.directory, "classes", CLASSES_BYTES)
         return True
 
     def put(self, name: str, kind: str, program: int) -> None:
@@ -156,16 +162,22 @@ class Posts:
             post.close()
 
     def lay_out(self, maps: Mapping[str, int]) -> None:
-        """After the first posts were made: descriptors of KEPT but `told`, which is made here. Raises
+        """After the first posts were made: descriptors of those of KEPT that are not made here. Raises
         KernelRefused."""
         self.rest()
-        self._told = make_map("th_told", MapForm(ARRAY, 4, TOLD_BYTES, 1, 0))
-        self._maps = {**maps, "told": self._told.fd}
+        for name, size in _MADE_HERE.items():
+            self._made_here[name] = make_map(f"th_{name}", MapForm(ARRAY, 4, size, 1, 0))
+        self._maps = {**maps, **{name: made.fd for name, made in self._made_here.items()}}
 
     def tell(self, losses: bytes) -> None:
         """Losses that stand in the log: the next agent counts on from there."""
-        if self._told:
-            self._told.update(bytes(4), losses)
+        if "told" in self._made_here:
+            self._made_here["told"].update(bytes(4), losses)
+
+    def note_classes(self, content: bytes) -> None:
+        """What the numbers of classes mean, for the next agent."""
+        if "classes" in self._made_here:
+            self._made_here["classes"].update(bytes(4), content)
 
     def names(self) -> list[str]:
         """Of all posts, in the order in which they were made."""
@@ -211,6 +223,7 @@ class Posts:
 
     def drop(self) -> None:
         """Detaches all, pinned or not."""
+        self.classes_before = b""
         for name in list(self._posts):
             self.leave(name)
         self.let_go()
@@ -227,9 +240,9 @@ class Posts:
         for post in self._posts.values():
             post.close()
         self._posts.clear()
-        if self._told:
-            os.close(self._told.fd)
-            self._told = None
+        for made in self._made_here.values():
+            os.close(made.fd)
+        self._made_here.clear()
 
     def _take_over(self, name: str, path: Path, found: hookpins.Pinned) -> None:
         dispatcher = libbpf().bpf_prog_get_fd_by_id(program_on(found.link))
@@ -277,6 +290,15 @@ def open_map(directory: Path, name: str, shape: Mapping[str, int]) -> int:
         return int(fd)
     os.close(fd)
     return -1
+
+
+def _content(directory: Path, name: str, size: int) -> bytes:
+    fd = open_map(directory, name, {"value_size": size})
+    if fd < 0:
+        return b""
+    content = BpfMap(fd, size).lookup(bytes(4)) or b""
+    os.close(fd)
+    return content
 
 
 def unpin_others(directory: Path) -> None:

@@ -22,8 +22,8 @@ from agent.policy.executables import (
 )
 from agent.policy.layout import EVERY, index_key, pack_set
 from agent.policy.model import BinaryFilter, PidFilter, Problem, Selector, Where, Workload
+from agent.policy.numbering import CLASSES_MOST, numbers_of, packed
 
-CLASSES_MOST = 256
 FOLLOWED_PROTECTED = FOLLOWED_MOST - 1
 """Not a condition that anybody numbers: the binary is one of those that are protected."""
 RULES_BYTES = 40 + 3 * (64 + FOLLOWED_MOST // 8) + 32 + 64 * FOLLOWED_MOST
@@ -89,9 +89,11 @@ def follows_of(conditions: ProcessConditions) -> Iterator[tuple[Followed, bool]]
 class ClassTable:
     """Numbers of classes, kept as long as some owner needs them."""
 
-    def __init__(self, protected: Sequence[str] = ()) -> None:
-        """`protected`: executables of processes that nothing is done to unless a policy names them."""
+    def __init__(self, protected: Sequence[str] = (), before: bytes = b"") -> None:
+        """`protected`: executables of processes that nothing is done to unless a policy names them; `before`:
+        numbers of an agent before (`kept_numbers`), whose hooks still judge."""
         self._protected = tuple(protected)
+        self._classes_before, self._followed_before = numbers_of(before)
         self._numbers: dict[ProcessConditions, int] = {}
         self._owners: dict[ProcessConditions, set[Hashable]] = {}
         self._exec_state: set[Hashable] = set()
@@ -104,7 +106,9 @@ class ClassTable:
         """The class of these conditions, from now on also the owner's. PolicyRefused where none is left."""
         if conditions not in self._numbers:
             self._check(conditions, where, policy)
-            self._numbers[conditions] = self._free.pop(0)
+            number, _ = self._classes_before.choose(conditions, self._free)
+            self._free.remove(number)
+            self._numbers[conditions] = number
         self._owners.setdefault(conditions, set()).add(owner)
         return self._numbers[conditions]
 
@@ -125,6 +129,15 @@ class ClassTable:
             if not owners:
                 del self._owners[conditions]
                 self._free.append(self._numbers.pop(conditions))
+
+    def kept_numbers(self) -> bytes:
+        """For the next agent, once `compile` has numbered everything."""
+        return packed(self._numbers, self._followed)
+
+    def forget_before(self) -> None:
+        """Nothing of an agent before judges any more."""
+        self._classes_before.forget()
+        self._followed_before.forget()
 
     @property
     def workloads(self) -> set[Workload]:
@@ -205,11 +218,14 @@ class ClassTable:
         for gone in self._followed.keys() - asked.keys():
             del self._followed[gone]
         taken = set(self._followed.values())
-        free = (number for number in range(FOLLOWED_PROTECTED) if number not in taken)
+        free = [number for number in range(FOLLOWED_PROTECTED) if number not in taken]
         for each in asked:
             if each not in self._followed:
-                self._followed[each] = next(free)
-                self._fresh.add(self._followed[each])
+                number, is_known = self._followed_before.choose(each, free)
+                free.remove(number)
+                self._followed[each] = number
+                if not is_known:
+                    self._fresh.add(number)
         return dict(self._followed)
 
     def _rules(self, looks: Sequence[Looked], follows: dict[Followed, int]) -> bytes:

@@ -215,8 +215,7 @@ class Desk:
 
     def drop_unclaimed(self) -> list[str]:
         """Detaches what an agent before us pinned and no policy wants; returns it as `kind target`."""
-        self._engine.switch.takes_over = False
-        return self._engine.hooks.drop_unclaimed()
+        return self._engine.drop_unclaimed()
 
     def tune(self, settings: PolicySettings) -> None:
         """Applies settings that change while it runs."""

@@ -69,7 +69,8 @@ class Engine:
             self.shared, has_atomics=facts.has_atomics, has_cast=facts.has_cast, posts=posts
         )
         self.members = Members(homes)
-        compiler = HookCompiler(facts, self._publish)
+        self._posts = posts
+        compiler = HookCompiler(facts, self._publish, posts.classes_before if posts else b"")
         self._classes = compiler.classes
         takes_over = pin_dir is not None and any(pinned(pin_dir))
         self.switch = switch = Switch(self.hooks, compiler, self.book, takes_over)
@@ -83,8 +84,18 @@ class Engine:
         if changed := self.members.changed(self._classes, homes):
             self.classifier.set_cgroups(changed)
 
+    def drop_unclaimed(self) -> list[str]:
+        """After the start: detaches what an agent before pinned and no policy wants; returns it as `kind
+        target`. From now on changes are made at one instant again."""
+        self.switch.takes_over = False
+        self._classes.forget_before()
+        return self.hooks.drop_unclaimed()
+
     def _publish(self, table: ClassTable) -> None:
-        self.classifier.publish(table.compile(), self.members.entries(table))
+        contents = table.compile()
+        if self._posts:
+            self._posts.note_classes(table.kept_numbers())
+        self.classifier.publish(contents, self.members.entries(table))
 
     def tune(self, settings: PolicySettings) -> None:
         """Applies what changes while it runs."""

@@ -81,8 +81,14 @@ class HookCompiler:
     """switch.Compiler with agent.policy.compile. `published` is called with the table of process classes
     before selectors count; it raises a TracehoundError where not every process could be classified."""
 
-    def __init__(self, facts: KernelFacts, published: Callable[[ClassTable], None] | None = None) -> None:
-        self.classes = ClassTable(PROTECTED)
+    def __init__(
+        self,
+        facts: KernelFacts,
+        published: Callable[[ClassTable], None] | None = None,
+        before: bytes = b"",
+    ) -> None:
+        """`before`: as ClassTable takes it."""
+        self.classes = ClassTable(PROTECTED, before)
         self._facts = facts
         self._published = published
 
