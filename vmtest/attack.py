@@ -7,6 +7,8 @@ and ancestors are the attack's own. With --suite heldout, heldout2 or heldout3 t
 wrote who had not read the rules; heldout3 is summed by kind too: common, variation, evasion. With --benign an
 ordinary workload runs instead, which must give no detection of level high or above.
 
+With --without-agent nothing is detected, and it is told which scripts of heldout3 did nothing.
+
 Exit status: 0 all found (or nothing that is high), 1 not so, 125 the VM did not get that far.
 """
 
@@ -29,7 +31,7 @@ from vmtest.attacks import HELD_OUT, KINDS, SUITES
 from vmtest.kernels import CACHE, ROOT, VmtestError
 
 RESULTS = CACHE.parent / "attack"
-"""What the last run left: log/, agent.out, played.json, results.json."""
+"""What the last run left in last/ (or benign/, tried/): log/, agent.out, played.json, results.json."""
 START_S = 900.0
 LOADER = ("LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH")
 """Variables that are recorded for the rules on preloaded libraries; none are by default."""
@@ -44,6 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"attack: {error}", file=sys.stderr)
         return 125
     played = json.loads((place / "played.json").read_text())
+    if options.without_agent:
+        return tell_idle(played)
     records = read_log(place / "log")
     found = detections(records)
     if played and "task" in played[0]:
@@ -75,6 +79,11 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--benign", type=float, default=0, metavar="S", help="work for so many seconds instead"
     )
+    flags.add_argument(
+        "--without-agent",
+        action="store_true",
+        help="only whether the scripts of heldout3 do what they are about; nothing is detected",
+    )
     flags.add_argument("--timeout", type=float, default=5400, metavar="S", help="for boot and everything")
     flags.add_argument("--log", type=Path, metavar="DIR", help="judge what an earlier run left, without a VM")
     return flags
@@ -85,27 +94,14 @@ def boot(options: argparse.Namespace) -> Path:
     from agent.policy.profiles import profile_files
 
     plan = {
-        "agent": [
-            "tracehound",
-            "run",
-            "--output",
-            "none",
-            "--log-dir",
-            "/run/attack/log",
-            "--profile",
-            options.profile,
-            "--rules",
-            str(options.rules),
-            "--set",
-            f"enrich.environment={','.join(LOADER)}",
-        ],
+        "agent": [] if options.without_agent else agent(options),
         "policies": len(profile_files(options.profile)),
         "start_s": START_S,
         "only": options.attacks,
         "suites": suites(options),
         "benign_s": options.benign,
     }
-    place = RESULTS / ("benign" if options.benign else "last")
+    place = RESULTS / ("tried" if options.without_agent else "benign" if options.benign else "last")
     with tempfile.TemporaryDirectory(prefix="attack-", dir=plans()) as directory:
         path = Path(directory) / "plan.json"
         path.write_text(json.dumps(plan))
@@ -120,6 +116,24 @@ def boot(options: argparse.Namespace) -> Path:
     if outcome.status or not (place / "played.json").exists():
         raise VmtestError(f"the guest ended with status {outcome.status}; what it left is in {place}")
     return place
+
+
+def agent(options: argparse.Namespace) -> list[str]:
+    """The agent's command line."""
+    return [
+        "tracehound",
+        "run",
+        "--output",
+        "none",
+        "--log-dir",
+        "/run/attack/log",
+        "--profile",
+        options.profile,
+        "--rules",
+        str(options.rules),
+        "--set",
+        f"enrich.environment={','.join(LOADER)}",
+    ]
 
 
 def suites(options: argparse.Namespace) -> list[str]:
@@ -203,6 +217,15 @@ def idle(played: Sequence[Mapping[str, Any]]) -> list[str]:
         for one in played
         if one.get("status") and one["variant"] in attack_of(one["attack"]).kinds
     ]
+
+
+def tell_idle(played: Sequence[Mapping[str, Any]]) -> int:
+    """Without an agent: which scripts did nothing, with the end of what they said."""
+    failed = [one for one in played if idle([one])]
+    for one in failed:
+        print(*idle([one]), one["output"].strip(), sep="\n")
+    print(f"{len(played)} variants played, {len(failed)} of those that check themselves did nothing")
+    return 1 if failed else 0
 
 
 def word(holds: bool) -> str:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The part of vmtest.attack that runs inside the guest: ``python -m vmtest.attackguest PLAN``.
 
-Starts the agent with policies of the library and the rules, plays the attacks, or a benign workload, and
-leaves the agent's log and what was played in the exchange. Everything is written into a root file system
-that ends with the guest; it refuses to run anywhere else.
+Starts the agent, where the plan has one, with policies of the library and the rules, plays the attacks, or a
+benign workload, and leaves the agent's log and what was played in the exchange. Everything is written into a
+root file system that ends with the guest; it refuses to run anywhere else.
 """
 
 from __future__ import annotations
@@ -223,15 +223,16 @@ def main() -> None:
     if not exchange or not Path("/run/vmtest").is_dir():
         raise SystemExit("this runs in a guest of vmtest only: python -m vmtest.attack")
     plan = json.loads(Path(sys.argv[1]).read_text())
-    with surroundings(), agent(plan):
+    with surroundings(), agent(plan) if plan["agent"] else contextlib.nullcontext():
         if plan["benign_s"]:
             from vmtest.benignguest import work
 
             played = work(plan["benign_s"])
         else:
             played = play_all(plan)
-    shutil.copytree(LOG, Path(exchange) / "log")
-    shutil.copy(OUTPUT, Path(exchange) / "agent.out")
+    if plan["agent"]:
+        shutil.copytree(LOG, Path(exchange) / "log")
+        shutil.copy(OUTPUT, Path(exchange) / "agent.out")
     (Path(exchange) / "played.json").write_text(json.dumps(played))
 
 

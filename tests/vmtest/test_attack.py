@@ -48,6 +48,15 @@ def test_a_variant_that_checks_itself_and_did_nothing_is_told() -> None:
     assert attack.idle([{"attack": "cron-persistence", "variant": "plain", "status": 1}]) == []
 
 
+def test_without_an_agent_it_is_told_which_scripts_did_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = {"attack": "heldout3/cron-job", "variant": "cron-d", "status": 1, "output": "no such file\n"}
+    assert attack.main(["--without-agent", "--log", str(left(tmp_path, [one, {**one, "status": 0}]))]) == 1
+    told = capsys.readouterr().out
+    assert "exit status 1\nno such file\n2 variants played, 1 of those" in told
+
+
 def test_of_a_held_out_attack_those_techniques_are_told_that_were_named() -> None:
     assert attack.told(FOUND) == ["T1053.003"]
     held_out = FOUND._replace(attack="heldout/upload", techniques=("T1041",))
