@@ -31,9 +31,14 @@ NAMES = {
 }
 """Plural, singular and short name of each kind, as Tetragon has them."""
 _RULES = {
-    "call": ("!has(self.return) || !self.return || has(self.returnArg)", "return needs returnArg"),
+    "call": (
+        "!has(self.__return__) || !self.__return__ || has(self.returnArg)",
+        "return needs returnArg",
+    ),
 }
-"""By a field that only this kind of part has: what the API server checks besides, in CEL, and its message."""
+"""By a field that only this kind of part has: what the API server checks besides, in CEL, and its message. A name
+that is a word of CEL has underscores around it; 1.31 knows `return` in no other way (Kubernetes documentation,
+"Extend the Kubernetes API with CustomResourceDefinitions: Validation rules")."""
 _NAMESPACED = ("!has(self.hostSelector)", "a TracingPolicyNamespaced never applies to hosts")
 
 

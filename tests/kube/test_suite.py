@@ -230,6 +230,19 @@ def test_the_api_server_refuses_a_policy_that_is_wrong(cluster: Cluster) -> None
         cluster.objects.put("tracingpolicies", policy("wrong", wrong))
 
 
+def test_the_api_server_refuses_what_only_its_rules_know(cluster: Cluster) -> None:
+    if cluster.fake is not None:
+        pytest.skip("the fake API server does not look at schemas")
+    if int(cluster.objects.api.get("/version", {})["minor"].rstrip("+")) < 25:
+        pytest.skip("API servers before 1.25 have no rules in CEL")
+    wrong = {"kprobes": [{"call": "sys_openat", "return": True}]}
+    with pytest.raises(ApiError, match=r"422.*return needs returnArg"):
+        cluster.objects.put("tracingpolicies", policy("wrong", wrong))
+    with pytest.raises(ApiError, match=r"422.*never applies to hosts"):
+        host = {"hostSelector": {}, "kprobes": [{"call": "sys_openat"}]}
+        cluster.objects.put("tracingpoliciesnamespaced", policy("wrong", host, cluster.space))
+
+
 def test_a_cut_connection_is_taken_up_where_it_was(cluster: Cluster, start: Start) -> None:
     fake, child = cluster.faults(), start()
     child.health(lambda told: told["state"] == "fresh")

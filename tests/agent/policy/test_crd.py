@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,19 @@ def policy(**fields: Any) -> dict[str, Any]:
 def test_the_chart_has_what_the_parser_s_schema_makes(kind: str) -> None:
     file = crd.PLACE / f"cilium.io_{crd.NAMES[kind][0]}.yaml"
     assert file.read_text() == crd.written(kind)
+
+
+WORDS = set(
+    "true false null in as break const continue else for function if import let loop package namespace return".split()
+)
+"""Of CEL, which the API server escapes in names of fields (Kubernetes documentation, "Validation rules")."""
+
+
+@pytest.mark.parametrize("kind", crd.NAMES)
+def test_rules_escape_names_that_are_words_of_cel(kind: str) -> None:
+    rules = re.findall(r"rule: (.*)", crd.written(kind))
+    names = {name for rule in rules for name in re.findall(r"self\.(\w+)", rule)}
+    assert "__return__" in names and not names & WORDS
 
 
 @pytest.mark.parametrize("kind", crd.NAMES)
