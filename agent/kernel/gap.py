@@ -38,11 +38,12 @@ class Gap:
         """Descriptor by the map's number."""
         self._counters = posts.open_map(pin_dir, "counters", {"value_size": COUNTER_BYTES})
         self._told = posts.open_map(pin_dir, "told", {"value_size": posts.TOLD_BYTES})
+        self._keep(posts.open_map(pin_dir, "events", {"map_type": _RINGBUF}))
         hooks = [place for _kind, _target, place in hookpins.pinned(pin_dir)]
         for place in (*hooks, *(place for _name, place in posts.places(pin_dir))):
             for program in _programs_of(place):
                 for number in _maps_of(program):
-                    self._keep(number)
+                    self._keep(libbpf().bpf_map_get_fd_by_id(number))
                 os.close(program)
 
     def count(self, kinds: Mapping[int, str]) -> Counter[str]:
@@ -69,9 +70,11 @@ class Gap:
         known = struct.unpack(f"={posts.TOLD_BYTES // 8}Q", told)
         return _by_hook([total - before for total, before in zip(totals, known, strict=False)])
 
-    def _keep(self, number: int) -> None:
-        fd = libbpf().bpf_map_get_fd_by_id(number)
-        if fd >= 0 and fd_facts(fd).get("map_type") == str(_RINGBUF) and number not in self._rings:
+    def _keep(self, fd: int) -> None:
+        """A ring that is not there yet; anything else is closed."""
+        facts = fd_facts(fd) if fd >= 0 else {}
+        number = int(facts.get("map_id", "0"))
+        if facts.get("map_type") == str(_RINGBUF) and number not in self._rings:
             self._rings[number] = fd
         elif fd >= 0:
             os.close(fd)

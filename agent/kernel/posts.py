@@ -3,8 +3,9 @@
 dispatchers, as hooks do, so that the next agent's program takes a place over at one instant and in the same
 order. Every event is handled by exactly one of both.
 
-Pinned below DIR/base/v<layout of the process map>: NAME/{link,programs} for each post, and the maps KEPT. An
-agent whose layout is another one makes its own beside them.
+Pinned below DIR/base/v<layout of the process map>: NAME/{link,programs,dispatcher} for each post, and the
+maps KEPT: by their numbers they could be had with CAP_SYS_ADMIN only. An agent whose layout is another one
+makes its own beside them.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from agent.kernel.template import MapForm
 from agent.kernel.tiny import load
 
 FOLDER = "base"
-KEPT = ("container_cgroups", "counters", "told", "classes")
+KEPT = ("container_cgroups", "counters", "events", "told", "classes")
 """Maps that are pinned beside the posts: what the next agent goes on with, and reads the gap from."""
 TOLD_BYTES = 8 * 32
 """Of `told`: losses that stand in the log, in the order of struct counters (kprobes/include/wire.h)."""
@@ -157,7 +158,7 @@ class Posts:
         post = self._posts.pop(name, None)
         if post:
             if post.pinned:
-                hookpins.unpin(post.pinned)
+                _unpin_post(post.pinned)
             libbpf().bpf_map_delete_elem(post.array, bytes(4))
             post.close()
 
@@ -216,7 +217,7 @@ class Posts:
         """From now on they end with this process."""
         for post in self._posts.values():
             if post.pinned:
-                hookpins.unpin(post.pinned)
+                _unpin_post(post.pinned)
                 post.pinned = None
         _remove(self._folder)
         self.is_kept = False
@@ -245,7 +246,7 @@ class Posts:
         self._made_here.clear()
 
     def _take_over(self, name: str, path: Path, found: hookpins.Pinned) -> None:
-        dispatcher = libbpf().bpf_prog_get_fd_by_id(program_on(found.link))
+        dispatcher = libbpf().bpf_obj_get(str(path / "dispatcher").encode())
         if dispatcher < 0:
             for fd in (found.link, found.programs):
                 os.close(fd)
@@ -267,7 +268,7 @@ class Posts:
     def _pin(self, name: str, post: _Post) -> None:
         if post.attachment:
             path = self._folder / name
-            hookpins.pin(path, link=post.attachment.link, programs=post.array)
+            hookpins.pin(path, link=post.attachment.link, programs=post.array, dispatcher=post.dispatcher)
             post.pinned = path
 
 
@@ -321,8 +322,14 @@ def unpin_all(directory: Path) -> list[str]:
 
 def _unpin(folder: Path) -> None:
     for place in folder.glob("*/"):
-        hookpins.unpin(place)
+        _unpin_post(place)
     _remove(folder)
+
+
+def _unpin_post(place: Path) -> None:
+    with contextlib.suppress(OSError):
+        (place / "dispatcher").unlink()
+    hookpins.unpin(place)
 
 
 def _remove(folder: Path) -> None:

@@ -39,7 +39,7 @@ class Standing:
     def lay_out(self) -> None:
         """After the start."""
         if self._posts:
-            names = ("container_cgroups", "counters")
+            names = ("container_cgroups", "counters", "events")
             self._posts.lay_out({name: self._loaded.map(name).fd for name in names})
 
     def attach(self, question: str, choice: Choice, program: str) -> None:

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from agent.decode.header import KIND_FORK
 from agent.errors import PermissionMissing
 from agent.kernel import posts as module
+from agent.kernel.gap import Gap
 from agent.kernel.libbpf import libbpf
 from agent.kernel.links import program_on
 from agent.kernel.posts import Posts, folder_of, open_map, places, unpin_all, unpin_others
 from tests.agent.kernel.posting import drained, entry, kinds_of, sleeping, standing
-from tests.agent.kernel.support import become_nobody, in_child, mounted_bpffs
+from tests.agent.kernel.support import become_nobody, in_child, keep_capabilities, mounted_bpffs
 
 pytestmark = [pytest.mark.root, pytest.mark.kernel]
 BASE = ["cgroup_made", "cgroup_removed", "exec", "exit", "fork"]
@@ -83,6 +85,20 @@ def test_what_is_claimed_again_stays(directory: Path) -> None:
     with standing(directory, is_kept=True) as (_, posts):
         posts.drop_unclaimed()
     assert names(directory) == BASE
+
+
+def test_neither_taking_over_nor_counting_needs_cap_sys_admin(directory: Path) -> None:
+    with standing(directory, is_kept=True) as (_, posts):
+        wanted = set(posts.names())
+
+    def take_over() -> list[object]:
+        waiting = Gap(directory).count({KIND_FORK: "fork"})["fork"]
+        return [waiting, Posts(directory).adopt(wanted)]
+
+    with sleeping():
+        waiting, is_adopted = in_child(lambda: keep_capabilities("bpf", "perfmon"), take_over)
+    assert waiting >= 1
+    assert is_adopted
 
 
 def test_half_of_it_is_of_no_use(directory: Path) -> None:
