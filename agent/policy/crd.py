@@ -36,9 +36,9 @@ _RULES = {
         "return needs returnArg",
     ),
 }
-"""By a field that only this kind of part has: what the API server checks besides, in CEL, and its message. A name
-that is a word of CEL has underscores around it; 1.31 knows `return` in no other way (Kubernetes documentation,
-"Extend the Kubernetes API with CustomResourceDefinitions: Validation rules")."""
+"""By a field that only this kind of part has: what the API server checks besides, in CEL, and its message. A
+name that is a word of CEL has underscores around it; 1.31 knows `return` in no other way (Kubernetes
+documentation, "Extend the Kubernetes API with CustomResourceDefinitions: Validation rules")."""
 _NAMESPACED = ("!has(self.hostSelector)", "a TracingPolicyNamespaced never applies to hosts")
 
 
