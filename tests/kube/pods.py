@@ -104,7 +104,9 @@ def import_image(socket: Path, place: Path) -> None:
         ):
             _add(tar, name, data)
     command = ["ctr", "--address", str(socket), "--namespace", "k8s.io", "images", "import"]
-    subprocess.run([*command, "--snapshotter", "native", str(archive)], check=True, capture_output=True)
+    known = subprocess.run([*command, "--help"], check=True, capture_output=True).stdout
+    local = ["--local"] if b"--local" in known else []  # containerd 2 unpacks into a snapshotter only so
+    subprocess.run([*command, *local, "--snapshotter", "native", archive], check=True, capture_output=True)
 
 
 def _layer() -> bytes:
