@@ -182,8 +182,8 @@ class Policing:
             self._around.record("attachment", content)
             self._around.notice(f"{name} was found detached; attached again: {again}")
         return [
-            {"name": f"{key.attach} {key.target}", "attached": state.is_attached}
-            for key, state in self._desk.hook_states().items()
+            {"name": f"{key.attach} {key.target}", "attached": is_attached}
+            for key, is_attached in self._desk.attached().items()
         ]
 
     def missed(self) -> dict[tuple[str, str], int]:

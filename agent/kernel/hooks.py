@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,7 +128,26 @@ class HookSet:
 
     def state(self) -> dict[HookKey, HookState]:
         """Every hook as the kernel tells it now."""
-        return {key: self._state_of(key, hook) for key, hook in self._hooks.items()}
+        flags = {key: _flags(hook.version.compiled) for key, hook in self._hooks.items()}
+        shared = {known: self._shared.used(known) for known in set(flags.values())}
+        if freed := self._freed.state():
+            for known in shared:
+                if known & _TRACKS_SOCKETS:
+                    shared[known]["freed sockets"] = freed.memory_bytes
+        return {key: self._state_of(key, hook, shared[flags[key]]) for key, hook in self._hooks.items()}
+
+    def attached(self) -> dict[HookKey, bool]:
+        """Whether each hook hangs in the kernel now."""
+        places = {name: place.is_attached() for name, place in self._places.items()}
+        return {key: places[place_key(key)] for key in self._hooks}
+
+    def freed_sockets(self) -> HookState | None:
+        """What follows the sockets that hooks track, as the kernel tells it now; None where none does."""
+        return self._freed.state()
+
+    def renew_freed_sockets(self) -> bool:
+        """Attaches it anew, where it was found detached. False: the kernel refuses."""
+        return self._freed.renew()
 
     def missed(self) -> dict[tuple[str, str], int]:
         """Calls that were not judged, by kind and target of the dispatcher; one serves all system calls."""
@@ -320,7 +340,7 @@ class HookSet:
             _add(hook.earlier, version)
             version.close()
 
-    def _state_of(self, key: HookKey, hook: _Hook) -> HookState:
+    def _state_of(self, key: HookKey, hook: _Hook, shared: Mapping[str, int]) -> HookState:
         place, version = hook.place, hook.version
         return HookState(
             *key,
@@ -331,6 +351,7 @@ class HookSet:
             is_pinned=place.pinned is not None,
             is_attached=place.is_attached(),
             missed=place.missed(),
+            shared=shared,
         )
 
 

@@ -7,8 +7,10 @@ import ctypes
 import os
 import struct
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.errors import KernelRefused
@@ -43,6 +45,8 @@ class HookState(NamedTuple):
     """Asked of the kernel now."""
     missed: int
     """Calls that were not judged because the dispatcher was running on that CPU already."""
+    shared: Mapping[str, int] = MappingProxyType({})
+    """What it uses together with other hooks (agent/kernel/sharedmaps.py), and its bytes of kernel memory."""
 
 
 @dataclass(slots=True)

@@ -105,6 +105,10 @@ class SharedMaps:
             self._make(name, max(wanted[name], FULL[name]))
         return grown
 
+    def used(self, flags: int) -> dict[str, int]:
+        """Bytes of kernel memory of the maps that a program with these flags (enum hook_flags) uses."""
+        return {name: memory_of(self._maps[name].fd) for name, bits in _FLAGS.items() if flags & bits}
+
     def memory(self) -> int:
         """Bytes of kernel memory of the maps of policies.bpf.o."""
         return sum(memory_of(one.fd) for one in self._maps.values())

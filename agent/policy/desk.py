@@ -11,7 +11,6 @@ from typing import Any
 from agent.aside import Aside, at_once
 from agent.enrich.home import Home
 from agent.errors import TracehoundError, UsageError
-from agent.kernel.hooks import HookState
 from agent.policy.contents import tell
 from agent.policy.engine import Engine
 from agent.policy.listed import listed
@@ -182,12 +181,12 @@ class Desk:
     def watch(self) -> Iterator[tuple[HookKey, bool]]:
         """With each heartbeat: hooks that were found detached (False), or are attached again (True)."""
         looked: set[HookKey] = set()
-        for key, state in self._engine.states().items():
+        for key, is_attached in self._engine.attached().items():
             place = HookKey(key.attach, "all" if key.attach in SHARED else key.target)
-            if state.is_attached or place in looked:
+            if is_attached or place in looked:
                 continue
             looked.add(place)
-            again = self._engine.hooks.renew(key)
+            again = self._engine.renew(key)
             if again or place not in self._detached:
                 yield place, again
             (self._detached.discard if again else self._detached.add)(place)
@@ -209,9 +208,9 @@ class Desk:
             self._summary = _counted(self._engine.policies_now(), self._unread)
         return self._summary
 
-    def hook_states(self) -> dict[HookKey, HookState]:
-        """Every hook, for heartbeats."""
-        return self._engine.states()
+    def attached(self) -> dict[HookKey, bool]:
+        """Whether each hook is attached, for heartbeats."""
+        return self._engine.attached()
 
     def drop_unclaimed(self) -> list[str]:
         """Detaches what an agent before us pinned and no policy wants; returns it as `kind target`."""

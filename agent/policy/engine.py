@@ -107,6 +107,20 @@ class Engine:
         """Every hook as the kernel tells it now."""
         return self.hooks.state()
 
+    def attached(self) -> dict[HookKey, bool]:
+        """Whether each hook, and what follows tracked sockets, hangs in the kernel now."""
+        found = self.hooks.attached()
+        if freed := self.hooks.freed_sockets():
+            found[HookKey(freed.attach, freed.target)] = freed.is_attached
+        return found
+
+    def renew(self, key: HookKey) -> bool:
+        """Attaches one anew that `attached` told to be detached. False: the kernel refuses."""
+        freed = self.hooks.freed_sockets()
+        if freed and key == (freed.attach, freed.target):
+            return self.hooks.renew_freed_sockets()
+        return self.hooks.renew(key)
+
     def policies_now(self) -> list[PolicyStatus]:
         """All policies as they are now."""
         return self.policies.statuses(self.states())

@@ -25,7 +25,7 @@ def _policy(status: PolicyStatus) -> dict[str, Any]:
         "error": status.error,
         "slot": status.slot,
         "survives_restart": bool(hooks) and all(hook["survives_restart"] for hook in hooks),
-        "memory_bytes": sum(hook["memory_bytes"] for hook in _distinct(hooks)),
+        "memory_bytes": sum(hook["memory_bytes"] for hook in _distinct(hooks)) + _shared_bytes(hooks),
         "hooks": hooks,
         "missing": list(status.missing),
         "warnings": [tell(problem) for problem in status.problems],
@@ -36,9 +36,15 @@ def _hook(hook: HookStatus) -> dict[str, Any]:
     told = hook._asdict()
     told["selectors"] = [one._asdict() for one in hook.selectors]
     told["notes"] = list(hook.notes)
+    told["shared"] = dict(hook.shared)
     return told
 
 
 def _distinct(hooks: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
     """Each place in the kernel once: several hooks of a policy may share its program."""
     return {(hook["attach"], hook["target"]): hook for hook in hooks}.values()
+
+
+def _shared_bytes(hooks: list[dict[str, Any]]) -> int:
+    """What several hooks use together, once."""
+    return sum({name: size for hook in hooks for name, size in hook["shared"].items()}.values())

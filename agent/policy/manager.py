@@ -66,6 +66,10 @@ class Told(Protocol):
     def missed(self) -> int:
         """Calls that were not judged."""
 
+    @property
+    def shared(self) -> Mapping[str, int]:
+        """Kernel memory that it uses together with others."""
+
 
 class SlotMap(Protocol):
     """The map `policies`."""
@@ -344,6 +348,7 @@ class Policies:
             missed=told.missed,
             selectors=selectors,
             notes=part.use.notes,
+            shared=told.shared,
         )
 
 

@@ -4,7 +4,9 @@ matched."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from agent.policy.model import Problem
@@ -72,6 +74,8 @@ class HookStatus(NamedTuple):
     """Calls that could not be judged, because the program was running on that CPU already."""
     selectors: tuple[SelectorStatus, ...]
     notes: tuple[str, ...]
+    shared: Mapping[str, int] = MappingProxyType({})
+    """What it uses together with other hooks, and its bytes of kernel memory: HookState.shared."""
 
 
 class Outline(NamedTuple):

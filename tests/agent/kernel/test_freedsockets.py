@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -11,9 +12,11 @@ from dataclasses import replace
 
 import pytest
 
+from agent.kernel.libbpf import libbpf
 from agent.kernel.sensor import Sensor
 from agent.kernel.sharedmaps import FROM_SENSOR
 from agent.policy.engine import Engine
+from agent.policy.listed import listed
 from agent.settings import KernelSettings
 from tests.e2e.cases import lacks
 
@@ -76,15 +79,20 @@ def tracked(engine: Engine) -> int:
     return len(engine.shared.map("sockets").keys(8))
 
 
+def forgotten(engine: Engine) -> bool:
+    """Waits for the kernel to free sockets."""
+    end = time.monotonic() + 30
+    while tracked(engine) and time.monotonic() < end:
+        time.sleep(0.05)
+    return tracked(engine) == 0
+
+
 def test_a_socket_that_is_freed_is_tracked_no_more(engine: Engine, binder: subprocess.Popen[bytes]) -> None:
     engine.policies.add(POLICY % binder.pid)
     go_on(binder)
     assert tracked(engine) == 1
     go_on(binder)
-    end = time.monotonic() + 30
-    while tracked(engine) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert tracked(engine) == 0
+    assert forgotten(engine)
 
 
 def test_without_a_policy_that_tracks_nothing_is_tracked(
@@ -94,3 +102,39 @@ def test_without_a_policy_that_tracks_nothing_is_tracked(
     go_on(binder)
     engine.policies.delete("tracks")
     assert tracked(engine) == 0
+
+
+def test_it_is_attached_again_when_somebody_detached_it(
+    engine: Engine, binder: subprocess.Popen[bytes]
+) -> None:
+    engine.policies.add(POLICY % binder.pid)
+    loaded = engine.hooks._freed._object
+    assert loaded is not None
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), libbpf().bpf_link__fd(loaded._links[engine.hooks._freed._way]))
+    (gone,) = [key for key, is_attached in engine.attached().items() if not is_attached]
+    assert "freed sockets" in gone.target
+    assert engine.renew(gone)
+    assert all(engine.attached().values())
+    go_on(binder)
+    assert tracked(engine) == 1
+    go_on(binder)
+    assert forgotten(engine)
+
+
+def test_its_memory_is_the_tracking_policy_s(engine: Engine, binder: subprocess.Popen[bytes]) -> None:
+    plain = POLICY.replace("{action: TrackSock, argSock: 0}, ", "").replace("tracks", "plain")
+    engine.policies.add(plain % binder.pid)
+    engine.policies.add((POLICY % binder.pid).replace("security_socket_bind", "security_socket_listen"))
+    told = {one["name"]: one for one in listed(engine.policies_now())}
+    assert told["plain"]["hooks"][0]["shared"] == {}
+    shared = told["tracks"]["hooks"][0]["shared"]
+    assert shared["sockets"] > 100_000
+    assert shared["freed sockets"] >= 4096
+    assert told["tracks"]["memory_bytes"] > sum(shared.values())
+
+
+def test_without_a_policy_that_tracks_nothing_is_checked(engine: Engine) -> None:
+    engine.policies.add(POLICY % 1)
+    engine.policies.delete("tracks")
+    assert engine.attached() == {}

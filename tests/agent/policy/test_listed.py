@@ -29,6 +29,13 @@ def test_memory_of_a_program_counts_once() -> None:
     assert told["memory_bytes"] == 10000
 
 
+def test_memory_that_hooks_share_counts_once() -> None:
+    both = [hook(target)._replace(shared={"stacks": 700, target: 1}) for target in ("x", "y")]
+    (told,) = listed([policy("a", *both)])
+    assert told["memory_bytes"] == 10702
+    assert told["hooks"][0]["shared"] == {"stacks": 700, "x": 1}
+
+
 def test_it_survives_when_all_its_hooks_do() -> None:
     both, one, none = listed([policy("a", hook("x")), policy("b", hook("x"), hook("y", False)), policy("c")])
     assert (both["survives_restart"], one["survives_restart"], none["survives_restart"]) == (
