@@ -173,7 +173,7 @@ __attribute__((noinline)) int decide(u32 tgid)
 	struct class_state *state = bpf_map_lookup_elem(&class_states, &tgid);
 	struct class_rules *rules = rules_now();
 	struct set *members, set;
-	u64 cgroup;
+	u64 cgroup, fails;
 
 	if (!process || !state || !rules)
 		return 0;
@@ -192,10 +192,10 @@ __attribute__((noinline)) int decide(u32 tgid)
 	for (u32 f = 0; f < FOLLOWED_MOST; f++) {
 		if (f >= rules->conditions)
 			break;
-		if (process->follow_set[f / 64] >> (f & 63) & 1)
-			intersect(&set, &rules->followed[f].holds);
-		else
-			intersect(&set, &rules->followed[f].lacks);
+		/* one way through for the verifier, which goes all of them in each round */
+		fails = ~process->follow_set[f / 64] >> (f & 63) & 1;
+		barrier_value(fails);
+		intersect(&set, (struct set *)&rules->followed[f] + (fails & 1));
 	}
 	for (int w = 0; w < SET_WORDS; w++)
 		process->policy_set[w] = set.words[w];

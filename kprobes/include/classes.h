@@ -32,7 +32,7 @@ struct class_sets {
 	u64 followed[FOLLOWED_WORDS]; /* conditions; only exact texts give any */
 };
 
-/* A condition that children inherit. */
+/* A condition that children inherit. Read as an array of two. */
 struct followed {
 	struct set holds; /* classes that are possible when it holds: others, that it must not hold for, are missing */
 	struct set lacks; /* ... when it does not */
