@@ -60,6 +60,10 @@ class KernelRefused(TracehoundError):
         self.log_tail = log_tail
 
 
+class HookRefused(KernelRefused):
+    """The kernel takes no program at this one place, whatever the program: hook another one."""
+
+
 class LogUnavailable(TracehoundError):
     """The log directory cannot be used (absent, not readable, not writable): fix the directory."""
 

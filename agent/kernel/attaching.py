@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.errors import KernelRefused, KernelUnsupported
+from agent.errors import HookRefused, KernelRefused, KernelUnsupported
 from agent.kernel.libbpf import libbpf
 from agent.kernel.mounts import read_kernel_file, read_mounts
 from agent.kernel.refusals import reason
@@ -25,6 +25,9 @@ _BPF_PERF_EVENT = 41
 minimal BPF perf link" (in v5.15)."""
 _PERF_TYPE_TRACEPOINT = 2
 _PERF_DEVICE = Path("/sys/bus/event_source/devices/kprobe")
+_OF_THE_PLACE = (errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP, errno.EADDRNOTAVAIL, errno.EILSEQ)
+"""What register_kprobe and bpf_trampoline_link_prog say of places that take none (Linux kernel/kprobes.c,
+kernel/bpf/trampoline.c); other errors are about room, rights or who else is there."""
 _WAY_OUT = {
     errno.E2BIG: "stop another agent that hangs there, or attach by another way (kprobe instead of fentry)",
     errno.EBUSY: "something else changes this function now, such as a live patch; try again later",
@@ -108,7 +111,8 @@ def _tracepoint(target: str) -> int:
 
 
 def _refused(kind: str, target: str, number: int) -> KernelRefused:
-    error = KernelRefused(f"{kind} on {target}: {os.strerror(number)}", number, hint=_WAY_OUT.get(number, ""))
+    form = HookRefused if number in _OF_THE_PLACE else KernelRefused
+    error = form(f"{kind} on {target}: {os.strerror(number)}", number, hint=_WAY_OUT.get(number, ""))
     error.message = f"{kind} cannot be attached to {target}: {reason(error, kind)}"
     error.args = (error.message,)
     return error

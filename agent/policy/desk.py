@@ -314,6 +314,7 @@ class Desk:
             now = self._engine.policies.outline(key)
             content |= {"name": now.name, "mode": now.mode, "state": str(now.state)}
             content |= {"namespace": now.namespace} if now.namespace else {}
+            content |= {"passed_over": list(now.passed_over)} if now.passed_over else {}
             content["hooks"] = [
                 {"function": function, "attach": place.attach, "target": place.target}
                 for function, place in now.hooks

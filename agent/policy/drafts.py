@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from agent.kernel.view import KernelView
-from agent.policy.model import Hook, Policy
+from agent.policy.model import Hook, Policy, Problem
 from agent.policy.reading import Offer, Reader, at_entry
 from agent.policy.report import Report
 from agent.policy.values import HookKey, HookUse, Shown, Source, Value, ValueFlag, ValueType
@@ -30,6 +30,8 @@ class Draft:
     report: Report
     missing: list[str]
     """Calls that do not exist and were to be ignored."""
+    refused: list[Problem] = field(default_factory=list)
+    """Why functions of generated lists cannot be hooked."""
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -59,6 +61,13 @@ class Draft:
             self.error(
                 text, hint or "with ignore.callNotFound: true it is passed over where it does not exist"
             )
+
+    def no_way(self, text: str, hint: str) -> None:
+        """A function that exists and takes no program."""
+        if self.hook.is_generated:
+            self.refused.append(Problem(self.hook.where, text, hint))
+        else:
+            self.error(text, hint)
 
     def cannot_enforce(self, text: str, hint: str) -> None:
         """Something that monitor mode only tells."""

@@ -89,7 +89,7 @@ def choose_kind(draft: Draft, name: str, kinds: tuple[str, ...]) -> str:
             draft.notes.extend(reasons)
             return kind
         reasons.append(f"no {kind}: {answer.reason}")
-    draft.error(
+    draft.no_way(
         f"{name} cannot be hooked here: {'; '.join(reasons)}",
         "`tracehound doctor` shows what this kernel offers",
     )

@@ -67,6 +67,7 @@ def _functions(part: Part, kind: str, around: Surroundings) -> list[Hook]:
             message=made.message,
             tags=made.tags,
             ignore_not_found=made.ignore_not_found,
+            is_generated=call.is_generated,
             where=made.where,
         )
         for call in calls

@@ -27,6 +27,7 @@ class Call(NamedTuple):
     name: str
     is_syscall: bool
     abi: str = ""
+    is_generated: bool = False
 
 
 class _List(NamedTuple):
@@ -51,10 +52,11 @@ class Lists:
         found = self._find(text, where)
         if found is None:
             return []
+        is_generated = found.type in _GENERATED
         if found.type not in _SYSCALLS:
-            return [Call(leaf.value, False) for leaf in found.values]
-        calls = [self.system_call(leaf, is_quiet=found.type in _GENERATED) for leaf in found.values]
-        return [call for call in calls if call is not None]
+            return [Call(leaf.value, False, is_generated=is_generated) for leaf in found.values]
+        calls = [self.system_call(leaf, is_quiet=is_generated) for leaf in found.values]
+        return [call._replace(is_generated=is_generated) for call in calls if call is not None]
 
     def values(self, leaf: Leaf, of: Type) -> list[Leaf]:
         """The values that a value stands for: those of its list, or itself."""

@@ -125,6 +125,12 @@ class _Entry:
     slot: int = -1
     error: str = ""
     parts: list[Part] = field(default_factory=list)
+    passed_over: tuple[str, ...] = ()
+    """Functions of generated lists that take no program here, and why."""
+
+    def loaded(self) -> State:
+        """What it is once it counts."""
+        return State.PARTIALLY_ENABLED if self.plan.missing or self.passed_over else State.ENABLED
 
 
 class Policies:
@@ -217,7 +223,8 @@ class Policies:
         """One policy without asking the kernel. Raises UsageError for one that is not there."""
         entry = self._entry(key)
         hooks = tuple((part.use.function_name, part.use.key) for part in entry.parts)
-        return Outline(entry.policy.name, entry.policy.namespace, entry.mode, entry.state, hooks)
+        policy = entry.policy
+        return Outline(policy.name, policy.namespace, entry.mode, entry.state, hooks, entry.passed_over)
 
     def __contains__(self, key: str) -> bool:
         """Whether there is a policy of this key, loaded or not."""
@@ -261,6 +268,7 @@ class Policies:
             self._set_slot(slot, MODES[entry.mode], fresh=True)
             coming = [(entry.policy, slot, use) for use in entry.plan.uses]
             entry.parts = self._switch.change(before.parts if before else [], coming)
+            entry.passed_over = self._passed_over(slot)
         except TracehoundError:
             self._give_back(slot)
             raise
@@ -268,7 +276,7 @@ class Policies:
             self._give_back(before.slot)
         self._entries.pop(old, None)
         entry.slot, entry.error = slot, ""
-        entry.state = State.PARTIALLY_ENABLED if entry.plan.missing else State.ENABLED
+        entry.state = entry.loaded()
         self._entries[entry.policy.key] = entry
 
     def _load_new(self, entries: Sequence[_Entry]) -> None:
@@ -279,15 +287,24 @@ class Policies:
         parts = self._switch.change([], coming)
         for entry in entries:
             entry.parts = [part for part in parts if part.slot == entry.slot]
-            entry.state = State.PARTIALLY_ENABLED if entry.plan.missing else State.ENABLED
+            entry.passed_over = self._passed_over(entry.slot)
+            entry.state = entry.loaded()
             self._entries[entry.policy.key] = entry
+
+    def _passed_over(self, slot: int) -> tuple[str, ...]:
+        told = (
+            f"passed over: {part.use.function_name}: {why}"
+            for part, why in self._switch.passed_over
+            if part.slot == slot
+        )
+        return tuple(dict.fromkeys(told))
 
     def _unload(self, entry: _Entry) -> None:
         if entry.slot < 0:
             return
         self._switch.change(entry.parts, [])
         self._give_back(entry.slot)
-        entry.parts, entry.slot = [], -1
+        entry.parts, entry.slot, entry.passed_over = [], -1, ()
 
     def _take_slot(self) -> int:
         if not self._free:
@@ -317,7 +334,10 @@ class Policies:
         state = State.ERROR if gone and entry.slot >= 0 else entry.state
         error = f"detached from {', '.join(gone)}" if gone else entry.error
         policy = entry.policy
-        warnings = tuple(problem for problem in entry.plan.problems if not problem.is_error)
+        warnings = (
+            *(problem for problem in entry.plan.problems if not problem.is_error),
+            *(Problem(policy.where, text, is_error=False) for text in entry.passed_over),
+        )
         return PolicyStatus(
             policy.name,
             policy.namespace,

@@ -228,6 +228,8 @@ class Hook:
     message: str = ""
     tags: tuple[str, ...] = ()
     ignore_not_found: bool = False
+    is_generated: bool = False
+    """Of a list that this kernel's names made: what takes no program here is passed over."""
     where: Where = field(default=Where("", 0, ""), compare=False)
 
 

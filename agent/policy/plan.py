@@ -11,7 +11,7 @@ from agent.policy.calls import plan_system_call
 from agent.policy.drafts import SIGNALLING, Draft
 from agent.policy.enforcers import plan_enforcers, with_signals
 from agent.policy.functions import plan_function, plan_lsm
-from agent.policy.model import Hook, Policy
+from agent.policy.model import Hook, Policy, Problem
 from agent.policy.overrides import find_override_alternative
 from agent.policy.points import plan_tracepoint
 from agent.policy.report import Report
@@ -33,15 +33,27 @@ def plan_policy(policy: Policy, kernel: KernelView) -> Plan:
     KernelUnsupported on a kernel without BTF."""
     report = Report()
     missing: list[str] = []
+    refused: list[Problem] = []
     uses: list[HookUse] = []
     for position, hook in enumerate(policy.hooks):
-        draft = Draft(policy, position, hook, kernel, report, missing)
+        draft = Draft(policy, position, hook, kernel, report, missing, refused)
         uses += _plan_hook(draft)
+    _pass_over(refused, report, some_are_left=any(use.hook.is_generated for use in uses))
     enforcing = plan_enforcers(policy, kernel, report)
     uses = [*with_signals(policy, kernel, uses, enforcing), *enforcing]
     if not uses and not report.errors:
         report.warn(policy.where, f"{policy.key}: nothing of this policy exists on this kernel")
     return Plan(policy.key, tuple(uses), tuple(report.problems()), tuple(missing))
+
+
+def _pass_over(refused: list[Problem], report: Report, *, some_are_left: bool) -> None:
+    """A generated list means what this kernel has: what cannot be hooked of it is told, and the rest runs.
+    Nobody could leave it out: patterns (RE2) cannot say `all but`."""
+    for problem in refused:
+        if some_are_left:
+            report.warn(problem.where, f"passed over: {problem.text}")
+        else:
+            report.error(problem.where, problem.text, problem.hint)
 
 
 def _plan_hook(draft: Draft) -> list[HookUse]:

@@ -87,6 +87,8 @@ class Outline(NamedTuple):
     state: State
     hooks: tuple[tuple[str, HookKey], ...]
     """Function and place of each."""
+    passed_over: tuple[str, ...] = ()
+    """Functions of generated lists that take no program here, and why."""
 
 
 class PolicyStatus(NamedTuple):

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from agent.errors import TracehoundError
+from agent.errors import HookRefused, TracehoundError
 from agent.policy.book import HookFacts, PolicyBook
 from agent.policy.layout import HOOK_SELECTORS
 from agent.policy.model import Policy
@@ -86,6 +86,11 @@ class Part:
         """The same while it is there."""
         return self.use.key, self.bits, self.since
 
+    @property
+    def call(self) -> tuple[int, int, int, str]:
+        """Its parts at the begin and the end of a call have the same one."""
+        return self.slot, self.since, self.use.position, self.use.function_name
+
 
 class Compiler(Protocol):
     """How parts become programs; agent.policy.manager has the real one."""
@@ -127,6 +132,8 @@ class Switch:
         self._numbers = 0
         self._forgotten: deque[tuple[float, tuple[int, int, int]]] = deque()
         """Entries of the book that go, and when (CLOCK_MONOTONIC)."""
+        self.passed_over: list[tuple[Part, str]] = []
+        """What the last change left out: functions of generated lists that take no program, and why."""
         self.epoch = 1
         hooks.flip(self.epoch)
 
@@ -149,12 +156,15 @@ class Switch:
             is_early = self.takes_over and not keys & self._installed.keys()
             if is_early:
                 self._flip(following)
-            self._install_all(compiled)
+            self.passed_over = self._install_all(compiled)
         except TracehoundError:
             self._release(added)
             raise
         if not is_early:
             self._flip(following)
+        without = {part.identity for part, _ in self.passed_over}
+        added = [part for part in added if part.identity not in without]
+        keys = {key for key in keys if key in self._installed}
         self._sweep(keys)
         self._release(leaving)
         self._hooks.finish()
@@ -200,18 +210,49 @@ class Switch:
         self._compiler.publish()
         return compiled
 
-    def _install_all(self, compiled: Mapping[HookKey, _Hook]) -> None:
-        """On every hook, or on none."""
-        done: list[tuple[HookKey, _Hook | None]] = []
+    def _install_all(self, compiled: Mapping[HookKey, _Hook]) -> list[tuple[Part, str]]:
+        """On every hook, or on none; but functions of generated lists that take no program are left out."""
+        done: dict[HookKey, _Hook | None] = {}
+        refused: list[tuple[Part, HookRefused]] = []
         try:
             for key, hook in compiled.items():
                 before = self._installed.get(key)
-                self._install(key, hook)
-                done.append((key, before))
+                try:
+                    self._install(key, hook)
+                    done[key] = before
+                except HookRefused as error:
+                    if before or not all(part.use.hook.is_generated for part in hook.parts):
+                        raise
+                    refused += [(part, error) for part in hook.parts]
+            return self._left_out(compiled, done, refused)
         except TracehoundError:
-            for key, before in done:
+            for key, before in done.items():
                 self._take_back(key, before)
             raise
+
+    def _left_out(
+        self,
+        compiled: Mapping[HookKey, _Hook],
+        done: Mapping[HookKey, _Hook | None],
+        refused: Sequence[tuple[Part, HookRefused]],
+    ) -> list[tuple[Part, str]]:
+        """Parts of calls that are refused at their begin or end; raises the refusal where a policy would have
+        no call left."""
+        why = {part.call: error for part, error in refused}
+        coming = [part for hook in compiled.values() for part in hook.parts if part.until == FOREVER]
+        left = {part.slot for part in coming if part.call not in why}
+        for part, error in refused:
+            if part.slot not in left:
+                raise error
+        found = []
+        for key, hook in compiled.items():
+            gone = [part for part in hook.parts if part.call in why]
+            found += [(part, why[part.call].message) for part in gone]
+            if gone and key in done:
+                if done[key] or len(gone) < len(hook.parts):
+                    raise why[gone[0].call]
+                self._remove(key)
+        return found
 
     def _install(self, key: HookKey, hook: _Hook) -> None:
         """The book knows the selectors before records can name them, and for a while after."""
@@ -236,7 +277,8 @@ class Switch:
         """What came is not counting yet, so it may also stay where the kernel has no memory to take it
         back."""
         if before is None:
-            self._remove(key)
+            if key in self._installed:
+                self._remove(key)
             return
         try:
             self._install(key, before)

@@ -33,6 +33,12 @@ def test_system_calls_may_name_their_abi() -> None:
     ]  # fmt: skip
 
 
+def test_calls_of_generated_lists_are_marked() -> None:
+    (written,) = policy(listed("type: syscalls, values: [sys_read]")).hooks
+    assert not written.is_generated
+    assert all(hook.is_generated for hook in policy(listed("type: generated_syscalls")).hooks)
+
+
 def test_generated_lists_are_what_the_kernel_has() -> None:
     found = policy(listed("type: generated_ftrace, pattern: '^ksys_*'")).hooks
     assert [hook.target for hook in found] == ["ksys_read", "ksys_write"]

@@ -115,6 +115,16 @@ def test_a_policy_of_which_nothing_exists_is_told() -> None:
     assert "nothing of this policy exists" in texts(found)
 
 
+def test_what_cannot_be_hooked_of_a_generated_list_is_passed_over(kernel: KernelView) -> None:
+    changed = next(name for name in kernel.symbols if ".constprop." in name)
+    hooks = [kprobe(name, is_generated=True) for name in ("tcp_connect", changed)]
+    found = plan(*hooks, known=without("kprobe"))
+    assert (found.is_loadable, [target for _, target, _ in keys(found)]) == (True, ["tcp_connect"])
+    assert f"passed over: {changed} cannot be hooked here" in texts(found)
+    assert not plan(hooks[1], known=without("kprobe")).is_loadable
+    assert not plan(kprobe("tcp_connect"), kprobe(changed), known=without("kprobe")).is_loadable
+
+
 def test_links_of_perf_events_may_end_with_the_agent(kernel: KernelView) -> None:
     found = plan(kprobe("tcp_connect"), known=without("fentry"))
     assert found.uses[0].survives_restart == kernel.can_pin("kprobe")

@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from agent.errors import KernelRefused, TracehoundError
+from agent.errors import HookRefused, KernelRefused, TracehoundError
+from agent.policy.model import Policy
 from agent.policy.switch import FOREVER, Part
+from agent.policy.values import HookKey, HookUse
 from tests.agent.kernel.hooking import call
 from tests.agent.policy.counting import ENTER, EXIT, Running, policy, running, use
 
 pytestmark = pytest.mark.kernel
+NOWHERE = HookKey("raw_tp", "no_such_tracepoint")
 
 
 @pytest.fixture
@@ -113,6 +117,42 @@ def test_after_a_refusal_the_next_change_is_as_if_it_had_not_been(run: Running) 
     parts = run.switch.change([], [(p, 0, use(p))])
     call(1)
     assert matched(run, parts) == [[1]]
+
+
+def generated(p: Policy, key: HookKey, function: str) -> HookUse:
+    return replace(use(p, key), hook=replace(p.hooks[0], is_generated=True), function_name=function)
+
+
+def test_what_takes_no_program_of_a_generated_list_is_passed_over(run: Running) -> None:
+    p = policy()
+    calls = [generated(p, ENTER, "here"), generated(p, NOWHERE, "nowhere")]
+    parts = run.switch.change([], [(p, 0, each) for each in calls])
+    call(2)
+    assert matched(run, parts) == [[2]]
+    assert run.hooks.keys() == [ENTER]
+    (left_out,) = run.switch.passed_over
+    assert left_out[0].use.function_name == "nowhere"
+    assert "No such file" in left_out[1]
+    run.switch.change(parts, [])
+    assert not run.hooks.keys()
+
+
+def test_a_call_whose_end_takes_no_program_is_not_watched_at_its_begin(run: Running) -> None:
+    p = policy()
+    calls = [generated(p, EXIT, "here"), generated(p, ENTER, "half"), generated(p, NOWHERE, "half")]
+    parts = run.switch.change([], [(p, 0, each) for each in calls])
+    assert [part.use.function_name for part in parts] == ["here"]
+    assert run.hooks.keys() == [EXIT]
+    assert len(run.switch.passed_over) == 2
+
+
+def test_a_policy_of_which_nothing_is_left_is_refused(run: Running) -> None:
+    p, q = policy("p"), policy("q")
+    with pytest.raises(HookRefused):
+        run.switch.change([], [(p, 0, generated(p, NOWHERE, "nowhere")), (q, 1, use(q))])
+    with pytest.raises(HookRefused):
+        run.switch.change([], [(p, 0, use(p, ENTER)), (p, 0, use(p, NOWHERE))])
+    assert not run.hooks.keys()
 
 
 def test_more_selectors_than_a_hook_holds_are_refused(run: Running) -> None:
