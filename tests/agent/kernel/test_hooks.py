@@ -165,6 +165,7 @@ def test_a_thousand_additions_leave_no_descriptor(hooks: HookSet) -> None:
     for version in range(1000):
         hooks.install(CALL, content((0, FOREVER), hook=version))
         hooks.remove(CALL)
+        hooks.finish()
     assert descriptors() == before
 
 
