@@ -9,6 +9,7 @@ import struct
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from agent.enrich.registry import Registry, Seen
 from agent.kernel.classifier import Classifier
 from agent.kernel.objects import BpfMap
+from agent.kernel.posts import Posts, places
 from agent.kernel.sensor import Sensor
 from agent.kernel.sharedmaps import FROM_SENSOR, SharedMaps
 from agent.kernel.view import KernelView
@@ -27,6 +29,8 @@ from agent.policy.model import BinaryFilter, LabelSelector, PidFilter, Where, Wo
 from agent.policy.trial import kernel_facts
 from agent.settings import KernelSettings
 from tests.agent.kernel.cgrouping import Cgroups, cgroups, id_of
+from tests.agent.kernel.posting import standing
+from tests.agent.kernel.support import mounted_bpffs
 
 pytestmark = [pytest.mark.kernel, pytest.mark.root]
 HERE = Where("test", 1, "spec")
@@ -37,9 +41,11 @@ FOLLOW_SET_AT, POLICY_SET_AT, PROCESS_BYTES = 48, 80, 112
 class Classes:
     """A classifier on the sensor."""
 
-    def __init__(self, sensor: Sensor, facts: KernelFacts) -> None:
+    def __init__(self, sensor: Sensor, facts: KernelFacts, posts: Posts | None = None) -> None:
         self.shared = SharedMaps({name: sensor.map_fd(name) for name in FROM_SENSOR})
-        self.classifier = Classifier(self.shared, has_atomics=facts.has_atomics, has_cast=facts.has_cast)
+        self.classifier = Classifier(
+            self.shared, has_atomics=facts.has_atomics, has_cast=facts.has_cast, posts=posts
+        )
         self.table = ClassTable()
         self.processes = BpfMap(sensor.map_fd("processes"), PROCESS_BYTES)
 
@@ -295,3 +301,49 @@ def test_a_pod_that_is_gone_leaves_nothing_behind(pods: Pods) -> None:
     home.gone_s = 1.0
     pods.classes.classifier.set_cgroups(pods.members.changed(pods.classes.table, [home]))
     assert struct.pack("=Q", home.cgroup_id) not in pods.classes.classifier._told_cgroups
+
+
+@contextmanager
+def living(directory: Path, facts: KernelFacts) -> Iterator[Classes]:
+    """What an agent has, whose classifier may outlive it."""
+    with standing(directory) as (sensor, posts):
+        made = Classes(sensor, facts, posts)
+        yield made
+        made.close()
+
+
+def test_who_executes_while_no_agent_runs_has_its_classes(tmp_path: Path, facts: KernelFacts) -> None:
+    binary = BinaryFilter("In", (copy_of("sleep", tmp_path),), follow_children=True)
+    with mounted_bpffs(tmp_path / "bpf") as mounted:
+        with living(mounted / "th", facts) as first:
+            number = first.ask(binaries=(binary,))
+        child = subprocess.Popen([binary.values[0], "60"])
+        time.sleep(0.2)
+        with standing(mounted / "th") as (sensor, _):
+            assert Classes(sensor, facts).holds(number, child.pid)
+        with living(mounted / "th", facts) as second:
+            assert second.holds(second.ask(binaries=(binary,)), child.pid)
+        child.kill()
+        child.wait()
+
+
+def test_what_nobody_asks_for_ends_with_the_agent(tmp_path: Path, facts: KernelFacts) -> None:
+    with mounted_bpffs(tmp_path / "bpf") as mounted, living(mounted / "th", facts) as classes:
+        classes.ask(binaries=(BinaryFilter("In", ("/x",)),))
+        names = {name for name, _ in places(mounted / "th")}
+        assert {"exec", "fork", "classify_exec", "classify_fork", "classify_free"} <= names
+        classes.table.release("test")
+        classes.classifier.publish(classes.table.compile())
+        assert list(places(mounted / "th")) == []
+
+
+def test_larger_maps_take_the_places_of_those_that_are_full(tmp_path: Path, facts: KernelFacts) -> None:
+    with mounted_bpffs(tmp_path / "bpf") as mounted, living(mounted / "th", facts) as classes:
+        for count in (1, 200):
+            values = tuple(f"/x{number}" for number in range(count))
+            number = classes.ask(binaries=(BinaryFilter("NotIn", values),))
+        child = subprocess.Popen(["/bin/sleep", "60"])
+        time.sleep(0.2)
+        assert classes.holds(number, child.pid)
+        child.kill()
+        child.wait()
