@@ -19,6 +19,8 @@ from agent.identity.cri import Cri
 
 IMAGE = "localhost/busybox:1"
 """With the static busybox of this machine as /busybox; the sandbox is made of it as well."""
+AS_ASKED_FOR = b"\x92\x01" + bytes([len(IMAGE)]) + IMAGE.encode()
+"""user_specified_image, field 18 of ImageSpec; CRI-O makes no container without."""
 PATIENCE_S = 120.0
 ON_NODES_NETWORK = wire.encode(2, wire.encode(1, b"\x08\x02"))
 """security_context.namespace_options.network = NODE: there is no network plugin here."""
@@ -54,7 +56,7 @@ class Kubelet:
         self._pods.append(sandbox)
         config = (
             wire.encode(1, wire.encode(1, "main"))
-            + wire.encode(2, wire.encode(1, IMAGE))
+            + wire.encode(2, wire.encode(1, IMAGE) + AS_ASKED_FOR)
             + b"".join(wire.encode(3, word) for word in command)
             + _map(9, labels | {"io.kubernetes.container.name": "main"})
         )
