@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.errors import KernelRefused, PermissionMissing
+from agent.errors import AlreadyRunning, KernelRefused, PermissionMissing
 from agent.kernel import dispatch, hookpins
 from agent.kernel.attaching import Attachment, attach
 from agent.kernel.btf import Btf
@@ -110,6 +111,7 @@ class Posts:
         self._folder = folder_of(directory)
         self._posts: dict[str, _Post] = {}
         self._kernel: Btf | None = None
+        self._lock = -1
         self.is_kept = False
         self._is_claimed = False
         """Whether this agent asked to keep them."""
@@ -121,8 +123,9 @@ class Posts:
 
     def adopt(self, wanted: set[str]) -> bool:
         """Takes over what an agent before has pinned: all of `wanted` and what else stands there, or nothing.
-        Programs go on until others are put in their place."""
+        Programs go on until others are put in their place. Raises AlreadyRunning, KernelUnsupported."""
         self.close()
+        self._claim()
         there = {place.name: place for place in self._folder.glob("*/") if (place / "link").exists()}
         for name, path in sorted(there.items()):
             if found := hookpins.find(path, 1):
@@ -244,6 +247,21 @@ class Posts:
         for made in self._made_here.values():
             os.close(made.fd)
         self._made_here.clear()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _claim(self) -> None:
+        """A second agent would take its posts away from one that runs. Held as long as this is open."""
+        require_bpffs(self.directory)
+        self._lock = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(
+                f"another agent has its programs pinned in {self.directory}",
+                "stop that agent first, or set kernel.pin_dir to another directory",
+            ) from None
 
     def _take_over(self, name: str, path: Path, found: hookpins.Pinned) -> None:
         dispatcher = libbpf().bpf_obj_get(str(path / "dispatcher").encode())

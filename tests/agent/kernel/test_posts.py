@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.decode.header import KIND_FORK
-from agent.errors import PermissionMissing
+from agent.errors import AlreadyRunning, PermissionMissing
 from agent.kernel import posts as module
 from agent.kernel.gap import Gap
 from agent.kernel.libbpf import libbpf
@@ -64,9 +64,25 @@ def test_one_that_takes_over_changes_no_link_and_sees_each_event_once(directory:
 
 def test_a_change_of_agents_leaves_no_moment_unwatched(directory: Path) -> None:
     before, after = standing(directory, is_kept=True), standing(directory)
-    with before as (first, _), after as (second, _), sleeping() as pid:
-        assert kinds_of(second, pid) == [1, 2]
-        assert drained(first, pid) == []
+    with before as (first, posts):
+        give_up(posts)
+        with after as (second, _), sleeping() as pid:
+            assert kinds_of(second, pid) == [1, 2]
+            assert drained(first, pid) == []
+
+
+def test_a_second_agent_takes_nothing_away(directory: Path) -> None:
+    with standing(directory, is_kept=True) as (first, _):
+        with pytest.raises(AlreadyRunning, match="another agent"), standing(directory):
+            pass
+        with sleeping() as pid:
+            assert kinds_of(first, pid) == [1, 2]
+
+
+def give_up(posts: Posts) -> None:
+    """As the kernel does it for an agent that is killed."""
+    os.close(posts._lock)
+    posts._lock = -1
 
 
 def test_what_nobody_asks_for_any_more_goes_with_the_next_agent(directory: Path) -> None:
