@@ -134,7 +134,8 @@ class Posts:
         if wanted - self._posts.keys() or not (self._folder / "container_cgroups").exists():
             self.drop()
             return False
-        self.classes_before = _content(self.directory, "classes", CLASSES_BYTES)
+        if f"{CLASSIFIER}exec" in self._posts:
+            self.classes_before = _content(self.directory, "classes", CLASSES_BYTES)
         return True
 
     def put(self, name: str, kind: str, program: int) -> None:

@@ -18,7 +18,7 @@ import pytest
 from agent.enrich.registry import Registry, Seen
 from agent.kernel.classifier import Classifier
 from agent.kernel.objects import BpfMap
-from agent.kernel.posts import Posts, places
+from agent.kernel.posts import CLASSES_BYTES, Posts, places
 from agent.kernel.sensor import Sensor
 from agent.kernel.sharedmaps import FROM_SENSOR, SharedMaps
 from agent.kernel.view import KernelView
@@ -46,6 +46,7 @@ class Classes:
         self.classifier = Classifier(
             self.shared, has_atomics=facts.has_atomics, has_cast=facts.has_cast, posts=posts
         )
+        self.posts = posts or Posts(Path("/"))
         self.table = ClassTable()
         self.processes = BpfMap(sensor.map_fd("processes"), PROCESS_BYTES)
 
@@ -316,11 +317,13 @@ def test_who_executes_while_no_agent_runs_has_its_classes(tmp_path: Path, facts:
     binary = BinaryFilter("In", (copy_of("sleep", tmp_path),), follow_children=True)
     with mounted_bpffs(tmp_path / "bpf") as mounted:
         with living(mounted / "th", facts) as first:
+            first.posts.note_classes(b"numbers".ljust(CLASSES_BYTES))
             number = first.ask(binaries=(binary,))
         child = subprocess.Popen([binary.values[0], "60"])
         time.sleep(0.2)
-        with standing(mounted / "th") as (sensor, _):
+        with standing(mounted / "th") as (sensor, posts):
             assert Classes(sensor, facts).holds(number, child.pid)
+            assert posts.classes_before.startswith(b"numbers")
         with living(mounted / "th", facts) as second:
             assert second.holds(second.ask(binaries=(binary,)), child.pid)
         child.kill()
