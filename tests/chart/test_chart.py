@@ -202,6 +202,15 @@ def test_a_change_of_rules_restarts_the_agent(render: Render) -> None:
     assert checksum({"rules": {"files": {"a.yaml": "title: a\n"}}}) != checksum({})
 
 
+def test_nodes_without_daemon_sets_are_left_out(render: Render) -> None:
+    affinity = of_kind(render(), "DaemonSet")["spec"]["template"]["spec"]["affinity"]["nodeAffinity"]
+    (term,) = affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert {(one["operator"], *one["values"]) for one in term["matchExpressions"]} == {
+        ("NotIn", "fargate"),
+        ("NotIn", "virtual-kubelet"),
+    }
+
+
 def test_notes_say_why_no_pods_come(helm: Helm) -> None:
     done = helm("install", "th", str(CHART), "-n", "security", "--dry-run=client")
     label = "kubectl label --overwrite namespace security pod-security.kubernetes.io/enforce=privileged"
