@@ -17,6 +17,7 @@
 #define STRING_TYPES                                                                                               \
 	(BIT(VALUE_STRING) | BIT(VALUE_DATA_LOC) | BIT(VALUE_NET_DEVICE) | BIT(VALUE_MODULE) | BIT(VALUE_BUFFER) | \
 	 BIT(VALUE_SOCKADDR_UN))
+#define SEGMENT_TYPES (BIT(VALUE_IOVEC) | BIT(VALUE_IOV_ITER))
 #define NUMBER_TYPES (BIT(VALUE_INTEGER) | BIT(VALUE_CAPABILITY) | BIT(VALUE_CAP_SET) | BIT(VALUE_SYSCALL))
 #define TASK_FIELDS ~(BIT(FIELD_TGID) - 1)
 
@@ -212,6 +213,120 @@ __attribute__((noinline)) int read_buffer_text(u32 slot, u32 index)
 	return keep_text(scratch, length);
 }
 
+#define SEGMENTS 64 /* of an iovec that are looked at */
+
+enum iter_kind { ITER_OTHER, ITER_BUFFER, ITER_SEGMENTS, ITER_KERNEL_SEGMENTS };
+
+inline_always enum iter_kind iter_kind_of(u64 iter)
+{
+	u32 type;
+
+	if (bpf_core_field_exists(struct iov_iter, iter_type))
+		type = GET(iter, struct iov_iter, iter_type);
+	else
+		type = GET(iter, struct iov_iter___bits, type) & ~1; /* bit 0 is the direction */
+	if (bpf_core_enum_value_exists(enum iter_type, ITER_UBUF) &&
+	    type == bpf_core_enum_value(enum iter_type, ITER_UBUF))
+		return ITER_BUFFER;
+	if (type == bpf_core_enum_value(enum iter_type, ITER_IOVEC))
+		return ITER_SEGMENTS;
+	if (type == bpf_core_enum_value(enum iter_type, ITER_KVEC))
+		return ITER_KERNEL_SEGMENTS;
+	return ITER_OTHER;
+}
+
+inline_always u64 iter_segments(u64 iter)
+{
+	if (bpf_core_field_exists(struct iov_iter, __iov))
+		return GET(iter, struct iov_iter, __iov);
+	return GET(iter, struct iov_iter___v63, iov);
+}
+
+inline_always u64 iter_buffer(u64 iter)
+{
+	if (bpf_core_field_exists(struct iov_iter, ubuf))
+		return GET(iter, struct iov_iter, ubuf);
+	return 0;
+}
+
+/* Appends memory to what is gathered in the tail, which holds nothing yet while a call is judged. */
+inline_always bool gather(struct hook_scratch *scratch, u64 from, u64 length, bool user)
+{
+	u64 at = scratch->text_length;
+
+	barrier_value(at);
+	barrier_value(length);
+	if (at >= TEXT_BYTES)
+		return false;
+	if (length + at >= TEXT_BYTES) {
+		scratch->text_flags = PATH_CUT;
+		length = TEXT_BYTES - 1 - at;
+		barrier_value(length);
+	}
+	if (length >= TEXT_BYTES || (length && copy_bytes(&scratch->tail[at], length, from, user)))
+		return false;
+	scratch->text_length = at + length;
+	return true;
+}
+
+/* One struct iovec (linux/uio.h) of an array: `skip` bytes of it are done already. */
+__attribute__((noinline)) int gather_segment(u32 slot, u64 address, u64 skip, u32 flags)
+{
+	struct hook_scratch *scratch = scratch_of(slot);
+	u64 segment[2] = {};
+
+	if (!scratch || copy_bytes(segment, sizeof(segment), address, flags & SEGMENTS_USER))
+		return 0;
+	if (skip > segment[1])
+		skip = segment[1];
+	return gather(scratch, segment[0] + skip, segment[1] - skip, !(flags & SEGMENTS_OF_KERNEL));
+}
+
+inline_always bool gather_segments(u32 slot, u64 array, u64 count, u64 skip, u32 flags)
+{
+	for (u32 i = 0; i < SEGMENTS && i < count; i++)
+		if (!gather_segment(slot, array + 16 * i, i ? 0 : skip, flags))
+			return i;
+	return true;
+}
+
+inline_always bool gather_iter(struct hook_scratch *scratch, u32 slot, u64 iter)
+{
+	u64 skip = GET(iter, struct iov_iter, iov_offset), count = GET(iter, struct iov_iter, count);
+	enum iter_kind kind = iter_kind_of(iter);
+
+	if (kind == ITER_BUFFER)
+		return gather(scratch, iter_buffer(iter) + skip, count, true);
+	if (kind == ITER_OTHER || !gather_segments(slot, iter_segments(iter), GET(iter, struct iov_iter, nr_segs), skip,
+						   kind == ITER_KERNEL_SEGMENTS ? SEGMENTS_OF_KERNEL : 0))
+		return false;
+	if ((u64)scratch->text_length > count)
+		scratch->text_length = count;
+	return true;
+}
+
+/* What stands in the segments of an iovec or iterator, one behind the other. */
+__attribute__((noinline)) int read_segments_text(u32 slot, u32 index)
+{
+	struct hook_scratch *scratch = scratch_of(slot);
+	u64 object, length;
+	bool is_there;
+
+	if (!USES(SEGMENT_TYPES) || !scratch || index >= HOOK_VALUES)
+		return FAULT;
+	scratch->text_flags = scratch->text_length = 0;
+	object = object_of(scratch, index);
+	if (shape_of(index)->type == VALUE_IOV_ITER)
+		is_there = USES(BIT(VALUE_IOV_ITER)) && gather_iter(scratch, slot, object);
+	else
+		is_there = gather_segments(slot, object, length_of(slot, index), 0, is_user(index) ? SEGMENTS_USER : 0);
+	length = scratch->text_length;
+	barrier_value(length);
+	if (!is_there || length >= TEXT_BYTES || bpf_probe_read_kernel(scratch->text, length, scratch->tail))
+		return keep_text(scratch, FAULT);
+	return keep_text(scratch, length);
+}
+
 /* A string of a tracepoint's record: at the field stand its offset from the record and, above, its length. */
 inline_always u64 record_string(u64 field, u32 index)
 {
@@ -234,6 +349,9 @@ inline_always int read_value_text(struct hook_scratch *scratch, u32 slot, u32 in
 		return path_text_from(slot, scratch->place.dentry, scratch->place.mount, 0);
 	case VALUE_BUFFER:
 		return read_buffer_text(slot, index);
+	case VALUE_IOVEC:
+	case VALUE_IOV_ITER:
+		return read_segments_text(slot, index);
 	case VALUE_SOCKADDR_UN:
 		if (!USES(BIT(VALUE_SOCKADDR_UN)))
 			return FAULT;
@@ -264,7 +382,7 @@ __attribute__((noinline)) int value_text(u32 slot, u32 index)
 {
 	struct hook_scratch *scratch = scratch_of(slot);
 
-	if (!USES(PATH_TYPES | STRING_TYPES) || !scratch || index >= HOOK_VALUES)
+	if (!USES(PATH_TYPES | STRING_TYPES | SEGMENT_TYPES) || !scratch || index >= HOOK_VALUES)
 		return FAULT;
 	if (scratch->text_of == index + 1)
 		return scratch->text_length;

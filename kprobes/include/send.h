@@ -7,7 +7,6 @@
 
 #define BUFFER_BYTES 4096 /* of one copy */
 #define BUFFER_ROUNDS 6
-#define SEGMENTS 64 /* of an iovec that are looked at */
 #define HEAD_BYTES sizeof(struct sent_value)
 #define NAME_SENT 64
 
@@ -253,40 +252,6 @@ __attribute__((noinline)) int put_iovec(u32 slot, u32 index)
 	put_segments(scratch, slot, object_of(scratch, index), length_of(slot, index), 0,
 		     is_user(index) ? SEGMENTS_USER : 0);
 	return end_copy(scratch);
-}
-
-enum iter_kind { ITER_OTHER, ITER_BUFFER, ITER_SEGMENTS, ITER_KERNEL_SEGMENTS };
-
-inline_always enum iter_kind iter_kind_of(u64 iter)
-{
-	u32 type;
-
-	if (bpf_core_field_exists(struct iov_iter, iter_type))
-		type = GET(iter, struct iov_iter, iter_type);
-	else
-		type = GET(iter, struct iov_iter___bits, type) & ~1; /* bit 0 is the direction */
-	if (bpf_core_enum_value_exists(enum iter_type, ITER_UBUF) &&
-	    type == bpf_core_enum_value(enum iter_type, ITER_UBUF))
-		return ITER_BUFFER;
-	if (type == bpf_core_enum_value(enum iter_type, ITER_IOVEC))
-		return ITER_SEGMENTS;
-	if (type == bpf_core_enum_value(enum iter_type, ITER_KVEC))
-		return ITER_KERNEL_SEGMENTS;
-	return ITER_OTHER;
-}
-
-inline_always u64 iter_segments(u64 iter)
-{
-	if (bpf_core_field_exists(struct iov_iter, __iov))
-		return GET(iter, struct iov_iter, __iov);
-	return GET(iter, struct iov_iter___v63, iov);
-}
-
-inline_always u64 iter_buffer(u64 iter)
-{
-	if (bpf_core_field_exists(struct iov_iter, ubuf))
-		return GET(iter, struct iov_iter, ubuf);
-	return 0;
 }
 
 /* What is left of an iterator. Of pages (bvec, pipe, xarray ...) only the length is told. */
