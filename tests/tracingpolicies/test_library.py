@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 from agent.kernel.view import KernelView
+from agent.policy.automaton import ENTRIES_MOST, build_automaton
+from agent.policy.operators import Pattern
 from agent.policy.plan import plan_policy
 from agent.policy.profiles import library_files
 from tests.agent.policy.planning import shared, without
@@ -98,3 +101,15 @@ def test_a_wrong_case_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text("NAME: x\nRAN: y\n")
     with pytest.raises(ValueError, match=r"x\.yaml"):
         list(read_cases(tmp_path))
+
+
+def test_patterns_leave_half_of_each_function_s_room_to_policies_of_others() -> None:
+    patterns: dict[tuple[str, int], list[list[Pattern]]] = defaultdict(list)
+    for hook in (hook for policy in policies().values() for hook in policy.hooks):
+        for each in (one for selector in hook.selectors for one in selector.arguments):
+            kind = each.operator.removeprefix("Not")
+            if kind in ("Regex", "SubString", "SubStringIgnCase"):
+                argument = hook.arguments[each.argument].index
+                patterns[hook.target, argument].append([Pattern(kind, text) for text in each.values])
+    sizes = {place: len(build_automaton(asked).next) for place, asked in patterns.items()}
+    assert sizes and max(sizes.values()) < ENTRIES_MOST / 2, sizes
