@@ -143,7 +143,12 @@ class Classifier:
     _attached: tuple[str, ...] = ()
 
     def _fits(self, contents: Contents) -> bool:
-        return all(entries <= self._room.get(name, entries) for name, entries in contents.sizes.items())
+        """With what was told before, which goes when the new stands."""
+        for name, entries in contents.sizes.items():
+            both = self._told.get(name, {}).keys() | contents.maps.get(name, {}).keys()
+            if max(entries, len(both)) > self._room.get(name, len(both) + entries):
+                return False
+        return True
 
     def _replace(self, contents: Contents) -> None:
         """Loads programs with maps that are large enough; those before go when the new ones are attached.

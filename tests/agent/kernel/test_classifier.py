@@ -350,3 +350,15 @@ def test_larger_maps_take_the_places_of_those_that_are_full(tmp_path: Path, fact
         assert classes.holds(number, child.pid)
         child.kill()
         child.wait()
+
+
+def test_names_take_the_places_of_others_that_fill_the_maps(
+    classes: Classes, napping: subprocess.Popen[bytes]
+) -> None:
+    names = [f"/a/name/of/more/than/24/letters/{number}" for number in range(1000)]
+    classes.table = ClassTable()
+    classes.ask(binaries=(BinaryFilter("NotIn", tuple(names[:20])),))
+    room = classes.classifier._room["class_texts_120"]
+    classes.table = ClassTable()  # either fits, both together do not
+    number = classes.ask(binaries=(BinaryFilter("NotIn", tuple(names[-room:])),))
+    assert classes.holds(number, napping.pid)
