@@ -263,7 +263,11 @@ inline_always bool gather(struct hook_scratch *scratch, u64 from, u64 length, bo
 		length = TEXT_BYTES - 1 - at;
 		barrier_value(length);
 	}
-	if (length >= TEXT_BYTES || (length && copy_bytes(&scratch->tail[at], length, from, user)))
+	if (length >= TEXT_BYTES)
+		return false;
+	barrier_value(length);
+	length &= TEXT_BYTES - 1; /* v6.1 forgets what was compared when it is read from the stack again */
+	if (length && copy_bytes(&scratch->tail[at], length, from, user))
 		return false;
 	scratch->text_length = at + length;
 	return true;
