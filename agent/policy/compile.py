@@ -126,6 +126,8 @@ def compile_hook(
     flags = flags_of(key, placed, chosen)
     if facts.guards and key.attach == "lsm":
         flags |= HookFlag.GUARDED
+    if key.attach == "kprobe" and not facts.has_override:  # a policy that only monitors here
+        flags &= ~HookFlag.OVERRIDES
     shape = pack_shape(number, flags, 1 + highest // 64, values, filters, facts)
     value_of = [tuple(positions[value] for value in each.use.values) for each in placed]
     return CompiledHook(shape, contents.maps, contents.sizes(), value_of, tuple(filters.notes))

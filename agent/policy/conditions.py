@@ -49,6 +49,8 @@ class KernelFacts:
     v5.12)."""
     has_cast: bool = True
     """kfunc bpf_rdonly_cast: commit a35b9af4ec2c "bpf: Add a kfunc for generic type cast" (in v6.2)."""
+    has_override: bool = True
+    """Helper bpf_override_return (CONFIG_BPF_KPROBE_OVERRIDE): a program may not name it where it is not."""
     guards: bool = False
     """Tasks are preempted inside programs, and programs can forbid it for a while: kfunc bpf_preempt_disable,
     commit fc7566ad0a82 "bpf: Introduce bpf_preempt_[disable,enable] kfuncs" (in v6.10)."""

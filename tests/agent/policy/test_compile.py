@@ -17,8 +17,13 @@ from agent.policy.values import HookKey, Source, Value, ValueFlag, ValueType
 from tests.agent.policy.placing import INT, KEY, LINE, OTHER_PATH, PATH, asks, place, use
 
 
-def compiled(*placed: Placed, key: HookKey = KEY, classes: ClassTable | None = None) -> CompiledHook:
-    return compile_hook(3, key, placed, classes or ClassTable(), KernelFacts())
+def compiled(
+    *placed: Placed,
+    key: HookKey = KEY,
+    classes: ClassTable | None = None,
+    facts: KernelFacts = KernelFacts(),  # noqa: B008 - frozen
+) -> CompiledHook:
+    return compile_hook(3, key, placed, classes or ClassTable(), facts)
 
 
 def tables(hook: CompiledHook) -> list[int]:
@@ -66,6 +71,23 @@ def test_integers_of_the_call_are_judged_first() -> None:
     filters, early = SHAPE_HEAD.unpack_from(hook.shape)[4:6]
     assert (filters, early) == (2, 1)
     assert struct.unpack_from("<QQ", next(iter(hook.maps["integers"])))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("has_override", "attach", "flag"), [(True, "kprobe", 4), (False, "kprobe", 0), (False, "lsm", 4)]
+)
+def test_a_kprobe_names_no_helper_that_the_kernel_has_not(has_override: bool, attach: str, flag: int) -> None:
+    denies = place(Selector(actions=(Action("Override", error=-1),)))
+    hook = compiled(denies, key=HookKey(attach, KEY.target), facts=KernelFacts(has_override=has_override))
+    assert SHAPE_HEAD.unpack_from(hook.shape)[1] & HookFlag.OVERRIDES == flag
+
+
+@pytest.mark.parametrize(
+    ("attach", "guards", "flag"), [("lsm", True, 1 << 15), ("lsm", False, 0), ("kprobe", True, 0)]
+)
+def test_lsm_programs_keep_the_cpu_where_others_would_take_it(attach: str, guards: bool, flag: int) -> None:
+    hook = compiled(place(Selector()), key=HookKey(attach, KEY.target), facts=KernelFacts(guards=guards))
+    assert SHAPE_HEAD.unpack_from(hook.shape)[1] & HookFlag.GUARDED == flag
 
 
 def test_what_a_kretprobe_judges_is_not_early() -> None:
