@@ -97,11 +97,7 @@ def installed(label: str, cache: Path = CACHE) -> Kernel | None:
     except FileNotFoundError:
         return None
     image, modules = cache / label / note["image"], cache / label / note["modules"]
-    return (
-        Kernel(label, note["version"], image, modules, release.append)
-        if image.is_file()
-        else None
-    )
+    return Kernel(label, note["version"], image, modules, release.append) if image.is_file() else None
 
 
 def version_key(version: str) -> list[int]:

@@ -51,7 +51,7 @@ while True:
     try:
         print(open(sys.argv[1]).read(), time.time(), flush=True)
     except PermissionError:
-        time.sleep(0.001)
+        time.sleep(0.02)
 """
 """A process of the pod, and nothing but that."""
 COUNT = """
@@ -66,7 +66,7 @@ while not ends:
 print(calls)
 """
 """One that tells how often it opened the file."""
-FORKS = 'while :; do cat "$0" 2>/dev/null; sleep 0.05; done'
+FORKS = 'while :; do cat "$0" 2>/dev/null; sleep 0.5; done'
 """One whose children execute other programs."""
 
 
