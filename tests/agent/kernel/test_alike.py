@@ -10,6 +10,7 @@ import pytest
 from agent.kernel.alike import Alike
 from agent.kernel.hookprogram import SHAPE
 from agent.kernel.template import MapForm, Template, capture
+from agent.kernel.tiny import takes_fetching_atomics
 from agent.policy.classes import ClassTable
 from agent.policy.compile import KernelFacts, compile_hook
 from tests.agent.policy.placing import KEY, asks, place
@@ -56,7 +57,7 @@ def test_another_shape_is_another_program() -> None:
 
 @pytest.mark.kernel
 def test_programs_of_hooks_are_alike() -> None:
-    hook = capture("hook.bpf.o", "hook_sys_enter", {})
+    hook = capture("hook.bpf.o" if takes_fetching_atomics() else "hook_plain.bpf.o", "hook_sys_enter", {})
     alike, uses = Alike(), [place(asks(1, "Equal", "7"))]
     shapes = [compile_hook(number, KEY, uses, ClassTable(), KernelFacts()).shape for number in range(1, 5)]
     made = [alike.folded(hook, SHAPE, one, ()) for one in shapes]
