@@ -154,7 +154,8 @@ class Place:
         if len(skipped) < 2 or self.stood_in is None:
             return sum(skipped[:1])
         if time.monotonic() - self._asked[0] > _SETTLED_S:
-            self._settled, self._asked = self._asked[1], (time.monotonic(), skipped[0])
+            self._settled = self._asked[1] if self._asked[0] else skipped[0]
+            self._asked = time.monotonic(), skipped[0]
         stood_in = int.from_bytes(self.stood_in.lookup(_u32(0)) or b"", "little")
         return missed_by_both(self._settled, stood_in, skipped[1])
 

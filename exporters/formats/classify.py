@@ -53,7 +53,7 @@ _TABLE = {
         "lremovexattr fremovexattr inode_removexattr inode_set_acl"
     ),
     ("file", "set attributes"): "inode_setattr notify_change utimensat utime utimes futimesat file_set_fowner"
-    " file_fcntl fcntl flock file_lock",
+    " file_fcntl fcntl flock file_lock vfs_utimes file_ioctl",
     ("file", "get attributes"): (
         "inode_getattr stat lstat fstat newstat newlstat newfstat newfstatat statx access faccessat "
         "faccessat2 inode_permission getxattr lgetxattr fgetxattr inode_getxattr"
@@ -110,7 +110,7 @@ _TABLE = {
     ),
     ("process", "change root"): "chroot path_chroot",
     ("process", "set limits"): (
-        "prctl task_prctl prlimit64 setrlimit task_setrlimit seccomp task_setpgid setpgid setsid"
+        "prctl task_prctl prlimit64 setrlimit task_setrlimit seccomp task_setpgid setpgid setsid __set_task_comm"
     ),
     ("driver", "load"): "init_module finit_module do_init_module load_module module_load kernel_read_file",
     ("driver", "unload"): "delete_module free_module module_free",
