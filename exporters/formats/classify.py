@@ -110,7 +110,8 @@ _TABLE = {
     ),
     ("process", "change root"): "chroot path_chroot",
     ("process", "set limits"): (
-        "prctl task_prctl prlimit64 setrlimit task_setrlimit seccomp task_setpgid setpgid setsid __set_task_comm"
+        "prctl task_prctl prlimit64 setrlimit task_setrlimit seccomp task_setpgid setpgid setsid "
+        "__set_task_comm"
     ),
     ("driver", "load"): "init_module finit_module do_init_module load_module module_load kernel_read_file",
     ("driver", "unload"): "delete_module free_module module_free",
