@@ -20,7 +20,7 @@ from tests.e2e.support import Agent, Event, start_agent
 from tests.kube.fake import Fake
 from tests.kube.talk import kubeconfig
 
-pytestmark = [pytest.mark.root, pytest.mark.kernel]
+pytestmark = [pytest.mark.root, pytest.mark.kernel, pytest.mark.spread]
 NODE = "node-1"
 HEAD = """
 apiVersion: cilium.io/v1alpha1

@@ -32,7 +32,7 @@ from tests.agent.kernel.cgrouping import Cgroups, cgroups, id_of
 from tests.agent.kernel.posting import standing
 from tests.agent.kernel.support import mounted_bpffs
 
-pytestmark = [pytest.mark.kernel, pytest.mark.root]
+pytestmark = [pytest.mark.kernel, pytest.mark.root, pytest.mark.spread]
 HERE = Where("test", 1, "spec")
 FOLLOW_SET_AT, POLICY_SET_AT, PROCESS_BYTES = 48, 80, 112
 """struct process of kprobes/include/wire.h."""

@@ -20,7 +20,7 @@ from agent.kernel.posts import Posts, folder_of, open_map, places, unpin_all, un
 from tests.agent.kernel.posting import drained, entry, kinds_of, sleeping, standing
 from tests.agent.kernel.support import become_nobody, in_child, keep_capabilities, mounted_bpffs
 
-pytestmark = [pytest.mark.root, pytest.mark.kernel]
+pytestmark = [pytest.mark.root, pytest.mark.kernel, pytest.mark.spread]
 BASE = ["cgroup_made", "cgroup_removed", "exec", "exit", "fork"]
 
 
