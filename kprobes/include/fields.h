@@ -273,17 +273,26 @@ inline_always bool gather(struct hook_scratch *scratch, u64 from, u64 length, bo
 	return true;
 }
 
-/* One struct iovec (linux/uio.h) of an array: `skip` bytes of it are done already. */
+/* Reads one struct iovec (linux/uio.h) of an array, without the `skip` bytes of it that are done already. */
+inline_always bool read_segment(u64 *segment, u64 address, u64 skip, u32 flags)
+{
+	if (copy_bytes(segment, 2 * sizeof(*segment), address, flags & SEGMENTS_USER))
+		return false;
+	if (skip > segment[1])
+		skip = segment[1];
+	segment[0] += skip;
+	segment[1] -= skip;
+	return true;
+}
+
 __attribute__((noinline)) int gather_segment(u32 slot, u64 address, u64 skip, u32 flags)
 {
 	struct hook_scratch *scratch = scratch_of(slot);
 	u64 segment[2] = {};
 
-	if (!scratch || copy_bytes(segment, sizeof(segment), address, flags & SEGMENTS_USER))
+	if (!scratch || !read_segment(segment, address, skip, flags))
 		return 0;
-	if (skip > segment[1])
-		skip = segment[1];
-	return gather(scratch, segment[0] + skip, segment[1] - skip, !(flags & SEGMENTS_OF_KERNEL));
+	return gather(scratch, segment[0], segment[1], !(flags & SEGMENTS_OF_KERNEL));
 }
 
 inline_always bool gather_segments(u32 slot, u64 array, u64 count, u64 skip, u32 flags)

@@ -217,17 +217,14 @@ __attribute__((noinline)) int put_buffer(u32 slot, u32 index)
 	return end_copy(scratch);
 }
 
-/* One struct iovec (linux/uio.h) of an array: `skip` bytes of it are done already. */
 __attribute__((noinline)) int put_segment(u32 slot, u64 address, u64 skip, u32 flags)
 {
 	struct hook_scratch *scratch = scratch_of(slot);
 	u64 segment[2] = {};
 
-	if (!scratch || copy_bytes(segment, sizeof(segment), address, flags & SEGMENTS_USER))
+	if (!scratch || !read_segment(segment, address, skip, flags))
 		return 0;
-	if (skip > segment[1])
-		skip = segment[1];
-	copy_range(scratch, slot, segment[0] + skip, segment[1] - skip, !(flags & SEGMENTS_OF_KERNEL));
+	copy_range(scratch, slot, segment[0], segment[1], !(flags & SEGMENTS_OF_KERNEL));
 	return 1;
 }
 
