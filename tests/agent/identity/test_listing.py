@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """All objects of a kind."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,15 +10,6 @@ from agent.identity.access import Access
 from agent.identity.listing import Lister
 from agent.identity.rest import Api, ApiError, TooLong
 from tests.kube.fake import Fake
-
-
-@pytest.fixture
-def fake() -> Iterator[Fake]:
-    """A server with a node."""
-    server = Fake()
-    server.put("nodes", {"metadata": {"name": "n1"}})
-    yield server
-    server.close()
 
 
 def lister(fake: Fake, cached: bool = False) -> Lister:

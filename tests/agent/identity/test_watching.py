@@ -2,7 +2,6 @@
 """List and watch; what a whole child does with it is in tests/kube."""
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -29,15 +28,6 @@ class Seen:
         """One; the watch ends after it."""
         self.events.append((kind, thing["metadata"]["name"]))
         self.stop.set()
-
-
-@pytest.fixture
-def fake() -> Iterator[Fake]:
-    """A server with a node."""
-    server = Fake()
-    server.put("nodes", {"metadata": {"name": "n1"}})
-    yield server
-    server.close()
 
 
 def watch(fake: Fake, seen: Seen, **pace: float) -> Watch:
