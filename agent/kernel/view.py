@@ -174,6 +174,12 @@ class KernelView:
             return "preempts" in self.known
         return self._once(("preempts",), lambda: preempts_programs(self.btf))
 
+    @property
+    def guards(self) -> bool:
+        """Whether programs there can keep the CPU while they judge: kfunc bpf_preempt_disable, Linux kernel
+        commit fc7566ad0a82 "bpf: Introduce bpf_preempt_[disable,enable] kfuncs" (in v6.10)."""
+        return self.preempts and (bool(self.known) or self.btf.has_function("bpf_preempt_disable"))
+
     def forbids_kprobe(self, function: str) -> bool:
         """Whether the kernel lists it as a function without kprobes. No where that cannot be read."""
         text = self._once(("blacklist",), lambda: self._file("debugfs", "kprobes/blacklist") or "")

@@ -52,8 +52,7 @@ class KernelFacts:
     has_override: bool = True
     """Helper bpf_override_return (CONFIG_BPF_KPROBE_OVERRIDE): a program may not name it where it is not."""
     guards: bool = False
-    """Tasks are preempted inside programs, and programs can forbid it for a while: kfunc bpf_preempt_disable,
-    commit fc7566ad0a82 "bpf: Introduce bpf_preempt_[disable,enable] kfuncs" (in v6.10)."""
+    """Tasks are preempted inside programs, and programs can forbid it for a while (KernelView.guards)."""
     host_namespaces: Mapping[str, int] = field(default_factory=dict)
     """Inode numbers of the host's namespaces by slot name, for `host_ns`."""
 

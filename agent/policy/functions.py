@@ -34,6 +34,11 @@ LONG = CType("integer", "long int", "long", 8, True)
 
 PREEMPTED = "no trampoline: this kernel skips its programs while another task is preempted in them"
 
+SKIPPED = (
+    "this kernel skips the program while another task of the CPU is preempted in it: under load calls are "
+    "missed, and counted (loss, cause recursion)"
+)
+
 
 def plan_function(draft: Draft) -> list[HookUse]:
     """A kprobe or fentry hook on a function."""
@@ -87,6 +92,8 @@ def choose_kind(draft: Draft, name: str, kinds: tuple[str, ...]) -> str:
         answer = takes(draft, kind, name)
         if answer.there is not False:
             draft.notes.extend(reasons)
+            if draft.view.preempts and (len(kinds) > 1 or kind != "kprobe"):
+                draft.notes.append(PREEMPTED if kind in ("kprobe", "lsm") else SKIPPED)
             return kind
         reasons.append(f"no {kind}: {answer.reason}")
     draft.no_way(
@@ -160,7 +167,6 @@ def watching_kinds(draft: Draft, name: str) -> tuple[str, ...]:
     prototype = draft.view.prototype(name)
     reads_all = prototype is None or slot_of(prototype.parameters, len(prototype.parameters)) <= REGISTERS
     if draft.view.preempts and reads_all and not draft.hook.returns:
-        draft.notes.append(PREEMPTED)
         return ("kprobe", "fentry")
     return ("fentry", "kprobe")
 
@@ -168,7 +174,6 @@ def watching_kinds(draft: Draft, name: str) -> tuple[str, ...]:
 def _uses(draft: Draft, kind: str, name: str) -> list[HookUse]:
     view = draft.view
     if kind == "lsm":
-        draft.notes.append(PREEMPTED)
         hook = find_override_alternative(name)
         return uses_of(draft, HookKey(kind, hook), _offer_of_lsm(hook, view), name, None)
     prototype = view.prototype(name)

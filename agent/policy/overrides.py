@@ -45,8 +45,8 @@ def override_ways(function: str, options: Options, view: KernelView) -> Ways:
 
 def is_lsm_the_same(function: str, view: KernelView) -> bool:
     """Whether the LSM hook that this function asks stands for it where the kernel skips programs of the other
-    kind: it takes the same arguments."""
-    if not (view.preempts and function.startswith("security_")):
+    kind, and not this one: it takes the same arguments."""
+    if not (view.guards and function.startswith("security_")):
         return False
     hook = find_override_alternative(function)
     ours, theirs = view.prototype(function), view.lsm_prototype(hook)

@@ -82,7 +82,7 @@ def kernel_facts(view: KernelView) -> KernelFacts:
         has_atomics=not view.may_load or takes_fetching_atomics(),
         has_cast=view.btf.has_function("bpf_rdonly_cast"),
         has_override=view.offers("bpf_override_return").there is not False,
-        guards=view.preempts and view.btf.has_function("bpf_preempt_disable"),
+        guards=view.guards,
         host_namespaces={name: number for name, number in numbers if number},
     )
 

@@ -9,7 +9,7 @@ import pytest
 
 from agent.kernel.btf import KIND_FWD, KIND_STRUCT
 from agent.kernel.probes import Answer
-from agent.policy.functions import PREEMPTED
+from agent.policy.functions import PREEMPTED, SKIPPED
 from agent.policy.model import Argument, Hook
 from tests.agent.policy.planning import ALL, ONLY_RAW, acting, keys, kprobe, plan, shared, texts, without
 
@@ -30,7 +30,9 @@ def test_a_kprobe_is_the_second_and_says_why() -> None:
 
 
 def test_where_the_kernel_skips_trampolines_kprobes_and_lsm_hooks_come_first() -> None:
-    assert keys(plan(OPEN, known=PREEMPTING)) == [("kprobe", "security_file_open", "whole")]
+    watched = plan(OPEN, known=PREEMPTING)
+    assert keys(watched) == [("kprobe", "security_file_open", "whole")]
+    assert watched.uses[0].notes == (PREEMPTED,)
     denied = plan(acting(OPEN, "Override"), known=PREEMPTING)
     assert keys(denied) == [("lsm", "file_open", "whole")]
     assert denied.uses[0].notes == (PREEMPTED,)
@@ -39,11 +41,16 @@ def test_where_the_kernel_skips_trampolines_kprobes_and_lsm_hooks_come_first() -
 
 def test_what_is_asked_for_and_returns_stay_trampolines_there() -> None:
     returned = replace(OPEN, returns=True, return_argument=Argument(0, "int"))
-    assert keys(plan(returned, known=PREEMPTING))[0][0] == "fexit"
+    at_end = plan(returned, known=PREEMPTING)
+    assert (keys(at_end)[0][0], at_end.uses[0].notes) == ("fexit", (SKIPPED,))
+    without_kprobes = plan(OPEN, known={**PREEMPTING, "kprobe": Answer(False, "off")})
+    assert keys(without_kprobes)[0][0] == "fentry"
+    assert without_kprobes.uses[0].notes == ("no kprobe: off", SKIPPED)
     assert keys(plan(acting(returned, "Override"), known=PREEMPTING))[0][0] == "fmod_ret"
     assert keys(plan(replace(OPEN, kind="fentry"), known=PREEMPTING))[0][0] == "fentry"
     asked = plan(acting(OPEN, "Override"), known=PREEMPTING, method="fmod-ret")
     assert keys(asked)[0][0] == "fmod_ret"
+    assert asked.uses[0].notes == (SKIPPED,)
 
 
 def test_without_both_it_is_refused_with_both_reasons() -> None:
