@@ -50,11 +50,15 @@ def pin(place: Path, **descriptors: int) -> None:
         check(libbpf().bpf_obj_pin(fd, str(path).encode()), f"pin {path}")
 
 
-def find(place: Path, slots: int) -> Pinned | None:
-    """Links that still hold dispatchers, and their array; None when there is none that can be used."""
+def find(place: Path, slots: int, most: int = 2) -> Pinned | None:
+    """Links that still hold dispatchers, and their array; None when there is none that can be used. `most`:
+    so many of them may jump to the programs that are to come (Template.for_two_callers)."""
     found: list[int] = []
+    are_two = (place / "second").exists()
+    if are_two and most < 2:
+        return None
     try:
-        for name in _NAMES_OF_TWO if (place / "second").exists() else _NAMES:
+        for name in _NAMES_OF_TWO if are_two else _NAMES:
             found.append(check(libbpf().bpf_obj_get(str(place / name).encode()), f"open {place / name}"))
         if all(map(program_on, found[::2])) and fd_facts(found[1]).get("max_entries") == str(slots):
             return Pinned(*found)

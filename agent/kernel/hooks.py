@@ -255,7 +255,8 @@ class HookSet:
             return place
         slots = 2 * dispatch.SYSTEM_CALLS if key.attach in BY_NUMBER else 1
         path = hookpins.place_of(self._pin_dir, *name) if self._pin_dir else None
-        found = hookpins.find(path, slots) if path else None
+        most = 2 if self._stand_ins.are_needed(key.attach, self._targets.kernel()) else 1
+        found = hookpins.find(path, slots, most) if path else None
         if found and path:
             place = Place.taken_over(found, slots, path)
         else:
@@ -301,6 +302,7 @@ class HookSet:
         place.attach(kind, target)
         if self._pin_dir and place.can_pin():
             path = hookpins.place_of(self._pin_dir, *place_key(key))
+            hookpins.unpin(path)  # what could not be taken over
             hookpins.pin(path, **place.to_pin())
             place.pinned = path
 

@@ -68,7 +68,7 @@ def test_both_are_taken_over_from_an_agent_before(tmp_path: Path) -> None:
         with doubled(directory) as first:
             before = place_on(first, CALL)
             numbers = [one.number for one in before.dispatchers] if before else []
-        with hook_set(directory) as second:
+        with doubled(directory) as second:
             second.install(CALL, ALWAYS)
             (place,) = second._places.values()
             call(3)
@@ -76,6 +76,20 @@ def test_both_are_taken_over_from_an_agent_before(tmp_path: Path) -> None:
             assert not before or [one.number for one in place.dispatchers] == numbers
             second.remove(CALL)
         assert not list(directory.glob("hooks/*/*"))
+
+
+def test_two_are_not_taken_over_where_one_is_enough_now(tmp_path: Path) -> None:
+    with mounted_bpffs(tmp_path / "bpf") as directory:
+        with doubled(directory) as first:
+            place_on(first, CALL)
+        with hook_set(directory) as second:
+            second._stand_ins._needed = False
+            second.install(CALL, ALWAYS)
+            (place,) = second._places.values()
+            call(3)
+            assert (counted(second, CALL), len(place.dispatchers)) == (3, 1)
+            assert not list(directory.glob("hooks/*/*/second"))
+            second.remove(CALL)
 
 
 def test_where_there_is_room_for_one_only_it_hangs_alone() -> None:
