@@ -18,13 +18,17 @@ from agent.enrich.process import Process
 from agent.enrich.registry import Registry, Seen
 from agent.errors import KernelRefused, TracehoundError
 from agent.identifying import Identifying
-from agent.identity.options import options_for
+from agent.identity.options import nri_socket, options_for
 from agent.identity.text import clean
 from agent.kernel.containers import ContainerCgroups
+from agent.remembered import Remembered
 from agent.settings import IdentitySettings, Settings
 
 SETTLE_S = 5.0
-"""How long policies of an agent before go on alone while it is asked who the containers are, in seconds."""
+"""How long policies of an agent before go on alone while it is asked who the containers are, in seconds;
+from the first word of the child on, which takes its time to come up on a busy node."""
+FIRST_WORD_S = 20.0
+"""How long its first word is waited for, in seconds."""
 STATUS_S = 60.0
 """How often the child is told what became of policies, in seconds, besides after each change."""
 _TURN_S = 0.1
@@ -63,13 +67,16 @@ class Following:
         record: Callable[[str, Mapping[str, object]], None],
         notice: Callable[[str], None],
         command: tuple[str, ...] = ("-m", "agent.identity"),
+        remembered: Remembered | None = None,
     ) -> None:
-        """`record` writes an own record; `command`: what Python runs to look containers up."""
+        """`record` writes an own record; `command`: what Python runs to look containers up; `remembered`:
+        what the agent before knew of them."""
         self.registry = Registry(time.monotonic)
         self.living: Callable[[], Iterable[Process]] = tuple
         """All living images; set by the daemon."""
         self._settings, self._policing, self._record, self._notice = settings, policing, record, notice
         self._in_cluster = in_cluster(settings.identity)
+        self._remembered = remembered or Remembered(None, "", notice)
         self._cgroups: ContainerCgroups | None = None
         self._status_at = 0.0
         self._changes = 0
@@ -79,6 +86,7 @@ class Following:
         """Policies that came before their time."""
         takers = {
             "answer": self.registry.answer,
+            "starting": self._take_starting,
             "pod": self._take_pod,
             "policies": self._take_policies,
             "node": lambda told: self._policing.relabel_node(told["labels"]),
@@ -92,7 +100,7 @@ class Following:
     def is_asking(self) -> bool:
         """Whether anybody may be asked."""
         identity = self._settings.identity
-        return self._in_cluster or identity.runtimes
+        return self._in_cluster or identity.runtimes or bool(nri_socket(identity))
 
     def open(self, map_fd: int) -> None:
         """`map_fd`: of container_cgroups. Finds the containers that are there: the kernel has to know them
@@ -102,8 +110,16 @@ class Following:
         for number, path in sorted(cgroups.existing(), key=_by_trust):
             self._meet(cgroups, number, path)
         self._put_unnamed()
-        if self._in_cluster:
+        if self.is_asking:
+            self._remembered.recall(self.registry)
+        if self._in_cluster or self._is_held():
             self.identifying.want()
+
+    def _is_held(self) -> bool:
+        """Whether there is a runtime that would hold containers for us: then the child is needed before the
+        first one."""
+        path = nri_socket(self._settings.identity)
+        return bool(path) and os.path.exists(path)  # noqa: PTH110  (Path.exists raises where it may not look)
 
     def _meet(self, cgroups: ContainerCgroups, number: int, path: str) -> None:
         """A cgroup that was there; parents come first."""
@@ -133,14 +149,19 @@ class Following:
         if registry.news:
             self._tell()
 
-    def settle(self, turn: Callable[[], object], seconds: float = SETTLE_S) -> None:
+    def settle(
+        self, turn: Callable[[], object], seconds: float = SETTLE_S, first_word_s: float = FIRST_WORD_S
+    ) -> None:
         """Waits until it is known, or was tried for so long, who the containers are that are there: policies
         of an agent before go on meanwhile, and would not hold for the unknown afterwards. `turn` is called
         now and then. What comes of policies waits for the first `tick`."""
         end = time.monotonic() + seconds
+        latest = end + first_word_s
         self._is_settling = True
         self.step()
-        while self.is_asking and self._pending() and time.monotonic() < end:
+        while self.is_asking and self._pending() and (now := time.monotonic()) < end:
+            if not self.identifying.health:
+                end = min(now + seconds, latest)
             select.select(self.filenos(), [], [], _TURN_S)
             self.identifying.tick(time.monotonic())
             self.handle()
@@ -156,13 +177,17 @@ class Following:
         if later is not None:
             self._take_policies(later)
         settings = self._settings.containers
+        if not self.identifying.is_running and self._is_held():
+            self.identifying.want()
         self.identifying.tick(now)
+        self.handle()  # what was told while policies were loaded: it comes before our patience ends
         why = SILENT.format(settings.patience_seconds) if self.is_asking else NOBODY
         self.registry.expire(settings.patience_seconds if self.is_asking else 0.0, why)
         is_due = now >= self._status_at or self._policing.changes != self._changes
         if is_due and self.identifying.is_running:
             self._say_status(now)
         self.step()
+        self._remembered.save(self.registry, now)
 
     def change(self, settings: Settings) -> None:
         """Settings that change while it runs."""
@@ -170,12 +195,14 @@ class Following:
 
     def runtime_hook(self, told: Mapping[str, Any]) -> None:
         """A container that is about to start (agent.telling): when this returns, policies hold for its
-        cgroup as far as its pod is known. Raises TracehoundError."""
+        cgroup as far as its pod is known; `answer`: what the child knows of it. Raises TracehoundError."""
         cgroup, id_ = str(told.get("cgroup", "")), clean(told.get("id"))
         number = self._cgroups.id_of(cgroup) if self._cgroups else 0
         if not id_:
             raise TracehoundError("the container has no id", "the runtime has to name it")
         home = self.registry.expect(id_, cgroup, number, clean(told.get("pod_uid")))
+        if told.get("answer"):
+            self.registry.answer(told["answer"])
         if told.get("pod_name") and not home.pod:
             home.take_pod({key: clean(told.get(f"pod_{key}")) for key in ("namespace", "name", "uid")})
             self.registry.news[home.ref.id] = home
@@ -198,6 +225,7 @@ class Following:
 
     def close(self) -> None:
         """Ends the child."""
+        self._remembered.save(self.registry, float("inf"))
         self.identifying.close()
 
     def _put_unnamed(self) -> None:
@@ -229,6 +257,7 @@ class Following:
         registry = self.registry
         registry.retell(self.living())
         news, registry.news = registry.news, {}
+        self._remembered.changed()
         try:
             self._policing.containers_changed(news.values())
         except KernelRefused as error:
@@ -238,6 +267,18 @@ class Following:
             if (home.state != PENDING or home.pod) and home.recorded != content:
                 home.recorded = content
                 self._record("container_update", content)
+
+    def _take_starting(self, told: Mapping[str, Any]) -> None:
+        """Of a runtime that waits for it (NRI); without a container it is asked whether we are here."""
+        error, container = "", told.get("container")
+        try:
+            if container:
+                self.runtime_hook({**container, "answer": told.get("answer")})
+            if container and not self.registry.by_id[container["id"]].cgroup_id:
+                error = "its cgroup is not known"
+        except TracehoundError as failed:
+            error = failed.message
+        self.identifying.say({"held": {"number": told["number"], "error": error}})
 
     def _take_pod(self, told: Mapping[str, Any]) -> None:
         self.registry.pod(told)

@@ -206,14 +206,13 @@ class _Child(LineChild):
 
 def _sources(content: Mapping[str, Any]) -> dict[str, Any]:
     """The message `health` in the types that the status and metrics expect. Raises what _take catches."""
-    return {
-        str(name): {
-            "state": str(one["state"]),
-            "age_seconds": float(one["age_seconds"]),
-            "error": str(one.get("error") or ""),
-        }
-        for name, one in content.items()
-    }
+    return {str(name): _source(one) for name, one in content.items()}
+
+
+def _source(one: Mapping[str, Any]) -> dict[str, Any]:
+    told = {"state": str(one["state"]), "age_seconds": float(one["age_seconds"])}
+    counts = {str(what): int(number) for what, number in (one.get("counts") or {}).items()}
+    return {**told, "error": str(one.get("error") or ""), **({"counts": counts} if counts else {})}
 
 
 def _because(text: object) -> str:

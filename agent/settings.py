@@ -120,6 +120,9 @@ class ApiSettings:
     """Events a slow client may lag behind before it gets a `loss` notice and skips ahead."""
     max_clients: int = 32
     """Streams served at once; more are refused with RESOURCE_EXHAUSTED."""
+    deny_namespaces: tuple[str, ...] = ()
+    """Namespaces, as shell patterns, whose events no client of the API gets. The log, rules and policies have
+    them all the same; for exporters say so in `filter.deny`."""
     listen: str = ""
     """TCP address (`HOST:PORT`) where the same service is offered as well; empty for none, because a socket
     of the file system cannot be reached from elsewhere by mistake."""
@@ -228,6 +231,26 @@ class DetectSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CollectSettings:
+    """Lines of other programs' logs that become records, for rules about them; docs/collect.md."""
+
+    files: tuple[str, ...] = ()
+    """Log files to follow (`/var/log/auth.log`), with Sigma's services for all of their lines in front where
+    the name does not tell them (`vsftpd:/srv/ftp/log`). Empty: none; they hold what others wrote."""
+    journal: bool = False
+    """Whether systemd's journal is followed, by its program journalctl."""
+    units: tuple[str, ...] = ()
+    """Units whose lines are taken of the journal (`ssh.service`). Empty: all lines."""
+    lines_per_second: int = 1000
+    """Most lines of all sources in a second. What is more waits in the files, up to 16 MiB of each (of the
+    journal a minute); beyond it is passed over and counted."""
+    line_bytes: int = 8192
+    """Longest line in bytes; longer ones are cut."""
+    state_dir: str = "/var/lib/tracehound/collect"
+    """Directory with the places up to which the files and the journal were read (mode 0700)."""
+
+
+@dataclass(frozen=True, slots=True)
 class IdentitySettings:
     """Who a container is: where names, pods and policies of Kubernetes come from; see docs/containers.md."""
 
@@ -243,6 +266,12 @@ class IdentitySettings:
     sockets: tuple[str, ...] = ()
     """Sockets of container runtimes, as `cri:/path`, `docker:/path` or `podman:/path`. Empty: the usual
     places."""
+    nri: str = "auto"
+    """Socket of the Node Resource Interface, by which a runtime tells of a container before its first
+    process: a path, `auto` (/var/run/nri/nri.sock where it is there and `runtimes` is on), or `none`."""
+    nri_fail_closed: tuple[str, ...] = ()
+    """Namespaces, as shell patterns, whose containers a runtime is to refuse (NRI) while this agent runs and
+    does not answer in time. Never the agent's own."""
     state_file: str = "/var/lib/tracehound/kubernetes.json"
     """Last known policies and node labels, which count while the API server cannot be reached (mode 0600)."""
 
@@ -297,6 +326,8 @@ class Settings:
     """See MetricsSettings."""
     detect: DetectSettings = field(default_factory=DetectSettings)
     """See DetectSettings."""
+    collect: CollectSettings = field(default_factory=CollectSettings)
+    """See CollectSettings."""
     containers: ContainerSettings = field(default_factory=ContainerSettings)
     """See ContainerSettings."""
     identity: IdentitySettings = field(default_factory=IdentitySettings)

@@ -16,9 +16,9 @@ printf 'hosts: files dns\n' >"$top/etc/nsswitch.conf"
 cp /etc/ssl/certs/ca-certificates.crt "$top/etc/ssl/certs/"
 cp /etc/os-release "$top/etc/os-release"
 
-# Sockets and bundles of container runtimes (agent/identity/sockets.py, bundles.py), wherever the node has them.
+# Sockets and bundles of container runtimes (agent/identity/sockets.py, bundles.py, options.py), wherever the node has them.
 for place in run/containerd run/crio run/cri-dockerd.sock run/k3s run/k0s run/docker run/docker.sock run/podman \
-    run/runc run/crun run/containers var/lib/containers var/snap/microk8s/common/run; do
+    run/nri run/runc run/crun run/containers var/lib/containers var/snap/microk8s/common/run; do
     mkdir -p "$top/$(dirname $place)"
     ln -sfn "/proc/1/root/$place" "$top/$place"
 done

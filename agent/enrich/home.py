@@ -86,7 +86,7 @@ class Home:
         """exec_id of the first process that was seen to come into it."""
         self.untold: list[Process] | None = []
         """Processes that were described before anything was known; None once it is."""
-        self._told: object = None
+        self._told: Mapping[str, Any] | None = None
         self.crowded = False
         """Whether there were too many of them to remember."""
         self.before = self.behind = self.own = ""
@@ -114,6 +114,11 @@ class Home:
         self.probes = frozenset(_probe(words, redact) for words in told.get("probes") or () if words)
         self._encode()
         return (self.update(), self.probes, self.namespace_labels) != before
+
+    @property
+    def answer(self) -> Mapping[str, Any] | None:
+        """The last answer as it came."""
+        return self._told
 
     def take_pod(self, told: Mapping[str, Any]) -> bool:
         """What is told of its pod, before or after an answer; whether it is news."""

@@ -100,7 +100,10 @@ class Process:
         """Whether the log has a record that describes this image in full."""
 
     def born_of(self, parent: Process) -> None:
-        """Sets a parent that was not known when the image was met first."""
+        """Sets a parent that was not known when the image was met first. One that descends from this image is
+        none: records can contradict each other after losses."""
+        if parent is self or self in parent.ancestors():
+            return
         self.parent, self.parent_exec_id, self.depth = parent, parent.exec_id, parent.depth + 1
         self.fragment = self.lineage = None
 

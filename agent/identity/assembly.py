@@ -19,9 +19,11 @@ from agent.identity.sockets import runtimes
 if TYPE_CHECKING:
     from agent.identity.access import Access
     from agent.identity.neighbours import Neighbours
+    from agent.identity.plugin import Plugin
     from agent.identity.policies import PolicySet
     from agent.identity.reports import Reports
     from agent.identity.rest import Api, Pace
+    from agent.identity.starts import Starts
     from agent.identity.watching import Resource, Sink, Watch
 
 
@@ -37,12 +39,16 @@ class Assembly:
         self._reports: Reports | None = None
         self._policies: PolicySet | None = None
         self._neighbours: Neighbours | None = None
+        self._plugin: Plugin | None = None
+        self._starts: Starts | None = None
         self._kubernetes_error = ""
 
     def run(self) -> None:
         """Until the agent closes its end."""
         start("outbox", self.child.outbox.run)
         start("runtimes", self.child.runtimes.run)
+        if self.child.options.nri:
+            self._start_plugin()
         self._start_kubernetes()
         start("health", self._tell_health)
         try:
@@ -52,8 +58,41 @@ class Assembly:
             pass  # the agent is gone
         finally:
             self._stop.set()
+            if self._plugin:
+                self._plugin.stop()
             self.child.outbox.stop()
             self.child.runtimes.stop()
+
+    def _start_plugin(self) -> None:
+        from agent.identity.nri import Start, cgroup_of
+        from agent.identity.plugin import Plugin
+        from agent.identity.starts import Starts
+
+        child, options = self.child, self.child.options
+        self._starts = starts = Starts(
+            lambda id_, message: child.outbox.put(f"starting {id_}", message, at_once=True),
+            options.nri_fail_closed,
+        )
+        child.on_held = starts.take
+
+        def starting(one: Start, within_s: float) -> str:
+            id_, uid = one.question.id, one.question.pod_uid
+            container = {"id": id_, "pod_uid": uid, "cgroup": cgroup_of(one.question)}
+            told = {"container": container, "answer": child.starting(one.question, one.found)}
+            return starts.hold(id_, told, one.found.pod.get("namespace", ""), within_s)
+
+        def creating(one: Start, within_s: float) -> str:
+            return starts.create(one.question.id, one.found.pod.get("namespace", ""), within_s)
+
+        self._plugin = Plugin(
+            options.nri,
+            lambda one: child.learn(one.found),
+            starting,
+            creating if options.nri_fail_closed else None,
+            options.nri_required,
+            options.annotations,
+        )
+        start("nri", self._plugin.run)
 
     def _start_kubernetes(self) -> None:
         try:
@@ -86,14 +125,18 @@ class Assembly:
         from agent.identity.policies import KINDS, PolicySet, path_of, resource
         from agent.identity.reports import Reports
         from agent.identity.sparse import Sparse
+        from agent.identity.summaries import Summaries
         from agent.identity.watching import Sinks
 
         self._policies = policies = PolicySet(lambda message: self.child.outbox.put("policies", message))
-        nodes = self.child.nodes
-        self._reports = Reports(api, node, policies.objects, is_gone=lambda: nodes.lacks(node))
-        self._neighbours = neighbours = Neighbours(api, node, self._stop)
+        nodes, summaries = self.child.nodes, Summaries(api)
+        self._reports = Reports(
+            api, node, policies.objects, is_gone=lambda: nodes.lacks(node), looked=summaries.look
+        )
+        self._neighbours = neighbours = Neighbours(api, node, self._stop, summaries.look)
         self.child.on_status = self._reports.take
         start("reports", self._reports.run)
+        start("summaries", summaries.run)
         start("neighbours", neighbours.run)
         found: list[tuple[Resource, Sink]] = []
         for kind in KINDS:
@@ -126,6 +169,8 @@ class Assembly:
                 "age_seconds": max(one.age_seconds for one in states),
                 "error": "; ".join(wrong),
             }
+        if self._plugin and self._starts:
+            told["nri"] = self._plugin.health()._asdict() | {"counts": dict(self._starts.counts)}
         return told | {name: state._asdict() for name, state in self.child.runtimes.health().items()}
 
 

@@ -28,6 +28,10 @@ HEALTH_S = 5.0
 """How often the state is told, in seconds."""
 MOST = 32768
 """Containers that are remembered."""
+_LITTLE = {"oci": 0, "nri": 1}
+"""Sources that tell less than others do: a bundle has no labels of the pod, NRI no digest of the image."""
+MOST_EARLY = 4096
+"""Containers that are known before the agent asks for them."""
 
 
 class Child:
@@ -43,12 +47,15 @@ class Child:
         self.runtimes = Runtimes(sources, self._looked_up)
         self.on_status: Callable[[Mapping[str, Any]], None] = lambda status: None
         """Takes the agent's message `status`."""
+        self.on_held: Callable[[Mapping[str, Any]], None] = lambda held: None
+        """Takes the agent's message `held`."""
         self.asks_kubernetes = False
         """Whether answers of Kubernetes may still come."""
         self._lock = threading.RLock()
         self._questions: OrderedDict[str, Question] = OrderedDict()
         self._by_pod: dict[str, set[str]] = {}
         self._found: dict[str, Found] = {}
+        self._early: OrderedDict[str, Found] = OrderedDict()
         self._sent: dict[str, dict[str, Any]] = {}
         self._gone: OrderedDict[str, float] = OrderedDict()
 
@@ -63,6 +70,36 @@ class Child:
                 self._forget()
         elif isinstance(status := message.get("status"), dict):
             self.on_status(status)
+        elif isinstance(held := message.get("held"), dict):
+            self.on_held(held)
+
+    def learn(self, found: Found) -> None:
+        """A runtime told of a container by itself. What was asked for counts more."""
+        id_ = found.container["id"]
+        with self._lock:
+            question = self._questions.get(id_)
+            if question is None:
+                self._early[id_] = found
+                self._early.move_to_end(id_)
+                if len(self._early) > MOST_EARLY:
+                    self._early.popitem(last=False)
+            elif self._keep(found):
+                self._answer(question)
+
+    def _keep(self, found: Found) -> bool:
+        """Unless more is known; whether it was kept."""
+        id_ = found.container["id"]
+        known = self._found.get(id_)
+        if known is not None and _LITTLE.get(found.source, 2) < _LITTLE.get(known.source, 2):
+            return False
+        self._found[id_] = found
+        return True
+
+    def starting(self, question: Question, found: Found) -> dict[str, Any] | None:
+        """The answer for a container that the agent has not asked for, or will."""
+        self.learn(found)
+        with self._lock:
+            return self._known(question)
 
     def _ask(self, question: Question) -> None:
         with self._lock:
@@ -70,6 +107,8 @@ class Child:
             if self._questions.get(question.id, question).pod_uid != question.pod_uid:
                 self._drop(question.id)
             self._sent.pop(question.id, None)
+            if (early := self._early.pop(question.id, None)) is not None:
+                self._keep(early)
             self._questions[question.id] = question
             self._questions.move_to_end(question.id)
             self._by_pod.setdefault(question.pod_uid, set()).add(question.id)
@@ -80,14 +119,17 @@ class Child:
 
     def _answer(self, question: Question) -> dict[str, Any] | None:
         """Tells what is known, if it is news."""
-        match = self.pods.find(question.id, question.pod_uid)
-        found = self._found.get(question.id)
-        space = match.pod.namespace if match else (found.pod.get("namespace", "") if found else "")
-        told = answer(question, match, found, self.namespaces.of(space))
+        told = self._known(question)
         if told is not None and told != self._sent.get(question.id):
             self._sent[question.id] = told
             self.outbox.put(f"answer {question.id}", {"answer": told})
         return told
+
+    def _known(self, question: Question) -> dict[str, Any] | None:
+        match = self.pods.find(question.id, question.pod_uid)
+        found = self._found.get(question.id) or self._early.get(question.id)
+        space = match.pod.namespace if match else (found.pod.get("namespace", "") if found else "")
+        return answer(question, match, found, self.namespaces.of(space))
 
     def _looked_up(self, question: Question, found: Found | None, reason: str) -> None:
         """Of the runtimes."""
@@ -95,7 +137,7 @@ class Child:
             if self._questions.get(question.id) != question:
                 return
             if found:
-                self._found[question.id] = found
+                self._keep(found)
             if self._answer(question) is None:
                 if question.id in self._gone:
                     reason = "it was gone before it could be looked up"

@@ -15,7 +15,7 @@ from __future__ import annotations
 import random
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -48,8 +48,15 @@ class Entry(NamedTuple):
 class Neighbours:
     """Those of one node, as the watches tell them."""
 
-    def __init__(self, api: Api, node: str, stop: threading.Event) -> None:
-        self._api, self._node, self._stop = api, node, stop
+    def __init__(
+        self,
+        api: Api,
+        node: str,
+        stop: threading.Event,
+        looked: Callable[[Key, dict[str, Any]], None] = lambda key, thing: None,
+    ) -> None:
+        """`looked` is given each object as the server has it after our patch."""
+        self._api, self._node, self._stop, self._looked = api, node, stop, looked
         self._lock = threading.Lock()
         self._following: dict[Key, list[Entry]] = {}
         """Of every object, as it was read last."""
@@ -148,7 +155,8 @@ class Neighbours:
             steps.append({"op": "remove", "path": "/status/" + "/".join(pointer.split("/")[:2])})
         path = f"{path_of(kind, namespace, quote(name, safe=''))}/status"
         try:
-            self._api.send("PATCH", path, steps, {"fieldManager": "tracehound"}, JSON_PATCH)
+            thing = self._api.send("PATCH", path, steps, {"fieldManager": "tracehound"}, JSON_PATCH)
+            self._looked(key, thing)
         except ApiError as error:
             if error.status not in _OUTDATED:
                 raise

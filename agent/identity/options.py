@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from agent.settings import IdentitySettings
 
+NRI_SOCKET = "/var/run/nri/nri.sock"
+"""Where runtimes have the socket by default (containerd/nri pkg/api/plugin.go; CRI-O's crio.conf.5)."""
+
 
 class Options(NamedTuple):
     """The child's options."""
@@ -26,6 +29,19 @@ class Options(NamedTuple):
     """As `identity.sockets`."""
     annotations: tuple[str, ...] = ()
     """Shell patterns of the annotations of pods that are handed on."""
+    nri: str = ""
+    """Socket of the Node Resource Interface; empty: none is looked for."""
+    nri_required: bool = False
+    """Whether it is an error that there is none: the settings name it."""
+    nri_fail_closed: tuple[str, ...] = ()
+    """As `identity.nri_fail_closed`."""
+
+
+def nri_socket(settings: IdentitySettings) -> str:
+    """By `identity.nri`; empty for none."""
+    if settings.nri == "auto":
+        return NRI_SOCKET if settings.runtimes else ""
+    return "" if settings.nri == "none" else settings.nri
 
 
 def options_for(settings: IdentitySettings, node: str, annotations: tuple[str, ...] = ()) -> str:
@@ -38,6 +54,9 @@ def options_for(settings: IdentitySettings, node: str, annotations: tuple[str, .
         settings.runtimes,
         settings.sockets,
         annotations,
+        nri_socket(settings),
+        settings.nri not in ("auto", "none"),
+        settings.nri_fail_closed,
     )
     return json.dumps(options._asdict())
 

@@ -22,10 +22,12 @@ class Outbox:
         self._wake = threading.Condition()
         self._is_over = False
 
-    def put(self, key: str, message: dict[str, Any]) -> None:
-        """`key` names the thing; a message about it that waits is replaced."""
+    def put(self, key: str, message: dict[str, Any], at_once: bool = False) -> None:
+        """`key` names the thing; a message about it that waits is replaced. `at_once`: before all others."""
         with self._wake:
             self._waiting[key] = message
+            if at_once:
+                self._waiting.move_to_end(key, last=False)
             self._wake.notify()
 
     def run(self) -> None:

@@ -27,7 +27,7 @@ class Found(NamedTuple):
     """What a container runtime says."""
 
     source: str
-    """cri, docker, podman, oci."""
+    """cri, docker, podman, oci, nri."""
     container: dict[str, Any]
     """id, name, image, start_time, security_context."""
     pod: dict[str, Any]
@@ -74,8 +74,9 @@ def answer(
 
 
 def is_whole(told: Mapping[str, Any] | None) -> bool:
-    """Whether nothing is left to ask a runtime for."""
-    return told is not None and bool(told["container"].get("name"))
+    """Whether nothing is left to ask a runtime for. NRI tells no digest of the image."""
+    container = told["container"] if told else {}
+    return bool(container.get("name") and container.get("image", {}).get("id"))
 
 
 def unknowable(question: Question, reason: str) -> dict[str, Any]:

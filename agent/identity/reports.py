@@ -34,6 +34,8 @@ NOTHING = (401, 403, 429, 503)
 HOOKS = 8
 """Hooks that are named."""
 NO_NODE = "status of policies: the cluster has no Node {!r}, so nothing is written; is `node_name` right?"
+NO_STATUS = "status of policies: these CRDs have none (Tetragon's?), so nothing is written on objects"
+"""Told while that is so; refused policies are events all the same."""
 
 Key = tuple[str, str, str]
 """Kind, namespace, name."""
@@ -49,10 +51,12 @@ class Reports:
         objects: Callable[[], list[Object]],
         clock: Callable[[], float] = time.monotonic,
         is_gone: Callable[[], bool] = lambda: False,
+        looked: Callable[[Key, dict[str, Any]], None] = lambda key, thing: None,
     ) -> None:
-        """`is_gone`: whether there is no such Node; its entries are then for others to take away."""
+        """`is_gone`: whether there is no such Node; its entries are then for others to take away. `looked` is
+        given each object as the server has it after our patch."""
         self._api, self._node, self._objects, self._clock = api, node, objects, clock
-        self._is_gone = is_gone
+        self._is_gone, self._looked = is_gone, looked
         self._wanted: dict[Key, dict[str, Any]] = {}
         self._written: dict[Key, tuple[float, str, dict[str, Any]]] = {}
         """By kind, namespace, name: when (monotonic seconds), of which uid, what."""
@@ -61,6 +65,8 @@ class Reports:
         self._lock = threading.Lock()
         self._wake, self._over = threading.Event(), threading.Event()
         self._crowd = Crowd(api, clock)
+        self._no_status_until = 0.0
+        """Of the clock: until then the server is not asked again for a status that its CRDs do not have."""
         self.error = ""
         """Why statuses cannot be written; empty when they can."""
 
@@ -104,6 +110,7 @@ class Reports:
         error = self._write_all({key: told for key, told in wanted.items() if key in objects}, objects)
         self.error = f"status of policies: {explain(error)}" if error else ""
         if error is None:
+            self.error = NO_STATUS if self._clock() < self._no_status_until else ""
             return COUNTS_S
         return FORBIDDEN_S if getattr(error, "status", 0) == 403 else TRY_AGAIN_S
 
@@ -130,16 +137,33 @@ class Reports:
         is_same = uid == one.uid and _without_counts(entry) == _without_counts(before)
         if is_same and (entry == before or self._clock() - since < self._crowd.pause_s(COUNTS_S)):
             return
-        try:
-            self._patch(one, entry)
-        except ApiError as error:
-            if error.status not in (404, 409):  # gone, or changed just now: the watch will tell
-                raise
-            return
-        self._written[key] = self._clock(), one.uid, entry
-        self._tell(key, one, entry)
+        if self._clock() < self._no_status_until or self._put(key, one, entry):
+            self._tell(key, one, entry)
 
-    def _patch(self, one: Object, entry: dict[str, Any]) -> None:
+    def _put(self, key: Key, one: Object, entry: dict[str, Any]) -> bool:
+        """False where the object is gone, or was changed just now: the watch will tell."""
+        try:
+            thing = self._patch(one, entry)
+        except ApiError as error:
+            if error.status == 404 and self._is_there(one):
+                self._no_status_until = self._clock() + FORBIDDEN_S
+                return True
+            if error.status not in (404, 409):
+                raise
+            return False
+        self._written[key] = self._clock(), one.uid, entry
+        self._looked(key, thing)
+        return True
+
+    def _is_there(self, one: Object) -> bool:
+        """Of a missing status an API server says that the object is not found."""
+        try:
+            thing = self._api.get(path_of(one.kind, one.namespace, quote(one.name, safe="")), {})
+        except ApiError:
+            return False
+        return bool((thing.get("metadata") or {}).get("uid") == one.uid)
+
+    def _patch(self, one: Object, entry: dict[str, Any]) -> dict[str, Any]:
         is_skipped = entry["state"] == "skipped"
         why = entry.get("error") if entry["state"] in (*BROKEN, "partially_enabled") else None
         stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -151,7 +175,7 @@ class Reports:
             },
         }
         path = f"{path_of(one.kind, one.namespace, quote(one.name, safe=''))}/status"
-        self._api.send("PATCH", path, body, {"fieldManager": MANAGER}, MERGE_PATCH)
+        return self._api.send("PATCH", path, body, {"fieldManager": MANAGER}, MERGE_PATCH)
 
     def _tell(self, key: Key, one: Object, entry: Mapping[str, Any]) -> None:
         """An event for each new error."""
@@ -162,7 +186,7 @@ class Reports:
             if error:
                 self._send_event(one, error)
         except (Unreachable, NoAccess):
-            del self._written[key]  # all once more when the server is back
+            self._written.pop(key, None)  # all once more when the server is back
             raise
         self._told[key] = error
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The few protobuf messages of the Container Runtime Interface, by a table. Names of containers come from
-others and need not be UTF-8, which protobuf's own library refuses.
+"""The few protobuf messages of the Container Runtime Interface and of NRI, by a table. Names of containers
+come from others and need not be UTF-8, which protobuf's own library refuses.
 
 Source: https://protobuf.dev/programming-guides/encoding/"""
 
@@ -19,7 +19,7 @@ class Field(NamedTuple):
 
     name: str
     kind: str
-    """text, int, map (of text to text), message."""
+    """text, bytes, int, map (of text to text), message, messages (a list of them)."""
     of: Mapping[int, Field] = {}  # never changed
 
 
@@ -30,6 +30,11 @@ def encode(number: int, value: str | bytes) -> bytes:
     """A message of one field: a text, or a message."""
     data = value.encode(errors="replace") if isinstance(value, str) else value
     return bytes([number << 3 | 2]) + _varint(len(data)) + data
+
+
+def encode_number(number: int, value: int) -> bytes:
+    """A message of one field: a number that is not negative."""
+    return bytes([number << 3]) + _varint(value)
 
 
 def read(data: bytes, message: Message) -> dict[str, Any]:
@@ -57,8 +62,12 @@ def as_time(nanoseconds: object) -> str:
 def _put(found: dict[str, Any], field: Field, value: bytes) -> None:
     if field.kind == "text":
         found[field.name] = value.decode(errors="replace")
+    elif field.kind == "bytes":
+        found[field.name] = value
     elif field.kind == "message":
         found[field.name] = read(value, field.of)
+    elif field.kind == "messages":
+        found.setdefault(field.name, []).append(read(value, field.of))
     elif field.kind == "map":
         pair = read(value, _PAIR)
         found.setdefault(field.name, {})[pair.get("key", "")] = pair.get("value", "")

@@ -58,6 +58,8 @@ class Fake:
         """By how much the cache, asked for by resourceVersion, is behind: it answers 504 to newer ones."""
         self.conflicts = 0
         """Patches that are answered with 409."""
+        self.without_status = False
+        """CRDs have no subresource of this name, as Tetragon's have none."""
         self.requests: list[str] = []
         """Method and path of each."""
         self._objects: dict[tuple[str, str, str], Object] = {}
@@ -195,11 +197,12 @@ class _Handler(BaseHTTPRequestHandler):
         fake = self.fake
         with fake._change:
             found = fake._objects.get((place.plural, place.namespace, place.name))
-            if found is None:
-                self._fail(404, "not found")
+            if found is None or (place.part == "status" and fake.without_status):
+                self._fail(404, f'{place.plural}.cilium.io "{place.name}" not found')
                 return
             about = body.get("metadata", {}) if isinstance(body, dict) else {}
-            if fake.conflicts or about.get("uid", found["metadata"]["uid"]) != found["metadata"]["uid"]:
+            seen = {name: about[name] for name in ("uid", "resourceVersion") if name in about}
+            if fake.conflicts or any(found["metadata"][name] != value for name, value in seen.items()):
                 fake.conflicts -= bool(fake.conflicts)
                 self._fail(409, "the object has been modified")
                 return

@@ -51,10 +51,12 @@ Object = dict[str, Any]
 
 
 def binary(name: str) -> Path | None:
-    """kube-apiserver or etcd: by environment (TRACEHOUND_KUBE_APISERVER, TRACEHOUND_ETCD), else as built."""
-    named = os.environ.get(f"TRACEHOUND_{name.upper().replace('-', '_')}")
-    path = Path(named) if named else CACHE / name
-    return path if path.is_file() else None
+    """kube-apiserver or another part: by environment (TRACEHOUND_KUBE_APISERVER, TRACEHOUND_ETCD, …, all
+    together in the directory TRACEHOUND_KUBE_BINARIES), else as built."""
+    if named := os.environ.get(f"TRACEHOUND_{name.upper().replace('-', '_')}"):
+        return Path(named) if Path(named).is_file() else None
+    places = [Path(one) for one in (os.environ.get("TRACEHOUND_KUBE_BINARIES"), CACHE) if one]
+    return next((place / name for place in places if (place / name).is_file()), None)
 
 
 class Objects:

@@ -91,6 +91,19 @@ def test_a_deleted_pod_stays_known(cluster: Cluster, start: Start) -> None:
     assert child.answer(ID)["pod"]["name"] == "web"
 
 
+@pytest.mark.parametrize("year", ["1971", "2071"])
+def test_a_node_whose_clock_is_decades_off_knows_its_pods(cluster: Cluster, start: Start, year: str) -> None:
+    child, one = start(), pod(cluster)
+    one["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = f"{year}-01-01T00:00:00Z"
+    cluster.objects.put("pods", one)
+    child.ask(ID)
+    assert child.answer(ID, lambda told: told["state"] == "known")["container"]["start_time"][:4] == year
+    cluster.objects.delete("pods", "web", cluster.space)
+    child.wait(lambda m: m.get("pod", {}).get("deleted"))
+    child.ask(ID)
+    assert child.answer(ID)["pod"]["name"] == "web"
+
+
 def test_pods_of_other_nodes_are_not_read(cluster: Cluster, start: Start) -> None:
     other = pod(cluster, "other", OTHER)
     other["spec"]["nodeName"] = "elsewhere"
@@ -167,6 +180,26 @@ def test_a_refused_policy_is_an_event_and_names_the_node(cluster: Cluster, start
     assert why == {cluster.node: "sys_foo is no system call"}
     child.say(status(name, "enabled"))
     until(lambda: not cluster.objects.get("tracingpolicies", name)["status"]["notInForce"])
+
+
+def test_nodes_that_write_at_one_time_agree_on_one_line(cluster: Cluster, start: Start) -> None:
+    name, nodes = f"one-{cluster.space}", [f"{cluster.node}-{number}" for number in range(3)]
+    for node in nodes:
+        cluster.objects.put("nodes", {"metadata": {"name": node}})
+    cluster.objects.put("tracingpolicies", policy(name))
+    children = [start(node=node) for node in nodes]
+    for child in children:
+        child.policies(lambda told: name in told)
+    line = lambda: cluster.objects.get("tracingpolicies", name).get("status", {})  # noqa: E731
+    for states, in_force, why in (
+        (["enabled"] * 3, "3/3", None),
+        (["enabled", "load_error", "load_error"], "1/3", f"{nodes[1]}: no such call (and 1 more)"),
+        (["enabled"] * 3, "3/3", None),
+    ):
+        for child, state in zip(children, states, strict=True):
+            child.say(status(name, state, "no such call" if state == "load_error" else ""))
+        until(lambda want=in_force: line().get("inForce") == want)
+        assert line().get("whyNot") == why
 
 
 def test_statuses_of_other_nodes_are_not_sent_to_us(cluster: Cluster, start: Start) -> None:
@@ -322,6 +355,19 @@ def test_an_api_server_that_comes_late_is_found(cluster: Cluster, start: Start) 
     assert child.health(lambda told: True)["state"] == "stale"
     fake.hangs = False
     assert child.answer(ID, lambda told: told["state"] == "known")["pod"]["name"] == "web"
+
+
+def test_a_slow_api_server_keeps_nobody_waiting_for_ever(cluster: Cluster, start: Start) -> None:
+    fake = cluster.faults()
+    fake.put("pods", pod(cluster))
+    fake.put("tracingpolicies", policy("one"))
+    fake.delay_s = 1.5
+    child = start()
+    child.ask(ID)
+    assert child.answer(ID, lambda told: told["state"] == "known")["pod"]["name"] == "web"
+    child.policies(lambda told: "one" in told)
+    child.say(status("one", "enabled"))
+    until(lambda: "status" in fake.get("tracingpolicies", "one"))
 
 
 def test_names_with_control_characters_arrive_harmless(cluster: Cluster, start: Start) -> None:

@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import orjson
+import pytest
 
 from agent.identity.child import Child, read_messages
 from agent.identity.options import Options
@@ -105,3 +106,55 @@ def test_a_container_that_turns_out_to_be_in_a_pod_is_asked_anew() -> None:
     made.namespaces.change("ADDED", {"metadata": {"name": "shop", "labels": {"stage": "test"}}})
     answers = [one["answer"] for one in said if "answer" in one]
     assert answers[-1]["pod"]["name"] == "web" and answers[-1]["namespace_labels"] == {"stage": "test"}
+
+
+def test_what_a_runtime_tells_by_itself_answers_what_is_asked_before_and_after() -> None:
+    made, said = child(Cri())
+    made.take({"container": {"id": "x"}})
+    for id_ in ("x", "y"):
+        made.learn(Found("nri", {"id": id_, "name": "main"}, {"uid": "u-1", "name": "web"}))
+    made.take({"container": {"id": "y"}})
+    answers = [one["answer"] for one in said if "answer" in one]
+    assert [(one["id"], one["source"], one["pod"]["name"]) for one in answers] == [
+        ("x", "nri", "web"),
+        ("y", "nri", "web"),
+    ]
+
+
+def test_a_runtime_that_was_asked_knows_more_than_one_that_tells() -> None:
+    made, said = child(Cri(x="main"))
+    made.take({"container": {"id": "x"}})
+    run(made)
+    made.learn(Found("nri", {"id": "x", "name": "main"}, {}))
+    assert [one["answer"]["source"] for one in said if "answer" in one] == ["cri"]
+
+
+@pytest.mark.parametrize("first", ["oci", "nri"])
+def test_a_bundle_that_has_no_labels_hides_none(first: str) -> None:
+    made, said = child(Cri())
+    made.take({"container": {"id": "x"}})
+    labels = {"oci": {}, "nri": {"pod_labels": {"app": "web"}}}
+    for source in (first, "nri" if first == "oci" else "oci"):
+        found = Found(source, {"id": "x", "name": "main"}, {"name": "web"} | labels[source])
+        (made.learn(found) if source == "nri" else made._looked_up(Question("x"), found, ""))
+    assert [one["answer"] for one in said if "answer" in one][-1]["pod"]["pod_labels"] == {"app": "web"}
+
+
+def test_a_container_that_starts_is_answered_for_with_kubernetes_word_first() -> None:
+    made, _ = child(Cri())
+    labels = {"app": "new"}
+    metadata = {"uid": "u-1", "name": "web", "namespace": "shop", "labels": labels}
+    made.pods.change("ADDED", {"metadata": metadata})
+    made.namespaces.change("ADDED", {"metadata": {"name": "shop", "labels": {"stage": "test"}}})
+    found = Found("nri", {"id": "x", "name": "main"}, {"uid": "u-1", "pod_labels": {"app": "old"}})
+    told = made.starting(Question("x", pod_uid="u-1"), found)
+    assert told and told["pod"]["pod_labels"] == labels and told["namespace_labels"] == {"stage": "test"}
+    assert told["container"]["name"] == "main"
+
+
+def test_what_is_told_too_early_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.identity.child.MOST_EARLY", 3)
+    made, _ = child(Cri())
+    for number in range(9):
+        made.learn(Found("nri", {"id": str(number), "name": "main"}, {}))
+    assert list(made._early) == ["6", "7", "8"]

@@ -3,7 +3,7 @@
 
 import pytest
 
-from agent.identity.options import options_for, read_options
+from agent.identity.options import NRI_SOCKET, nri_socket, options_for, read_options
 from agent.settings import IdentitySettings
 
 
@@ -21,3 +21,19 @@ def test_options_of_a_newer_agent_are_ignored() -> None:
 def test_options_that_are_no_object_are_refused() -> None:
     with pytest.raises(ValueError, match="no JSON object"):
         read_options("[]")
+
+
+@pytest.mark.parametrize(
+    ("settings", "path", "required"),
+    [
+        (IdentitySettings(), NRI_SOCKET, False),
+        (IdentitySettings(runtimes=False), "", False),
+        (IdentitySettings(nri="none"), "", False),
+        (IdentitySettings(nri="/x/nri.sock", runtimes=False), "/x/nri.sock", True),
+    ],
+)
+def test_nri_is_looked_for_where_the_settings_say(
+    settings: IdentitySettings, path: str, required: bool
+) -> None:
+    options = read_options(options_for(settings, "n1"))
+    assert (nri_socket(settings), options.nri, options.nri_required) == (path, path, required)

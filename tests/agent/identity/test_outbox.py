@@ -23,6 +23,13 @@ def test_of_one_thing_only_the_last_word_waits() -> None:
     assert [orjson.loads(line)["n"] for line in written] == [999, -1]
 
 
+def test_what_somebody_waits_for_goes_first() -> None:
+    box = Outbox(lambda data: None)
+    box.put("pod a", {"n": 1})
+    box.put("starting", {"n": 2}, at_once=True)
+    assert [box._next(), box._next()] == [{"n": 2}, {"n": 1}]
+
+
 def test_an_agent_that_is_gone_ends_it() -> None:
     def write(data: bytes) -> None:
         raise BrokenPipeError

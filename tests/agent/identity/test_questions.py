@@ -32,6 +32,8 @@ def test_a_pod_without_the_container_s_name_is_not_whole() -> None:
     told = answer(Question("x", pod_uid="u-1"), Match(POD, None), None, {})
     assert told and told["pod"]["name"] == "web" and not is_whole(told)
     assert is_whole(answer(Question("x"), None, BY_CRI, {})) and not is_whole(None)
+    by_nri = Found("nri", {"id": "x", "name": "main", "image": {"name": "web:1"}}, {})
+    assert not is_whole(answer(Question("x"), None, by_nri, {}))  # the image's digest is missing
 
 
 def test_a_question_has_an_id_and_a_uid_with_dashes() -> None:

@@ -104,6 +104,23 @@ def test_a_missing_right_is_told_and_rarely_asked_for(node: Node) -> None:
     assert "forbidden" in node.reports.error
 
 
+def test_where_the_crds_have_no_status_refused_policies_are_events_all_the_same(node: Node) -> None:
+    node.fake.without_status = True
+    node.say(state="load_error", error="no such call")
+    node.say(state="load_error", error="no such call", counts={"posted": 1})
+    assert (len(node.fake.all("events")), node.patches()) == (1, 1)
+    assert "have none" in node.reports.error
+    node.fake.without_status, node.now = False, FORBIDDEN_S
+    node.say()
+    assert node.status()["nodes"]["n1"]["state"] == "enabled" and not node.reports.error
+
+
+def test_an_object_that_is_gone_is_no_missing_status(node: Node) -> None:
+    node.fake.delete("tracingpolicies", "one")
+    node.say(state="load_error", error="no such call")
+    assert not node.reports.error and not node.fake.all("events")
+
+
 def test_an_entry_stays_small() -> None:
     entry = entry_of({"state": "error", "error": "x" * 5000, "hooks": [f"fentry f{n}" for n in range(99)]})
     assert len(entry["error"]) == 300 and entry["attached"][-1] == "and 91 more"

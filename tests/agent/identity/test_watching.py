@@ -165,6 +165,23 @@ def test_pauses_grow_up_to_a_bound(fake: Fake) -> None:
     assert max(waits) <= 5.0 and waits[0] <= 1.0 and min(waits[4:]) >= 2.5
 
 
+def test_an_hour_without_a_server_is_a_hundred_questions_and_then_what_is_new(fake: Fake) -> None:
+    seen, waits = Seen(), list[float]()
+    found = watch(fake, seen)
+    found._list()
+    there, found._api = found._api, Api(Access("http://127.0.0.1:9"))  # where nobody listens
+    fake.put("nodes", {"metadata": {"name": "n2"}})
+
+    def passes(seconds: float) -> None:  # at once
+        assert found.health().state == "stale" or not waits
+        waits.append(seconds)
+        found._api = there if sum(waits) > 3600 else found._api
+
+    found._stop.wait = passes  # type: ignore[method-assign, assignment]
+    found.run()
+    assert (seen.all, seen.events) == (["n1"], [("ADDED", "n2")]) and 120 < len(waits) < 250
+
+
 def test_the_first_gone_is_listed_anew_at_once(fake: Fake) -> None:
     found = watch(fake, Seen())
     found._version = found._known = "7"

@@ -37,3 +37,13 @@ def test_what_is_cut_or_no_message_has_no_fields(data: bytes) -> None:
 def test_times_are_as_in_events() -> None:
     assert wire.as_time(1_500_000_000) == "1970-01-01T00:00:01.500000000Z"
     assert wire.as_time(0) == wire.as_time("x") == ""
+
+
+def test_numbers_and_lists_of_messages_are_as_protobuf_has_them() -> None:
+    file = descriptor_pb2.FileDescriptorProto()
+    file.message_type.add(name="M")
+    file.message_type.add(name="N")
+    table = {4: wire.Field("all", "messages", {1: wire.Field("name", "text")})}
+    assert wire.read(file.SerializeToString(), table) == {"all": [{"name": "M"}, {"name": "N"}]}
+    location = descriptor_pb2.FieldDescriptorProto(number=300)
+    assert wire.encode_number(3, 300) == location.SerializeToString()
