@@ -131,6 +131,11 @@ class Policing:
         if self._objects:
             self._objects.relabel(labels)
 
+    @property
+    def node_labels(self) -> Mapping[str, str]:
+        """This node's labels; empty while nobody has told them."""
+        return self._labels or {}
+
     def object_status(self) -> dict[str, Any]:
         """What became of the objects, for the message `status`."""
         return self._objects.status() if self._objects else {"policies": []}
@@ -148,7 +153,8 @@ class Policing:
         try:
             return self._answer(question)
         except TracehoundError as error:
-            is_unknown = question.get("key") is not None and not self._knows(question["key"])
+            key = question.get("key")
+            is_unknown = key is not None and not self._knows(key, str(question.get("domain", "")))
             code = "unknown" if is_unknown else "invalid" if error.exit_status == _WRONG else "refused"
             return {"error": error.message, "hint": error.hint, "code": code}
 
@@ -162,6 +168,11 @@ class Policing:
             return desk.add(str(question.get("text", "")), str(question.get("mode", "")), "api")
         if self._desk is None:
             raise UsageError(f"no policy {key}", "`tracehound policy list` shows all")
+        domain = str(question.get("domain", ""))
+        if domain and not self._desk.knows(key, domain):
+            raise UsageError(
+                f"no policy {key} in the domain {domain}", "`tetra tracingpolicy list` shows all"
+            )
         if kind == "policy_delete":
             return self._desk.delete(key, "api")
         return self._desk.set(key, "api", enable=question.get("enable"), mode=str(question.get("mode", "")))
@@ -273,8 +284,8 @@ class Policing:
         """Whether an agent before us left hooks that run now."""
         return self._pin_dir is not None and any(self._pin_dir.glob("hooks/*/*"))
 
-    def _knows(self, key: str) -> bool:
-        return self._desk is not None and self._desk.knows(key)
+    def _knows(self, key: str, domain: str = "") -> bool:
+        return self._desk is not None and self._desk.knows(key, domain)
 
     def _fails(self, name: str) -> bool:
         return any(one["name"] == name for one in self.summary()["failures"])

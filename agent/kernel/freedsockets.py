@@ -4,6 +4,8 @@ the kernel gives to another one then. Loaded while some hook tracks sockets."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from agent.errors import KernelRefused
 from agent.kernel.links import program_id, program_info
 from agent.kernel.mapfill import memory_of
@@ -18,7 +20,10 @@ _WAYS = (f"{_PREFIX}fentry", f"{_PREFIX}kprobe")
 class FreedSockets:
     """Follows the map `sockets` of policies.bpf.c, whichever it is at the time."""
 
-    def __init__(self) -> None:
+    def __init__(self, preempts: Callable[[], bool] = lambda: False) -> None:
+        """`preempts`: whether the kernel skips fentry programs under load (agent/kernel/preemption.py); asked
+        when the first socket is tracked."""
+        self._preempts = preempts
         self._object: BpfObject | None = None
         self._way = ""
         self._followed: BpfMap | None = None
@@ -28,7 +33,7 @@ class FreedSockets:
         where their end cannot be seen; then nothing has changed."""
         if self._followed is sockets:
             return
-        fresh, way = _attached(sockets)
+        fresh, way = _attached(sockets, _WAYS[::-1] if self._preempts() else _WAYS)
         self.close()
         self._object, self._way, self._followed = fresh, way, sockets
 
@@ -80,9 +85,9 @@ class FreedSockets:
         return self._object.attached_program(self._way) == program_id(self._object.program_fd(self._way))
 
 
-def _attached(sockets: BpfMap) -> tuple[BpfObject, str]:
+def _attached(sockets: BpfMap, ways: Sequence[str]) -> tuple[BpfObject, str]:
     refusal: KernelRefused | None = None
-    for way in _WAYS:
+    for way in ways:
         loading = BpfObject("sockets.bpf.o")
         try:
             loading.select({way})

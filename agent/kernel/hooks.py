@@ -23,6 +23,7 @@ from agent.kernel.leaving import Leaving
 from agent.kernel.links import program_id
 from agent.kernel.mapfill import PROGRAM_ARRAY, make_map
 from agent.kernel.places import BY_NUMBER, Dispatcher, HookState, Place, place_key, slot_of, target_of
+from agent.kernel.preemption import preempts_programs
 from agent.kernel.sharedmaps import READ_BY_ALL, SharedMaps
 from agent.kernel.standins import StandIns
 from agent.kernel.targets import Targets
@@ -74,7 +75,7 @@ class HookSet:
         self._hooks: dict[HookKey, _Hook] = {}
         self._layout: dispatch.CallLayout | None = None
         self._stand_ins = StandIns()
-        self._freed = FreedSockets()
+        self._freed = FreedSockets(lambda: preempts_programs(self._targets.kernel()))
         self._tracking: set[HookKey] = set()
         """Hooks that track sockets."""
         self._flipped = 0.0

@@ -105,13 +105,13 @@ def _is_known(part: Part, name: str, scope: Scope) -> bool:
 
 
 def _check_fields(part: Part, name: str, scope: Scope) -> None:
-    for field in part.fields:
+    for field in filter(part.says, part.fields):
         if field != "action" and field not in FIELDS[name]:
             owner = next((action for action, fields in FIELDS.items() if field in fields), "")
             hint = f"it belongs to {owner}" if owner else "remove it"
             scope.report.warn(part.at(field), f"{field} does nothing with {name}", hint)
     needed = _NEEDED.get(name)
-    if needed and not part.has(needed):
+    if needed and not part.says(needed):
         scope.report.error(part.where, f"{name} needs {needed}", f"write {needed}: …")
     if part.flag("imaHash"):
         text = "imaHash is not supported yet: hashes of files come in a later version"
@@ -136,8 +136,8 @@ def _error(part: Part, name: str, scope: Scope) -> int:
     if name not in ("Override", "NotifyEnforcer"):
         return 0
     written, where = part.number("argError"), part.at("argError")
-    if name == "NotifyEnforcer" and not part.has("argError"):
-        if not part.has("argSig") and "argError" not in part.broken:
+    if name == "NotifyEnforcer" and not written:
+        if not part.says("argSig"):
             scope.report.error(part.where, "NotifyEnforcer needs argError or argSig", "write argError: -1")
         return 0
     if scope.kind == "uprobe":

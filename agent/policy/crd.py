@@ -87,16 +87,25 @@ def definition(kind: str) -> Schema:
 
 
 COLUMNS = [
-    {"name": "Not in force", "type": "string", "jsonPath": ".status.notInForce"},
+    {"name": "In force", "type": "string", "jsonPath": ".status.inForce"},
+    {"name": "Why not", "type": "string", "jsonPath": ".status.whyNot"},
     {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
 ]
-"""`kubectl get tgtp` says on which nodes a policy is not in force, and why."""
+"""`kubectl get tgtp` says on how many nodes a policy is in force, and why it is not on the others."""
 # Atomic maps: otherwise `managedFields` names each node's every field, as many bytes again as the status has.
 # Merge patches change single keys all the same.
 STATUS: Schema = {
     "type": "object",
     "description": "Written by the agents: each node its own keys.",
     "properties": {
+        "inForce": {
+            "type": "string",
+            "description": "On how many of the nodes that the policy is for: 2/3.",
+        },
+        "whyNot": {
+            "type": "string",
+            "description": "The first node on which it is not in force, why, and how many more there are.",
+        },
         "notInForce": {
             "type": "object",
             "x-kubernetes-map-type": "atomic",
@@ -143,6 +152,19 @@ def _text(kind: Text) -> Schema:
     return found
 
 
+def _or_empty(text: Schema) -> Schema:
+    """The schema of a text, and of the empty one."""
+    least = text.get("minLength", 0)
+    found = {name: rule for name, rule in text.items() if name != "minLength"}
+    if "enum" in found:
+        found["enum"] = [*found["enum"], ""]
+    if "pattern" in found:
+        found["pattern"] = f"{found['pattern'].removesuffix('$')}?$"
+    elif least > 1:
+        found["pattern"] = f"^(?:[\\s\\S]{{{least},}})?$"
+    return found
+
+
 def _number(kind: Number) -> Schema:
     if kind.names:
         return {"x-kubernetes-int-or-string": True}
@@ -169,6 +191,7 @@ def _object(kind: Object) -> Schema:
     fields = {name: schema_of(one) for name, one in kind.fields.items()}
     for name, words in _words(kind).items():
         fields[name] = {"type": "string", "enum": sorted(words)}
+    fields = {name: _or_empty(one) if kind.may_be_empty(name) else one for name, one in fields.items()}
     found: Schema = {"type": "object", "properties": fields}
     if kind.required:
         found["required"] = list(kind.required)

@@ -13,7 +13,7 @@ from agent.enrich.home import Home
 from agent.errors import TracehoundError, UsageError
 from agent.policy.contents import tell
 from agent.policy.engine import Engine
-from agent.policy.listed import listed
+from agent.policy.listed import domain_of, listed
 from agent.policy.model import Policy, Problem
 from agent.policy.sources import Configured
 from agent.policy.status import PolicyStatus, State
@@ -154,9 +154,10 @@ class Desk:
         """All policies as they are now."""
         return self._engine.policies_now()
 
-    def knows(self, key: str) -> bool:
-        """Whether there is a policy of this key, loaded or not."""
-        return key in self._engine.policies
+    def knows(self, key: str, domain: str = "") -> bool:
+        """Whether there is a policy of this key, loaded or not, and of this domain where one is asked for."""
+        known = key in self._engine.policies
+        return known and (not domain or domain == domain_of(self._engine.policies.outline(key).source))
 
     def told(self) -> dict[str, Any]:
         """Everything about all policies, as `policy list -o json` shows it."""

@@ -67,7 +67,7 @@ def read_return(part: Part, report: Report) -> Argument | None:
     if found.number("index"):
         report.error(found.at("index"), "there is one return value", "write index: 0")
     for name in ("sizeArgIndex", "returnCopy", "source"):
-        if found.has(name):
+        if found.says(name):
             report.error(found.at(name), f"{name} does not apply to a return value", "remove it")
     made = _argument(found, report)
     return made if returns else None

@@ -9,6 +9,16 @@ from typing import Any
 from agent.policy.contents import tell
 from agent.policy.status import HookStatus, PolicyStatus
 
+DOMAINS = {"<api>": "grpc", "kubernetes": "k8s"}
+"""Tetragon's names for where policies come from, by PolicyStatus.source."""
+FILES = "static"
+"""Its name for those of files."""
+
+
+def domain_of(source: str) -> str:
+    """grpc, k8s or static."""
+    return DOMAINS.get(source, FILES)
+
 
 def listed(policies: Iterable[PolicyStatus]) -> list[dict[str, Any]]:
     """All of them, by namespace and name."""
@@ -20,6 +30,8 @@ def _policy(status: PolicyStatus) -> dict[str, Any]:
     return {
         "name": status.name,
         "namespace": status.namespace,
+        "domain": domain_of(status.source),
+        "source": status.source,
         "state": str(status.state),
         "mode": status.mode,
         "error": status.error,

@@ -224,7 +224,15 @@ class Policies:
         entry = self._entry(key)
         hooks = tuple((part.use.function_name, part.use.key) for part in entry.parts)
         policy = entry.policy
-        return Outline(policy.name, policy.namespace, entry.mode, entry.state, hooks, entry.passed_over)
+        return Outline(
+            policy.name,
+            policy.namespace,
+            entry.mode,
+            entry.state,
+            hooks,
+            entry.passed_over,
+            policy.where.source,
+        )
 
     def __contains__(self, key: str) -> bool:
         """Whether there is a policy of this key, loaded or not."""
@@ -348,6 +356,7 @@ class Policies:
             told,
             entry.plan.missing,
             warnings,
+            policy.where.source,
         )
 
     def _hook_status(self, part: Part, told: Told) -> HookStatus:

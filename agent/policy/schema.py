@@ -107,7 +107,7 @@ ACTIONS = List(
         {
             "action": Text(1, 64),
             "argError": Number(-bounds.ERRNO, bounds.ERRNO, ERRNOS),
-            "argSig": Number(1, bounds.SIGNALS, SIGNALS),
+            "argSig": Number(0, bounds.SIGNALS, SIGNALS),
             "argSock": Number(0, bounds.TRACEPOINT_FIELDS - 1),
             "argUrl": Text(1, 2048),
             "argFqdn": Text(1, 253),
@@ -245,6 +245,7 @@ _LIST = Object(
         "type": Word(("syscalls", "generated_syscalls", "generated_ftrace", "none")),
         "values": List(Text(1, 512), bounds.LIST_VALUES),
         "pattern": Text(1, bounds.PATTERN_BYTES),
+        "validated": Flag(),
     },
     ("name",),
 )

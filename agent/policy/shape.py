@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 from agent.configuration.values import shorten
@@ -36,6 +36,10 @@ class Part:
     def has(self, name: str) -> bool:
         """Whether the field is there and right."""
         return name in self.fields
+
+    def says(self, name: str) -> bool:
+        """Whether the field is there, and is neither false nor zero nor empty."""
+        return name in self.fields and bool(self.fields[name].value)
 
     def at(self, name: str) -> Where:
         """Where the field stands, else where the part does."""
@@ -215,7 +219,9 @@ class Map:
 
 @dataclass(frozen=True)
 class Object:
-    """A mapping of known fields."""
+    """A mapping of known fields. An empty text is as good as absent where the field may be absent: Tetragon's
+    CRDs have API servers fill in `resolve: ""`, and its own writers leave no text out (`json:"message"`
+    in its pkg/k8s/apis/cilium.io/v1alpha1/types.go)."""
 
     fields: Mapping[str, Kind]
     required: tuple[str, ...] = ()
@@ -231,7 +237,15 @@ class Object:
         for name, (line, _value) in item.fields.items():
             if name not in self.fields:
                 self._unknown(name, Where(where.source, line, _join(where.path, name)), report)
-        return _read_fields(self.fields, item, where, report, self.required)
+        said = {name: each for name, each in item.fields.items() if not self._is_unset(name, each[1])}
+        return _read_fields(self.fields, replace(item, fields=said), where, report, self.required)
+
+    def may_be_empty(self, name: str) -> bool:
+        """Whether the field's empty text says nothing."""
+        return name not in self.required and isinstance(self.fields.get(name), Text | Word)
+
+    def _is_unset(self, name: str, item: Item) -> bool:
+        return item.kind == "text" and not item.text and self.may_be_empty(name)
 
     def _unknown(self, name: str, where: Where, report: Report) -> None:
         hint = self.removed.get(name) or nearest(name, self.fields)

@@ -89,6 +89,8 @@ class Outline(NamedTuple):
     """Function and place of each."""
     passed_over: tuple[str, ...] = ()
     """Functions of generated lists that take no program here, and why."""
+    source: str = ""
+    """As PolicyStatus.source."""
 
 
 class PolicyStatus(NamedTuple):
@@ -108,3 +110,5 @@ class PolicyStatus(NamedTuple):
     """Calls that do not exist here."""
     problems: tuple[Problem, ...]
     """Warnings."""
+    source: str = ""
+    """Where its text came from: a file, or as DOMAINS in agent/policy/listed.py calls it."""

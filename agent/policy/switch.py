@@ -167,6 +167,8 @@ class Switch:
         keys = {key for key in keys if key in self._installed}
         self._sweep(keys)
         self._release(leaving)
+        if leaving and not self._installed:
+            self._compiler.publish()  # nobody asks any more: what follows processes has not to outlive us
         self._hooks.finish()
         return added
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 
+from agent.kernel.freedsockets import FreedSockets
 from agent.kernel.libbpf import libbpf
 from agent.kernel.sensor import Sensor
 from agent.kernel.sharedmaps import FROM_SENSOR
@@ -57,6 +58,18 @@ def engine() -> Iterator[Engine]:
     yield made
     made.close()
     sensor.close()
+
+
+@pytest.mark.parametrize(("preempts", "attach"), [(False, "fentry"), (True, "kprobe")])
+def test_sockets_are_seen_going_in_a_way_that_is_not_skipped(
+    engine: Engine, preempts: bool, attach: str
+) -> None:
+    freed = FreedSockets(lambda: preempts)
+    freed.follow(engine.shared.map("sockets"))
+    state = freed.state()
+    freed.close()
+    assert state is not None
+    assert (state.attach, state.is_attached) == (attach, True)
 
 
 @pytest.fixture

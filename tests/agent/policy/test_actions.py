@@ -56,6 +56,15 @@ def test_enforcers_are_notified_where_there_is_one() -> None:
     assert problems == []
 
 
+def test_zeros_of_fields_that_nobody_set_are_nothing_to_warn_of() -> None:
+    unset = "argError: 0, argSock: 0, argUrl: '', rateLimit: '', rateLimitScope: '', kernelStackTrace: false"
+    assert told(action(f"{{action: Signal, argSig: 9, {unset}}}")) == []
+    enforcer = "enforcers: [{calls: [sys_read]}]\n"
+    (policy,), problems = read(action("{action: NotifyEnforcer, argSig: 9, argError: 0}") + enforcer)
+    assert (problems, policy.hooks[0].selectors[0].actions[0].signal) == ([], 9)
+    assert "needs argError or argSig" in told(action("{action: NotifyEnforcer, argSig: 0}") + enforcer)[0]
+
+
 def test_sockets_are_found_by_position_by_number_or_alone() -> None:
     arguments = "{index: 0, type: int}, {index: 4, type: sock}"
     for text in ("argSock: 1", "argSock: 4", ""):
@@ -74,7 +83,8 @@ def test_sockets_are_found_by_position_by_number_or_alone() -> None:
         (action("{action: Post, argSig: 9}"), "argSig does nothing with Post (it belongs to Signal)"),
         (action("{action: Post, rateLimit: 1d}"), "1d is no duration"),
         (action("{action: Signal}"), "Signal needs argSig"),
-        (action("{action: Signal, argSig: 65}"), "allowed are 1 to 64"),
+        (action("{action: Signal, argSig: 0}"), "Signal needs argSig"),
+        (action("{action: Signal, argSig: 65}"), "allowed are 0 to 64"),
         (action("{action: Signal, argSig: SIGKLL}"), 'did you mean "SIGKILL"?'),
         (action("{action: Override}"), "Override needs argError"),
         (action("{action: Override, argError: 0}"), "argError 0 denies nothing"),

@@ -92,6 +92,37 @@ def test_collected_policies_are_accepted_where_the_parser_accepts_them() -> None
     assert refused == {}
 
 
+VALUE: dict[str, Any] = {
+    "index": 0, "type": "int", "resolve": "", "sizeArgIndex": 0, "returnCopy": False, "maxData": False,
+    "label": "", "source": "", "btfType": "", "btfTypeModule": "",
+}  # fmt: skip
+UNSET: dict[str, Any] = {
+    "message": "",
+    "args": [VALUE],
+    "return": True,
+    "returnArg": VALUE,
+    "selectors": [
+        {
+            "label": "",
+            "matchBinaries": [{"operator": "In", "values": ["/bin/x"], "followChildren": False}],
+            "matchActions": [
+                {"action": "Post", "rateLimit": "", "rateLimitScope": "", "argSig": 0, "argError": 0}
+                | {"argUrl": "", "argFqdn": "", "argNewSymbol": "", "argSock": 0}
+            ],
+        }
+    ],
+}
+"""What is in an object that an API server with Tetragon's CRDs stored (their defaults: `resolve`, `maxData`,
+`returnCopy`, `followChildren`), or that its own programs wrote (fields without `omitempty` in types.go)."""
+
+
+def test_fields_that_tetragon_fills_in_are_taken_by_both() -> None:
+    document = policy(**UNSET)
+    document["spec"]["lists"] = [{"name": "x", "type": "syscalls", "values": ["sys_dup"], "validated": False}]
+    text = {"apiVersion": "cilium.io/v1alpha1", "metadata": {"name": "p", "namespace": ""}, **document}
+    assert (refusals(document), parse_policies(yaml.safe_dump(text), "f")[1]) == ([], [])
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -102,6 +133,8 @@ def test_collected_policies_are_accepted_where_the_parser_accepts_them() -> None
         {"selectors": [{"matchArgs": [{"operator": "Equal", "values": "x"}]}]},
         {"selectors": [{"matchPIDs": [{"operator": "In", "values": []}]}]},
         {"mesage": "typo"},
+        {"message": "x"},
+        {"returnArgAction": "Track"},
     ],
 )
 def test_the_api_server_itself_refuses_what_is_wrong(wrong: dict[str, Any]) -> None:

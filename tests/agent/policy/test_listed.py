@@ -24,6 +24,14 @@ def test_policies_stand_by_name() -> None:
     assert [one["name"] for one in listed([policy("b"), policy("a")])] == ["a", "b"]
 
 
+def test_policies_tell_where_they_come_from() -> None:
+    sources = ["<api>", "kubernetes", "/etc/p.yaml"]
+    told = listed([policy(one)._replace(source=one) for one in sources])
+    assert {one["source"]: one["domain"] for one in told} == dict(
+        zip(sources, ["grpc", "k8s", "static"], strict=True)
+    )
+
+
 def test_memory_of_a_program_counts_once() -> None:
     (told,) = listed([policy("a", hook("x"), hook("x"), hook("y"))])
     assert told["memory_bytes"] == 10000

@@ -77,3 +77,12 @@ def test_elements_have_their_own_lines() -> None:
     leaves, _ = read(List(Text(), 9), "- a\n- b\n")
     assert isinstance(leaves, list)
     assert [(leaf.where.line, leaf.where.path) for leaf in leaves] == [(1, "p[0]"), (2, "p[1]")]
+
+
+def test_an_empty_text_is_as_good_as_absent_where_it_may_be() -> None:
+    known = {"a": Text(2), "b": Word(("x",)), "c": Text(1), "d": Map(Text())}
+    part, problems = read(Object(known, ("c",)), "{a: '', b: '', c: '', d: {e: ''}}")
+    assert isinstance(part, Part)
+    kept = part.part("d")
+    assert not part.has("a") and not part.has("b") and kept and kept.has("e")
+    assert [problem.split(":")[0] for problem in problems] == ["1 p.c"]
