@@ -3,11 +3,11 @@
 
 Boots a guest, runs the agent there with policies of the library and the rules, and plays
 vmtest/attacks/. Each variant of each attack must give a detection with one of its techniques whose process
-and ancestors are the attack's own. With --suite heldout, heldout2 or heldout3 those are played that somebody
-wrote who had not read the rules; heldout3 is summed by kind too: common, variation, evasion. With --benign an
-ordinary workload runs instead, which must give no detection of level high or above.
+and ancestors are the attack's own. With --suite heldout, heldout2, heldout3 or heldout4 those are played that
+somebody wrote who had not read the rules; the last two are summed by kind too: common, variation, evasion.
+With --benign an ordinary workload runs instead, which must give no detection of level high or above.
 
-With --without-agent nothing is detected, and it is told which scripts of heldout3 did nothing.
+With --without-agent nothing is detected, and it is told which scripts of heldout3 and heldout4 did nothing.
 
 Exit status: 0 all found (or nothing that is high), 1 not so, 125 the VM did not get that far.
 """
@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--without-agent",
         action="store_true",
-        help="only whether the scripts of heldout3 do what they are about; nothing is detected",
+        help="only whether the scripts of heldout3 and heldout4 do what they are about; nothing is detected",
     )
     flags.add_argument("--timeout", type=float, default=5400, metavar="S", help="for boot and everything")
     flags.add_argument("--log", type=Path, metavar="DIR", help="judge what an earlier run left, without a VM")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from agent.detect.rules import Rule, RuleProblem
+from agent.detect.services import Sources, sources_of
 
 MOST_PROBLEMS = 20
 """Sentences about rules that cannot be used, in states and records; `tracehound rules check` has them all."""
@@ -24,6 +25,8 @@ class Wanted(NamedTuple):
     exceptions: tuple[str, ...] = ()
     sync_seconds: float = 1.0
     """After so long what was written is on disk, in seconds."""
+    logs: Sources = Sources()
+    """Which lines of logs are collected."""
 
     @classmethod
     def of(cls, said: Mapping[str, Any]) -> Wanted:
@@ -33,6 +36,7 @@ class Wanted(NamedTuple):
             bool(said["library"]),
             tuple(said["exceptions"]),
             float(said["sync_seconds"]),
+            sources_of(said.get("logs") or {}),
         )
 
 
@@ -130,5 +134,7 @@ def build(wanted: Wanted) -> Built:
     exceptions = read_exceptions(wanted.exceptions)
     problems = (*found.problems, *exceptions.problems)
     version = version_of(found.rules, map(str, exceptions.all))
-    useless = {one.rule.id: one.reason for one in judge(found.rules) if one.state is State.REFUSED}
+    useless = {
+        one.rule.id: one.reason for one in judge(found.rules, logs=wanted.logs) if one.state is State.REFUSED
+    }
     return Built(Engine(found.rules, exceptions), found.rules, problems, useless, version)

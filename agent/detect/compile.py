@@ -20,7 +20,7 @@ from typing import Any
 from agent.detect.conditions import And, Check, Match, Node, Not, fields_of
 from agent.detect.evaluate import Values, check_holds, globbed
 from agent.detect.expressions import FEWEST, Expressions
-from agent.detect.fields import field_of
+from agent.detect.fields import field_of, is_unique
 from agent.detect.literals import END, cover_of, literal_of
 from agent.detect.patterns import compile_pattern, search
 from agent.detect.sources import Source, Subject, Value
@@ -73,8 +73,7 @@ class Matcher:
         self._run = program.run
         self.source_text = program.text
         """The generated code."""
-        unique = any(name and field_of(section, name).is_unique for name in self.fields)
-        self.is_cached = not unique
+        self.is_cached = not any(is_unique(section, name) for name in self.fields)
         self._hot_text = 0
         self._hot: dict[Row, tuple[int, ...]] = {}
         self._cold: dict[Row, tuple[int, ...]] = {}
@@ -107,7 +106,7 @@ class Matcher:
 
 def _whole(section: str) -> Source:
     """All values of an event, for keywords: what the view adds, and the texts of the process."""
-    names = ("exe", "comm", "key") if section == "auditd" else _PROCESS
+    names = _WHOLE.get(section, _PROCESS)
     sources = [source for name in names if (source := field_of(section, name).source) is not None]
 
     return lambda subject: _joined(subject, sources)
@@ -130,6 +129,8 @@ _PROCESS = (
     "Message",
 )  # fmt: skip
 """Fields in which keywords are looked for, where a view has them."""
+_WHOLE = {"auditd": ("exe", "comm", "key"), "log": ("Line",)}
+"""The same of views that have others."""
 
 
 class _Program:

@@ -30,11 +30,13 @@ class Check(NamedTuple):
     `re`: a pattern for RE2, flags inside, that is searched for; case counts.
     `cidr`: a network. `lt`, `lte`, `gt`, `gte`: a number.
     `null`: the field is absent. `exists`: bool.
-    `ref`, `refstart`, `refend`, `refin`: is, begins, ends with, contains another field's value; folded.
-    `minute`, `hour`, `day`, `week`, `month`, `year`: that part of a time (UTC) is this number."""
+    `ref`, `refstart`, `refend`, `refin`: is, begins, ends with, contains another field's value; folded
+    unless `cased`.
+    `minute`, `hour`, `day`, `week`, `month`, `year`: that part of a time (UTC) is this number, or
+    compares to it: `("gte", 22)`."""
     value: Value
     cased: bool = False
-    """Whether case counts; of the four texts and `glob` only."""
+    """Whether case counts; of the four texts, `glob` and references only."""
     written: Value | None = None
     """The value as the rule has it, where it was folded to something else: policies of the kernel compare
     with case (agent/detect/suggestions.py)."""

@@ -42,7 +42,7 @@ def content_of(hit: Hit, hits: Sequence[Hit]) -> Content:
         "sequence": str(hit.sequence),
         "boot_id": hit.boot_id,
         "event": _event_of(hit),
-        "process": hit.process.shown(),
+        **({"process": shown} if (shown := hit.process.shown()) else {}),
         "ancestors": [known.shown() for known in hit.ancestors() if known.process.get("pid") != 0],
     }
     pod = _pod_of(hit)

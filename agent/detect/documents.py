@@ -9,6 +9,8 @@ otherwise than in decimal digits (`0777`, `1:20`, `0x1b6`) stay texts, as which 
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +35,8 @@ class Item(NamedTuple):
     """From 1: where it stands; of an entry of a mapping, where its key stands."""
     size: int
     """Nodes in it, itself included."""
+    written: str = ""
+    """A scalar as it stands there, without quotes."""
 
     def plain(self) -> Any:
         """The same as Python values without lines."""
@@ -58,8 +62,10 @@ class Unreadable(Exception):
 def read_bytes(path: Path) -> bytes:
     """A file's content. Raises Unreadable."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_open) as file:
             data = file.read(MAX_BYTES + 1)
+        if data is None:
+            raise Unreadable(0, "", "has nothing to read", "name a file, no device")
     except OSError as error:
         raise Unreadable(
             0, "", f"cannot be read: {error.strerror}", "check the path and its permissions"
@@ -67,6 +73,14 @@ def read_bytes(path: Path) -> bytes:
     if len(data) > MAX_BYTES:
         raise Unreadable(0, "", f"is longer than {MAX_BYTES:,} bytes", "split it: one rule per file")
     return data
+
+
+def _open(name: str, flags: int) -> int:
+    """Waits for nobody but whoever writes into a pipe: `rules check <(…)`."""
+    descriptor = os.open(name, flags | os.O_CLOEXEC | os.O_NOCTTY)
+    if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        os.set_blocking(descriptor, False)
+    return descriptor
 
 
 def documents(data: bytes) -> Iterator[Item]:
@@ -141,7 +155,7 @@ class _Builder:
         self._spend(event, 1)
         line = _number(event)
         if isinstance(event, yaml.ScalarEvent):
-            item = Item(self._scalar(event), line, 1)
+            item = Item(self._scalar(event), line, 1, event.value)
         elif isinstance(event, yaml.SequenceStartEvent):
             items = list(self._sequence(depth))
             item = Item(items, line, 1 + sum(part.size for part in items))

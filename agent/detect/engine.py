@@ -16,9 +16,11 @@ from agent.detect.auditrules import watched
 from agent.detect.compile import Matcher, several
 from agent.detect.conditions import Node, fields_of
 from agent.detect.evaluate import Matched, matched
-from agent.detect.fields import field_of
+from agent.detect.fields import field_of, is_unique
 from agent.detect.fold import condition_for
 from agent.detect.lineage import Known, Lineage
+from agent.detect.loglines import KIND as LINE
+from agent.detect.loglines import views_of_line
 from agent.detect.routing import route
 from agent.detect.rules import Rule
 from agent.detect.sources import Subject
@@ -78,7 +80,7 @@ class Hit:
     def values(self, name: str) -> Sequence[str]:
         """A field of the event by any of its names, as rules see it; none when it is absent."""
         source = field_of(self.view.partition("/")[0], name).source
-        if name == "type" and "/" in self.view:
+        if name == "type" and self.view.startswith("auditd/"):
             return (self.view.partition("/")[2],)
         return several(source(self.subject)) if source is not None else ()
 
@@ -127,6 +129,8 @@ class Engine:
             return self._evaluate(self._views_of_call(kind, record))
         if kind == "process_exit":
             return self._evaluate(self._views_of_exit(record))
+        if kind == "tracehound" and type(own := record[kind]) is dict and type(own.get(LINE)) is dict:
+            return self._evaluate(self._views_of_line(record, own[LINE]))
         self.learn(record)
         return []
 
@@ -210,6 +214,14 @@ class Engine:
             subject.extra = {"hostname": self._names(call)}
         yield from views_of_call(call, self.views)
 
+    def _views_of_line(self, record: Record, line: Record) -> Iterator[Seen]:
+        """A line of a log, with the process that wrote it, where the agent knew it."""
+        known = self.lineage.get(line.get("exec_id")) or Known({}, {}, None)
+        subject = Subject(record, line, known)
+        for view in views_of_line(line):
+            if view in self.views:
+                yield Seen(view, subject)
+
     def _names(self, call: Call) -> tuple[str, ...] | None:
         """Names that the process has asked for lately; a question of this event is added."""
         exec_id = call.subject.known.process.get("exec_id")
@@ -253,9 +265,7 @@ class Engine:
 def _matchers(view: str, nodes: Mapping[int, Node]) -> Iterator[Matcher]:
     """One for rules whose answers can be remembered, one for the others."""
     section = view.partition("/")[0]
-    unique = {
-        n for n, node in nodes.items() if any(f and field_of(section, f).is_unique for f in fields_of(node))
-    }
+    unique = {n for n, node in nodes.items() if any(is_unique(section, f) for f in fields_of(node))}
     for numbers in (nodes.keys() - unique, unique):
         if numbers:
             yield Matcher(view, [(number, nodes[number]) for number in sorted(numbers)])

@@ -8,6 +8,7 @@ Both answer alike; what only this knows how to ask (times, other fields) the gen
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -15,6 +16,7 @@ from typing import NamedTuple
 
 from agent.detect.conditions import STAR, And, Check, Match, Node, Not, Or, Piece
 from agent.detect.patterns import search
+from agent.detect.scalars import number_of
 
 Values = Callable[[str], Sequence[str]]
 """The values of a field; none when it is absent. Of the empty name: those of all fields."""
@@ -69,9 +71,11 @@ def fitting(check: Check, values: Values) -> str | None:
     if check.op == "exists":
         return (there[0] if there else "") if bool(there) == check.value else None
     if check.op in _REFERENCES:
-        others = [other.casefold() for other in values(str(check.value))]
+        others = [_folded(check, other) for other in values(str(check.value))]
         test = _REFERENCES[check.op]
-        return next((value for value in there if any(test(value.casefold(), one) for one in others)), None)
+        return next(
+            (value for value in there if any(test(_folded(check, value), one) for one in others)), None
+        )
     fits = _TESTS[check.op]
     return next((value for value in there if fits(check, value)), None)
 
@@ -89,23 +93,16 @@ def _folded(check: Check, value: str) -> str:
 
 
 def _is_numbered(check: Check, value: str) -> bool:
-    number, wanted = _number(value), check.value
-    if number is None or not isinstance(wanted, int | float):
+    number = number_of(value)
+    return number is not None and _compares(check.op, number, check.value)
+
+
+def _compares(operator: str, number: float, wanted: object) -> bool:
+    if not isinstance(wanted, int | float):
         return False
-    if check.op in ("lt", "lte"):
-        return number < wanted or (check.op == "lte" and number == wanted)
-    return number > wanted or (check.op == "gte" and number == wanted)
-
-
-def _number(text: str) -> float | int | None:
-    try:
-        return int(text) if len(text) < 32 else None
-    except ValueError:
-        try:
-            number = float(text)
-        except ValueError:
-            return None
-        return number if number == number else None
+    if operator in ("lt", "lte"):
+        return number < wanted or (operator == "lte" and number == wanted)
+    return number > wanted or (operator == "gte" and number == wanted)
 
 
 def _in_network(check: Check, value: str) -> bool:
@@ -115,7 +112,10 @@ def _in_network(check: Check, value: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _network(text: str) -> IPv4Network | IPv6Network:
-    return ip_network(text, strict=False)
+    """One of IPv4 in IPv6 (`::ffff:192.0.2.0/120`) is the one of IPv4, as addresses are."""
+    network = ip_network(text, strict=False)
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    return IPv4Network((mapped, network.prefixlen - 96)) if mapped and network.prefixlen >= 96 else network
 
 
 @lru_cache(maxsize=16384)
@@ -134,6 +134,8 @@ def _is_part_of_time(check: Check, value: str) -> bool:
     if moment is None:
         return False
     part = moment.isocalendar().week if check.op == "week" else getattr(moment, check.op)
+    if isinstance(check.value, tuple):
+        return _compares(str(check.value[0]), part, check.value[1])
     return bool(part == check.value)
 
 
@@ -189,11 +191,17 @@ def _fits_at(run: list[Piece], text: str, at: int) -> bool:
 
 def _find(run: list[Piece], text: str, at: int, end: int) -> int:
     """The place behind the first fit of a run within a part of the text; -1: there is none."""
-    size = _length(run)
     if len(run) == 1 and isinstance(run[0], str):
-        found = text.find(run[0], at, end)
-        return found + size if found >= 0 else -1
-    return next((start + size for start in range(at, end - size + 1) if _fits_at(run, text, start)), -1)
+        place = text.find(run[0], at, end)
+        return place + len(run[0]) if place >= 0 else -1
+    found = _expression(tuple(run)).search(text, at, end)
+    return found.end() if found is not None else -1
+
+
+@lru_cache(maxsize=16384)
+def _expression(run: tuple[Piece, ...]) -> re.Pattern[str]:
+    """A run as Python's: nothing in it repeats, so there is nothing to go back to."""
+    return re.compile("".join(re.escape(one) if isinstance(one, str) else "." for one in run), re.DOTALL)
 
 
 _TESTS: dict[str, Callable[[Check, str], bool]] = {

@@ -15,13 +15,15 @@ import orjson
 
 from agent.detect.detection import content_of, id_of
 from agent.detect.engine import Engine, Hit, time_of
+from agent.detect.loglines import KIND as LINE
 from agent.detect.stories import Content, Stories, Told
 from agent.log.entry import line_test
 from agent.log.records import OWN_HEAD
 
 FACTS = ("segment", "fork")
-"""Own records that say something about processes and boots; no other one is looked at."""
-_is_fact = line_test(FACTS)
+"""Own records that say something about processes and boots."""
+_is_asked = line_test((*FACTS, LINE))
+"""Own records that are looked at; no other one is."""
 
 
 class Evaluation:
@@ -44,7 +46,7 @@ class Evaluation:
     def take(self, lines: Iterable[bytes]) -> Iterator[Told]:
         """What is to be told because of lines of the log, in their order."""
         for line in lines:
-            if line.startswith(OWN_HEAD) and not _is_fact(line):  # type: ignore[misc]  # never None with types
+            if line.startswith(OWN_HEAD) and not _is_asked(line):  # type: ignore[misc]  # never None with types
                 continue
             try:
                 found = self._told(orjson.loads(line))
@@ -62,7 +64,7 @@ class Evaluation:
 
     def _told(self, record: dict[str, Any]) -> list[Told]:
         hits = self.engine.feed(record)
-        if next(iter(record), "") != "tracehound":
+        if next(iter(record), "") != "tracehound" or LINE in record["tracehound"]:
             self.evaluated += 1
             self.last_time = record.get("time", "")
         self.hits += len(hits)

@@ -20,7 +20,7 @@ from agent.log.times import parse_time
 
 CANDIDATES = (
     "Image", "ParentImage", "ContainerImage", "Workload", "Namespace", "TargetFilename", "DestinationIp",
-    "CurrentDirectory", "Ancestors", "CommandLine",
+    "CurrentDirectory", "Ancestors", "CommandLine", "Program", "Message",
 )  # fmt: skip
 """Fields that an exception is made of, most lasting ones first."""
 FEWEST, MOST = 2, 4

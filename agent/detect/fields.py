@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -21,6 +22,7 @@ VIEWS: Mapping[str, tuple[str, ...]] = {
     "network_connection": ("process", "policy", "network"),
     "dns_query": ("process", "policy", "network", "dns"),
     "auditd": ("auditd",),
+    "log": ("log", "process"),
 }
 """Sections of fields.yaml by view."""
 
@@ -58,10 +60,23 @@ def field_of(view: str, name: str) -> Field:
     return Field(name, None, f"events of {view} have no such field")
 
 
+def is_unique(view: str, name: str) -> bool:
+    """Whether a field, or the whole event (no name: keywords), differs nearly always."""
+    return field_of(view, name).is_unique if name else view == "log"
+
+
 def names_of(view: str) -> list[str]:
     """All names of a view's fields, for messages."""
     plain, families = _fields(view)
     return [*plain, *(f"{prefix}*" for prefix in families)]
+
+
+def perhaps(view: str, name: str) -> str:
+    """A field of the view that is called much like one which it does not have; empty when it has the field,
+    or none is called so."""
+    known = {one.casefold(): one for one in reversed(names_of(view))}
+    close = [] if name in known.values() else difflib.get_close_matches(name.casefold(), known, 1, 0.75)
+    return known[close[0]] if close else ""
 
 
 @cache

@@ -10,6 +10,7 @@ from __future__ import annotations
 from agent.detect.conditions import Check, Match, Node, Not, Or, fields_of
 from agent.detect.evaluate import check_holds
 from agent.detect.fields import field_of
+from agent.detect.views import AUDIT_TYPED
 
 Folded = Node | bool
 _EVERY = Match(Check("type", "exists", True), "", "type")
@@ -19,9 +20,11 @@ def condition_for(node: Node, view: str) -> Node | None:
     """What is asked of a view's events; None when nothing is: it never holds, or it always does, because all
     that it asks for is absent always. Who asks for a type of audit records and nothing else means all of
     them."""
+    if view in AUDIT_TYPED and "type" not in fields_of(node):
+        return None
     folded = fold(node, view)
     if isinstance(folded, bool):
-        return _EVERY if folded and "/" in view and "type" in fields_of(node) else None
+        return _EVERY if folded and view.startswith("auditd/") and "type" in fields_of(node) else None
     return folded
 
 
@@ -54,7 +57,7 @@ def _match(match: Match, view: str) -> Folded:
         return match
     section, _, kind = view.partition("/")
     field = field_of(section, check.field)
-    if field.name == "type" and kind:
+    if field.name == "type" and section == "auditd":
         return check_holds(check, lambda _name: (kind,))
     if field.source is None or (kind and field.only and kind not in field.only):
         return check_holds(check, lambda _name: ())

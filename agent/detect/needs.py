@@ -11,13 +11,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from agent.detect.conditions import And, Check, Match, Node, Not, checks_of
+from agent.detect.conditions import And, Check, Match, Node, Not, checks_of, fields_of
 from agent.detect.deeds import bare_name, syscalls_of
-from agent.detect.fields import field_of
+from agent.detect.fields import field_of, perhaps
 from agent.detect.fold import condition_for, fold
+from agent.detect.loglines import is_line_view, service_in
 from agent.detect.offers import Offer, library, policies_for
 from agent.detect.routing import route
 from agent.detect.rules import Rule
+from agent.detect.services import Sources, way_out
+from agent.detect.views import AUDIT_TYPED
 
 
 class State(StrEnum):
@@ -76,18 +79,20 @@ class Verdict(NamedTuple):
 
 _VARIABLE = "Environment."
 """What fields begin with that stand for a variable (agent/detect/fields.yaml)."""
+NO_LOGS = Sources()
 Running = Mapping[str, Collection[str]]
 """Functions that running policies hook, by the policy's name."""
 
 
-def judge(rules: Iterable[Rule], running: Running | None = None) -> list[Verdict]:
-    """What is said of rules. `running` None: as if every hook could be had."""
+def judge(rules: Iterable[Rule], running: Running | None = None, logs: Sources = NO_LOGS) -> list[Verdict]:
+    """What is said of rules. `running` None: as if every hook could be had. `logs`: what is collected."""
     offers = library()
-    return [_judge(rule, running, offers) for rule in rules]
+    return [_judge(rule, running, offers, logs) for rule in rules]
 
 
-def _judge(rule: Rule, running: Running | None, offers: tuple[Offer, ...]) -> Verdict:
+def _judge(rule: Rule, running: Running | None, offers: tuple[Offer, ...], logs: Sources) -> Verdict:
     views, refusal = route(rule.logsource)
+    refusal = refusal or next((why for view in views if (why := _uncollected(rule, view, logs))), "")
     if refusal:
         return Verdict(rule, State.REFUSED, refusal)
     nodes = {view: condition_for(rule.condition, view) for view in views}
@@ -107,9 +112,26 @@ def _judge(rule: Rule, running: Running | None, offers: tuple[Offer, ...]) -> Ve
     return Verdict(rule, State.SUPPORTED, "", needs, notes)
 
 
+def _uncollected(rule: Rule, view: str, logs: Sources) -> str:
+    """Why a view of log lines has none; empty for one that has, and for other views."""
+    if not is_line_view(view) or logs.serve(service := service_in(view)):
+        return ""
+    what = f"the log of {service}" if service else "any log"
+    other = "; if it is meant for executions, add `category: process_creation`"
+    meant = other if not service and _is_of_execs(rule.condition) else ""
+    return f"asks for lines of {what}, which are not collected: {way_out(service)}{meant}"
+
+
+def _is_of_execs(node: Node) -> bool:
+    """Whether fields of executions are all that is asked for."""
+    names = fields_of(node)
+    return "" not in names and all(field_of("process_creation", one).source is not None for one in names)
+
+
 def _is_given(view: str, node: Node) -> bool:
-    """Whether execs alone give a view its events."""
-    if view in ("process_creation", "process_termination", "auditd/EXECVE"):
+    """Whether execs alone, or the lines that are collected, give a view its events."""
+    given = ("process_creation", "process_termination", "auditd/EXECVE", *AUDIT_TYPED)
+    if view in given or is_line_view(view):
         return True
     return view == "auditd/SYSCALL" and not _calls(node)
 
@@ -219,7 +241,9 @@ def _why_never(match: Match, views: tuple[str, ...]) -> str:
     if field.name == "type" and section == "auditd":
         kind = str(match.check.value).upper()
         return f"type {kind} is {_RECORDS.get(kind, _OTHER_RECORD)}"
-    return f"{match.check.field}: {field.never or 'never has this value'}"
+    other = perhaps(section, match.check.field) if field.never else ""
+    hint = f"; perhaps {other}" if other else ""
+    return f"{match.check.field}: {field.never or 'never has this value'}{hint}"
 
 
 _OTHER_RECORD = "no record that executions and hooks give; programs in user space write it to auditd"

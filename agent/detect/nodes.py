@@ -20,13 +20,14 @@ from sigma.conditions import (
     ConditionSelector,
     SigmaCondition,
 )
-from sigma.modifiers import SigmaEndswithModifier, SigmaStartswithModifier
+from sigma.modifiers import SigmaCaseSensitiveModifier, SigmaEndswithModifier, SigmaStartswithModifier
 from sigma.policy import SigmaPolicy
 from sigma.policy.regex_engine import RE2RegexEngine, RegexPattern
 from sigma.rule.detection import SigmaDetection, SigmaDetectionItem, SigmaDetections
 
 from agent.detect.conditions import ANY, STAR, And, Check, Match, Node, Not, Or, Piece
 from agent.detect.patterns import Refused, compile_pattern
+from agent.detect.scalars import PERCENT
 
 MAX_EXPANDED = 5000
 """Values that one value may become by placeholders."""
@@ -85,6 +86,8 @@ class Nodes:
     def __init__(self, placeholders: Mapping[str, Sequence[str]]) -> None:
         """`placeholders`: values for `%name%` of the modifier `expand`."""
         self._placeholders = placeholders
+        self.used: dict[str, Sequence[str]] = {}
+        """Placeholders that conditions have asked for."""
 
     def of_condition(self, condition: SigmaCondition, detections: SigmaDetections) -> Node:
         """A whole condition. Raises Wrong or SigmaError."""
@@ -148,35 +151,34 @@ class Nodes:
             return [self._expression(item, value)]
         if isinstance(value, sigma.SigmaBool):
             return [_text(field, [word], False) for word in _BOOLEANS[value.boolean]]
-        return [_other(field, value)]
+        return [_other(field, value)._replace(cased=SigmaCaseSensitiveModifier in item.modifiers)]
 
     def _pieces(self, value: sigma.SigmaString) -> list[list[Piece]]:
         """Texts, STAR and ANY; several with placeholders."""
-        choices: list[Sequence[Piece]] = []
+        choices: list[Sequence[tuple[Piece, ...]]] = []
         for part in value.s:
             if isinstance(part, sigma.Placeholder):
-                choices.append(self._values_of(part.name))
-            elif isinstance(part, sigma.SpecialChars):
-                choices.append([STAR if part is sigma.SpecialChars.WILDCARD_MULTI else ANY])
+                choices.append([_plain(sigma.SigmaString(one)) for one in self._values_of(part.name)])
             else:
-                choices.append([part])
+                choices.append([(_piece(part),)])
         found = list(itertools.islice(itertools.product(*choices), MAX_EXPANDED + 1))
         if len(found) > MAX_EXPANDED:
             raise Wrong(
                 f"its placeholders stand for more than {MAX_EXPANDED:,} values", "use fewer in one value"
             )
-        return [list(pieces) for pieces in found]
+        return [list(itertools.chain.from_iterable(pieces)) for pieces in found]
 
     def _values_of(self, name: str) -> Sequence[str]:
         values = self._placeholders.get(name)
         if not values:
             hint = f"write `{name}: [value, ...]` into placeholders.yaml beside the rules"
             raise Wrong(f"the placeholder %{name}% has no values", hint)
+        self.used[name] = values
         return values
 
     def _expression(self, item: SigmaDetectionItem, value: sigma.SigmaRegularExpression) -> Check:
         parts = [part if isinstance(part, str) else self._of_special(part) for part in value.regexp.s]
-        pattern = "".join(parts)
+        pattern = "".join(parts).replace(PERCENT, "%")
         if SigmaStartswithModifier in item.modifiers:
             pattern = rf"\A(?:{pattern})"
         if SigmaEndswithModifier in item.modifiers:
@@ -194,6 +196,18 @@ class Nodes:
         if isinstance(part, sigma.Placeholder):
             return "(?:" + "|".join(re.escape(value) for value in self._values_of(part.name)) + ")"
         return "*" if part is sigma.SpecialChars.WILDCARD_MULTI else "?"
+
+
+def _piece(part: object) -> Piece:
+    """A part of pySigma's texts; placeholders are none."""
+    if isinstance(part, str):
+        return part.replace(PERCENT, "%")
+    return STAR if part is sigma.SpecialChars.WILDCARD_MULTI else ANY
+
+
+def _plain(value: sigma.SigmaString) -> tuple[Piece, ...]:
+    """A placeholder's value: a text, which may have wildcards."""
+    return tuple(_piece(part) for part in value.s)
 
 
 def _name_of(modifier: type) -> str:
@@ -263,7 +277,7 @@ def _other(field: str, value: sigma.SigmaType) -> Check:
     elif isinstance(value, sigma.SigmaCIDRExpression):
         check = Check(field, "cidr", str(value.network))
     elif isinstance(value, sigma.SigmaCompareExpression):
-        check = Check(field, _OPERATORS[value.op], value.number.number)
+        check = _comparison(field, value)
     elif isinstance(value, sigma.SigmaFieldReference):
         check = Check(field, _REFERENCES[value.starts_with, value.ends_with], value.field)
     else:
@@ -271,3 +285,11 @@ def _other(field: str, value: sigma.SigmaType) -> Check:
     if not field:
         raise Wrong("needs a field", "write `FIELD: …`")
     return check
+
+
+def _comparison(field: str, value: sigma.SigmaCompareExpression) -> Check:
+    """Of a number, or of a part of a time (`hour|gte`)."""
+    operator = _OPERATORS[value.op]
+    if isinstance(value.number, sigma.SigmaTimestampPart):
+        return Check(field, _PARTS[value.number.timestamp_part], (operator, int(value.number.number)))
+    return Check(field, operator, value.number.number)

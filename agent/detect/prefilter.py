@@ -24,11 +24,13 @@ from agent.detect.engine import CALLS, function_of
 from agent.detect.fields import field_of
 from agent.detect.fold import condition_for
 from agent.detect.lineage import KEPT, Known
+from agent.detect.loglines import KIND as LINE
+from agent.detect.loglines import is_line_view
 from agent.detect.relax import Told, relaxed
 from agent.detect.routing import route
 from agent.detect.rules import Rule
 from agent.detect.sources import Subject
-from agent.detect.views import Call, Seen, views_of_call, views_of_exec
+from agent.detect.views import AUDIT_TYPED, Call, Seen, views_of_call, views_of_exec
 from agent.log.entry import line_test, parse
 from agent.store.rebuild import by_word, whole
 from agent.store.split import CUT, LINEAGE, TIME
@@ -80,8 +82,10 @@ class Prefilter:
         views = self._of_execs.wanted | self._of_calls.wanted
         self._keys = watched(chosen)
         has_execs = any(view == "process_creation" or view.startswith("auditd") for view in views)
-        has_calls = bool(views - {"process_creation", "process_termination", "auditd/EXECVE"})
+        has_calls = bool(views - {"process_creation", "process_termination", "auditd/EXECVE", *AUDIT_TYPED})
         self._types = [*((EXEC,) if has_execs else ()), *(CALLS if has_calls else ())]
+        if any(is_line_view(view) for rule in chosen for view in route(rule.logsource).views):
+            self._types.append(LINE)  # all of them: rules look for words in a text that is in no column
         self._is_exit = "process_termination" in views
         types = [*self._types, *((EXIT,) if self._is_exit else ())]
         self._is_line = line_test(types) if types else None
@@ -110,10 +114,12 @@ class Prefilter:
         if parsed is None:
             return False
         kind = next(iter(parsed[0]))
-        return kind == EXIT or self._asks(kind, parsed[0])
+        return kind in (EXIT, "tracehound") or self._asks(kind, parsed[0])
 
     def _may(self, row: Key) -> bool:
         """Of a row of COLUMNS."""
+        if row[0] == LINE:
+            return True
         payload = row[-1]
         key = (*row[:-1], _UNASKED.sub("", payload)) if payload else row
         found = self._known.get(key)
@@ -175,6 +181,8 @@ class _Views:
         asked: dict[str, list[Node]] = {}
         for rule in rules:
             for view in route(rule.logsource).views:
+                if is_line_view(view):
+                    continue
                 node = condition_for(rule.condition, view)
                 part = relaxed(node, _told_in(view, told, may_be)) if node is not None else False
                 if part is True:

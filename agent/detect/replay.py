@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
+
+import orjson
 
 from agent.errors import UsageError
 
@@ -15,17 +16,13 @@ from agent.errors import UsageError
 def read_capture(name: str) -> Iterator[dict[str, Any]]:
     """Records of a file; `-` is standard input. Raises UsageError with the line that is none."""
     if name == "-":
-        yield from _records(sys.stdin, "(standard input)")
+        yield from _records(sys.stdin.buffer, "(standard input)")
         return
     try:
-        with Path(name).open(encoding="utf-8") as file:
+        with Path(name).open("rb") as file:
             yield from _records(file, name)
     except OSError as error:
         raise UsageError(f"{name}: {error.strerror}", "`tracehound capture` writes such a file") from None
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{name}: byte {error.start} is no UTF-8", "is it compressed? unpack it first"
-        ) from None
 
 
 def is_shaped(record: object) -> bool:
@@ -36,14 +33,17 @@ def is_shaped(record: object) -> bool:
     return all(isinstance(one, dict) and isinstance(one.get("process", {}), dict) for one in events)
 
 
-def _records(file: IO[str], name: str) -> Iterator[dict[str, Any]]:
+def _records(file: IO[bytes], name: str) -> Iterator[dict[str, Any]]:
+    """What the log's own readers take, and no more: no lone surrogates, no nesting without end."""
     for number, line in enumerate(file, 1):
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise UsageError(f"{name}:{number}: no JSON: {error}", "one record per line") from None
+            record = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            compressed = number == 1 and b"\0" in line
+            hint = "is it compressed? unpack it first" if compressed else "one record per line"
+            raise UsageError(f"{name}:{number}: no JSON: {error}", hint) from None
         if not is_shaped(record):
             raise UsageError(f"{name}:{number}: no record of the log", "one record per line")
         record.setdefault("tracehound", {})

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from agent.detect.loglines import is_line_view, view_for
 from agent.detect.rules import Logsource
 from agent.detect.views import AUDIT_EXEC
 
@@ -20,13 +21,6 @@ CATEGORIES: Mapping[str, tuple[str, ...]] = {
     "dns": ("dns_query",),
 }  # fmt: skip
 SERVICES: Mapping[str, tuple[str, ...]] = {"auditd": AUDIT_EXEC}
-LOGS = frozenset(
-    (
-        "syslog", "auth", "sshd", "sudo", "cron", "vsftpd", "clamav", "guacamole", "secure", "messages",
-        "journald", "kernel",
-    )
-)  # fmt: skip
-"""Services whose logs programs write themselves."""
 
 
 class Route(NamedTuple):
@@ -35,6 +29,11 @@ class Route(NamedTuple):
     views: tuple[str, ...] = ()
     refusal: str = ""
     """Why there are none; empty otherwise."""
+
+
+def is_about_lines(logsource: Logsource) -> bool:
+    """Whether its events are lines of other programs' logs."""
+    return any(is_line_view(view) for view in route(logsource).views)
 
 
 def route(logsource: Logsource) -> Route:
@@ -47,7 +46,4 @@ def route(logsource: Logsource) -> Route:
         return Route(views) if views else Route((), f"Tracehound makes no events of category {category}")
     if service in SERVICES:
         return Route(SERVICES[service])
-    if service:
-        what = f"the log of {service}" if service in LOGS else f"service {service}"
-        return Route((), f"asks for lines of {what}, which programs write and the kernel does not see")
-    return Route((), "asks for lines of any log, which programs write and the kernel does not see")
+    return Route((view_for(service),))

@@ -7,6 +7,7 @@ other people's, so everything about them is bounded (agent/detect/documents.py).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 from agent.detect.conditions import Node
 from agent.detect.documents import Item, Unreadable, documents, read_bytes
+from agent.detect.files import rule_files
 from agent.errors import UsageError
 
 LEVELS = ("informational", "low", "medium", "high", "critical")
@@ -60,10 +62,12 @@ class Rule:
     condition: Node
     """All conditions of the rule, joined by or."""
     version: str
-    """First 12 hexadecimal digits of SHA-256 of the file."""
+    """First 12 hexadecimal digits of SHA-256 of the file; with filters and placeholders, of these too."""
     path: Path
     line: int
     """Of the document's first line in the file, from 1."""
+    name: str = ""
+    """By which filters may call it; empty when it has none."""
 
     @property
     def techniques(self) -> tuple[str, ...]:
@@ -114,6 +118,8 @@ def read_rules(paths: Iterable[Path | str]) -> RuleSet:
 
     Raises UsageError where pySigma is not installed, and nothing for what it reads. Reading 144 rules takes
     about a second and imports pySigma (0.4 s)."""
+    from agent.detect.filters import Filter, idle, narrowed
+
     try:
         from agent.detect.sigma import read_file
     except ModuleNotFoundError as error:
@@ -121,12 +127,17 @@ def read_rules(paths: Iterable[Path | str]) -> RuleSet:
 
     problems: list[RuleProblem] = []
     rules: list[Rule] = []
+    filters: list[Filter] = []
     files = _files(paths, problems)
     placeholders = _placeholders([path for path in files if path.name == PLACEHOLDERS], problems)
     for path in files:
         if path.name != PLACEHOLDERS:
-            read_file(path, rules, problems, placeholders)
-    return RuleSet(_unique(rules, problems), tuple(sorted(problems, key=lambda p: (str(p.path), p.line))))
+            read_file(path, rules, filters, problems, placeholders)
+    unique = _unique(rules, problems)
+    problems += idle(unique, filters)
+    return RuleSet(
+        tuple(narrowed(unique, filters)), tuple(sorted(problems, key=lambda p: (str(p.path), p.line)))
+    )
 
 
 def _placeholders(files: Iterable[Path], problems: list[RuleProblem]) -> dict[str, list[str]]:
@@ -166,21 +177,15 @@ def _files(paths: Iterable[Path | str], problems: list[RuleProblem]) -> list[Pat
 
 
 def _below(directory: Path, problems: list[RuleProblem]) -> Sequence[Path]:
-    """Rule files below a directory, without samples of `rules test`, hidden names and what would be waited
-    for (pipes); sorted."""
-    try:
-        found = (path for path in directory.rglob("*") if path.suffix in (".yml", ".yaml"))
-        names = sorted(path for path in found if not path.is_fifo())
-    except OSError as error:
+    """Rule files below a directory."""
+
+    def failed(error: OSError) -> None:
+        place = Path(os.fsdecode(error.filename or directory))
         problems.append(
-            RuleProblem(directory, 0, "", f"cannot be read: {error.strerror}", "check its permissions")
+            RuleProblem(place, 0, "", f"cannot be read: {error.strerror}", "check its permissions")
         )
-        return []
-    return [path for path in names if not _is_passed_over(path.relative_to(directory).parts)]
 
-
-def _is_passed_over(parts: tuple[str, ...]) -> bool:
-    return "samples" in parts[:-1] or any(part.startswith(".") for part in parts)
+    return rule_files(directory, failed, MAX_FILES)
 
 
 def _unique(rules: list[Rule], problems: list[RuleProblem]) -> tuple[Rule, ...]:

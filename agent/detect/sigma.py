@@ -8,6 +8,7 @@ problem has its line and all are told at once.
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,8 +23,12 @@ from sigma.rule.detection import SigmaDetectionItem, SigmaDetections
 from agent.configuration.values import shorten
 from agent.detect.conditions import Node, Or
 from agent.detect.documents import Item, Unreadable, documents, read_bytes
+from agent.detect.filters import ANY, Filter
+from agent.detect.merged import merged
+from agent.detect.mistakes import hint_of, message_of, message_of_condition
 from agent.detect.nodes import POLICY, Nodes, Wrong
 from agent.detect.rules import DEFAULT_LEVEL, LEVELS, Logsource, Rule, RuleProblem
+from agent.detect.scalars import plain_detection, taken
 
 modifier_mapping.setdefault("utf16le", modifier_mapping["wide"])
 """The specification's name for `wide`, which pySigma lacks: Sigma Modifiers Appendix, "utf16le"."""
@@ -55,25 +60,27 @@ REFUSED = {
         "correlation rules are not evaluated yet",
         "the rules that it refers to work by themselves; stories gather what belongs together",
     ),
-    "filter": (
-        "Sigma filters are not applied",
-        "write an exception (docs/detections.md), or a filter in the rule",
-    ),
-    "action": ("`action` is no part of Sigma any more", "write every rule as a document of its own"),
+    "action": ("there is no such `action`", "write every rule as a document of its own"),
 }
 """Documents that are right Sigma, or were, by the key that tells them."""
 Placeholders = Mapping[str, Sequence[str]]
 
 
 def read_file(
-    path: Path, rules: list[Rule], problems: list[RuleProblem], placeholders: Placeholders | None = None
-) -> None:
-    """Appends the rules of a file, and what is wrong with it. Raises nothing for what stands in it."""
+    path: Path, rules: list[Rule], filters: list[Filter], problems: list[RuleProblem],
+    placeholders: Placeholders | None = None,
+) -> None:  # fmt: skip
+    """Appends the rules and filters of a file, and what is wrong with it. Raises nothing for what stands in
+    it."""
     try:
         data = read_bytes(path)
         version = hashlib.sha256(data).hexdigest()[:12]
-        for item in documents(data):
-            _Document(path, item, version, rules, problems, placeholders or {}).read()
+        for item in merged(documents(data)):
+            if item.get("filter") is None:
+                _Document(path, item, version, rules, problems, placeholders or {}).read()
+            else:
+                found = _Filter(path, item, version, problems, placeholders or {}).read()
+                filters += [found] if found is not None else []
     except Unreadable as error:
         problems.append(RuleProblem(path, error.line, error.text, error.message, error.hint))
 
@@ -110,6 +117,8 @@ class _Document:
         plain = self._item.plain()
         if plain.get("id") is not None:
             plain["id"] = str(plain["id"])
+        if "detection" in plain:
+            plain["detection"] = plain_detection(self._item.value["detection"])
         try:
             sigma = SigmaRule.from_dict(plain, collect_errors=True, policy=POLICY)
         except Exception as error:  # pySigma trips over some hostile input instead of refusing it
@@ -140,20 +149,38 @@ class _Document:
             falsepositives=_texts(plain.get("falsepositives")),
             logsource=Logsource(*(str(part or "") for part in parts)),
             condition=condition,
-            version=self._version,
+            version=self._version_with(self._nodes.used),
             path=self._path,
             line=self._item.line,
+            name=str(plain.get("name") or ""),
         )
+
+    def _version_with(self, placeholders: Placeholders) -> str:
+        """The file's, and another one where values of placeholders are others."""
+        said = f"{self._version} {sorted(placeholders.items())}"
+        return hashlib.sha256(said.encode()).hexdigest()[:12] if placeholders else self._version
 
     # Problems, each with its place
 
     def _misplaced(self, error: SigmaError) -> None:
         """A problem with the rule's own keys."""
+        if _TAG in str(error):
+            self._check_tags()
+            return
         key = PLACES.get(type(error).__name__, "")
         item = self._item.get(key)
         hint = HINTS.get(key, "see the Sigma specification")
         text = f"{key}: {_said(item)}" if item is not None and not isinstance(item.value, dict) else ""
         self._problem(item.line if item is not None else self._item.line, text, str(error), hint)
+
+    def _check_tags(self) -> None:
+        """Those without a namespace, which are told at the first of pySigma's complaints."""
+        tags = self._item.value["tags"].value
+        for tag in tags if isinstance(tags, list) else ():
+            text, hint = f"tags: {_said(tag)}", "as in attack.t1059.004"
+            is_told = any(one.line == tag.line and one.text == text for one in self._problems)
+            if "." not in str(tag.value) and not is_told:
+                self._problem(tag.line, text, "a tag has a namespace", hint)
 
     def _check_detection(self) -> None:
         """Looks at every search identifier for itself."""
@@ -189,7 +216,7 @@ class _Document:
             for part in item.value:
                 self._check_identifier(name, part)
         else:
-            self._check_value(None, item, item.value, name)
+            self._check_value(None, item, name)
 
     def _check_key(self, key: str, item: Item) -> None:
         """A field with its modifiers, and each of its values."""
@@ -208,16 +235,16 @@ class _Document:
             if isinstance(value.value, list | dict):
                 self._problem(value.line, key, "a value is a text or a number", "write a plain list")
             else:
-                self._check_value(key, value, value.value, key)
+                self._check_value(key, value, key)
 
-    def _check_value(self, key: str | None, item: Item, value: Any, text: str) -> None:
+    def _check_value(self, key: str | None, item: Item, text: str) -> None:
         try:
-            made = SigmaDetectionItem.from_mapping(key, value, policy=POLICY)
+            made = SigmaDetectionItem.from_mapping(key, taken(key, item), policy=POLICY)
             self._nodes.of_item(made, "")
         except Wrong as wrong:
             self._problem(item.line, f"{text}: {_said(item)}", wrong.message, wrong.hint, wrong.is_refusal)
         except SigmaError as error:
-            self._problem(item.line, f"{text}: {_said(item)}", _plain_error(error), _hint_for(error, key))
+            self._problem(item.line, f"{text}: {_said(item)}", message_of(error), hint_of(error, key))
         except Exception as error:
             self._problem(
                 item.line, f"{text}: {_said(item)}", f"{type(error).__name__}: {error}", "quote the value"
@@ -241,18 +268,59 @@ class _Document:
                 self._problem(line, shorten(str(text)), wrong.message, wrong.hint, wrong.is_refusal)
             except SigmaError as error:
                 names = ", ".join(list(detections.detections)[:12])
-                self._problem(
-                    line, shorten(str(text)), _plain_error(error), f"search identifiers here: {names}"
-                )
+                message = message_of_condition(error, str(text))
+                self._problem(line, shorten(str(text)), message, f"search identifiers here: {names}")
             except RecursionError:
                 self._problem(line, shorten(str(text)), "is nested too deeply", "split the rule")
         return None if not parts else parts[0] if len(parts) == 1 else Or(tuple(parts))
 
 
+class _Filter:
+    """A document with `filter`, whose condition is read as a rule's is."""
+
+    def __init__(
+        self, path: Path, item: Item, version: str, problems: list[RuleProblem], placeholders: Placeholders
+    ) -> None:
+        self._path, self._item, self._version = path, item, version
+        self._problems, self._placeholders = problems, placeholders
+
+    def read(self) -> Filter | None:
+        """None when something is wrong with it."""
+        filtering = self._item.value["filter"]
+        names = self._names(filtering)
+        entries = {key: item for key, item in self._item.value.items() if key != "filter"}
+        if isinstance(filtering.value, dict):
+            parts = {key: item for key, item in filtering.value.items() if key != "rules"}
+            entries["detection"] = filtering._replace(value=parts)
+        else:
+            entries["detection"] = filtering
+        found: list[Rule] = []
+        body = self._item._replace(value=entries)
+        _Document(self._path, body, self._version, found, self._problems, self._placeholders).read()
+        return Filter(names, found[0]) if names and found else None
+
+    def _names(self, filtering: Item) -> tuple[str, ...]:
+        """Of the rules that it is for; none when they are wrong."""
+        rules = filtering.get("rules")
+        listed = rules.value if rules is not None and isinstance(rules.value, list) else [rules]
+        names = [str(one.value).lower() for one in listed if one is not None and one.value is not None]
+        if not names or any(isinstance(one.value, list | dict) for one in listed if one is not None):
+            line, title = (rules or filtering).line, self._item.get("title")
+            message, hint = "a filter says for which rules it is", f"a list of ids or names, or `{ANY}`"
+            told = "" if title is None else str(title.value)
+            self._problems.append(RuleProblem(self._path, line, "filter: rules", message, hint, told))
+            return ()
+        return tuple(names)
+
+
+_TAG = "Sigma tag must start with namespace"
+"""What pySigma says of a tag without one, whichever it is."""
 MAX_CONDITION = 4096
 """Characters of a condition; the longest of SigmaHQ has about 300."""
 MAX_PARENTHESES = 30
 """That may be open at once: the parser's time grows quickly with them."""
+_CAPITALS = re.compile(r"(?<![\w*-])(?:AND|OR|NOT|(?:1|ALL|ANY) OF(?: THEM)?)(?![\w*-])")
+"""Operators as rules for sigmac, the converter before pySigma, could have them."""
 
 
 def _checked(condition: object) -> str:
@@ -270,22 +338,7 @@ def _checked(condition: object) -> str:
     if "|" in condition:
         hint = "correlation rules took its place, which are not evaluated yet"
         raise Wrong("aggregations (`| count() …`) are no part of Sigma any more", hint, is_refusal=True)
-    return condition
-
-
-def _plain_error(error: SigmaError) -> str:
-    return str(error).rstrip(".")
-
-
-def _hint_for(error: SigmaError, key: str | None) -> str:
-    if type(error).__name__ == "SigmaRegularExpressionError":
-        return (
-            "RE2 evaluates expressions, in time that no text can stretch: without look-around, "
-            "back-references and repetitions beyond 1000"
-        )
-    if key and "cidr" in key:
-        return "as in 192.0.2.0/24 or fc00::/7"
-    return 'see the Sigma specification, "Modifiers"'
+    return _CAPITALS.sub(lambda found: found[0].lower(), condition)
 
 
 def _said(item: Item | None) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from agent.detect.lineage import Known
+from agent.detect.loglines import SOURCES as LINES
 
 Value = str | tuple[str, ...] | None
 UNSET_AUID = 4294967295
@@ -280,6 +281,7 @@ SOURCES: Mapping[str, Source] = {
     "workload_kind": _pod("workload_kind"),
     "policy": policy,
     "message": message,
+    **LINES,
     **{
         name: _extra(name)
         for name in (

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agent.detect.compile import several
+from agent.detect.fields import field_of
 from agent.detect.lineage import Known
+from agent.detect.loglines import KIND as LINE
 from agent.detect.sources import Subject
 from agent.detect.views import Call, Extra
 
@@ -70,6 +72,20 @@ def _command_line(content: Content, _call: Extra) -> list[str]:
     return [" ".join(map(str, vector))] if "process_exec" in event and isinstance(vector, list) else []
 
 
+def _of_line(name: str) -> Callable[[Content, Extra], list[str]]:
+    """Of a line of a log, as rules ask for it."""
+
+    def read(content: Content, _call: Extra) -> list[str]:
+        event = content.get("event") or {}
+        line = (event.get("tracehound") or {}).get(LINE)
+        source = field_of("log", name).source
+        if not isinstance(line, dict) or source is None:
+            return []
+        return list(several(source(Subject(dict(event), line, Known({}, {}, None)))))
+
+    return read
+
+
 def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
@@ -88,4 +104,5 @@ _FIELDS: Mapping[str, Callable[[Content, Extra], list[str]]] = {
     "Pod": _of_pod("name"),
     "Workload": _of_pod("workload"),
     "ContainerImage": _of_pod("container", "image", "name"),
+    **{name: _of_line(name) for name in ("Program", "Source", "Unit", "Service", "Line", "Message")},
 }

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import starmap
 from typing import Any, NamedTuple
 
-from agent.detect.conditions import Check
+from agent.detect.conditions import Check, fields_of
+from agent.detect.fold import condition_for
 from agent.detect.needs import Need, State, Verdict
+from agent.detect.rules import Rule
 
 NAME = "for-sigma-rules"
 """Of the policy that is written."""
@@ -38,7 +41,7 @@ def suggest(verdicts: Iterable[Verdict]) -> Suggestion:
     policies = sorted({name for _, need in needs for name in need.policies})
     hooks, uncovered = _Hooks(), []
     for verdict, need in needs:
-        if not need.is_covered and not hooks.add(need):
+        if not need.is_covered and not hooks.add(need, _arguments_asked(verdict.rule)):
             uncovered.append(f"{verdict.rule.title}: {need.what}, whatever their names")
     return Suggestion(tuple(policies), hooks.text(), tuple(dict.fromkeys(uncovered)))
 
@@ -49,13 +52,15 @@ class _Hooks:
     def __init__(self) -> None:
         self._files: dict[tuple[str, bool], dict[str, dict[str, None]]] = {}
         """By function and whether the file is written: names by operator."""
-        self._calls: dict[str, None] = {}
+        self._calls: dict[str, int] = {}
+        """System calls, with how many of their arguments are read."""
 
-    def add(self, need: Need) -> bool:
-        """Whether a hook can be written for it."""
+    def add(self, need: Need, arguments: int) -> bool:
+        """Whether a hook can be written for it. `arguments`: how many of a system call's are asked for."""
         if need.hook.startswith("sys_"):
             calls = need.what.removeprefix("the system call").removeprefix("s").strip()
-            self._calls.update(dict.fromkeys(f"sys_{call}" for call in calls.split(", ")))
+            for call in calls.split(", "):
+                self._calls[f"sys_{call}"] = max(arguments, self._calls.get(f"sys_{call}", 0))
             return True
         names = [_name_of(check) for check in need.checks]
         if need.hook != "security_file_open" or not names or None in names:
@@ -70,7 +75,7 @@ class _Hooks:
         """The policy; empty when it has no hooks."""
         import yaml
 
-        hooks = [*(self._file_hook(*key) for key in self._files), *map(_call_hook, self._calls)]
+        hooks = [*(self._file_hook(*key) for key in self._files), *starmap(_call_hook, self._calls.items())]
         if not hooks:
             return ""
         document = {
@@ -102,9 +107,18 @@ class _Hooks:
         }
 
 
-def _call_hook(function: str) -> dict[str, Any]:
-    arguments = [{"index": index, "type": "uint64"} for index in range(3)]
-    return {"call": function, "syscall": True, "message": f"{function[4:]} called", "args": arguments}
+def _arguments_asked(rule: Rule) -> int:
+    """Up to which argument of a system call a rule asks (`a0` to `a3`): many calls have fewer than that, and
+    a policy that reads more of them is refused."""
+    node = condition_for(rule.condition, "auditd/SYSCALL")
+    names = fields_of(node) if node is not None else ()
+    return max((int(name[1:]) + 1 for name in names if name in ("a0", "a1", "a2", "a3")), default=0)
+
+
+def _call_hook(function: str, count: int) -> dict[str, Any]:
+    hook = {"call": function, "syscall": True, "message": f"{function[4:]} called"}
+    arguments = [{"index": index, "type": "uint64"} for index in range(count)]
+    return {**hook, "args": arguments} if arguments else hook
 
 
 def _name_of(check: Check) -> tuple[str, str] | None:

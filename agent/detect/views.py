@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A record of the log → the views that rules ask: which it has, and what each adds to its process.
 
-An exec is a `process_creation` and three audit records (SYSCALL, EXECVE, PATH). An event of a policy is
-`policy`; by the function it is also `file_event`, `file_access`, `file_delete`, `file_rename`,
+An exec is a `process_creation` and five audit records (SYSCALL, EXECVE, PATH, PROCTITLE, CWD). An event of a
+policy is `policy`; by the function it is also `file_event`, `file_access`, `file_delete`, `file_rename`,
 `network_connection`, `dns_query`, and the audit records SYSCALL and, with a file, PATH. Every view of a
 record is asked for itself, as the records of auditd are.
 """
@@ -20,7 +20,9 @@ from agent.detect.deeds import deed_of, syscalls_of
 from agent.detect.dns import question_in
 from agent.detect.sources import Subject, Value
 
-AUDIT_EXEC = ("auditd/SYSCALL", "auditd/EXECVE", "auditd/PATH")
+AUDIT_TYPED = ("auditd/PROCTITLE", "auditd/CWD")
+"""Records with nothing that the others lack: asked by rules that name a type."""
+AUDIT_EXEC = ("auditd/SYSCALL", "auditd/EXECVE", "auditd/PATH", *AUDIT_TYPED)
 VIEWS = (
     "process_creation", "process_termination", "policy", "file_event", "file_access", "file_delete",
     "file_rename", "network_connection", "dns_query", *AUDIT_EXEC,
@@ -196,6 +198,8 @@ _AUDIT_OF_EXEC: Mapping[str, Callable[[Subject], Extra]] = {
     "auditd/SYSCALL": _audit_syscall,
     "auditd/EXECVE": _audit_execve,
     "auditd/PATH": _audit_path,
+    "auditd/PROCTITLE": lambda _subject: {"record_type": "PROCTITLE"},
+    "auditd/CWD": lambda _subject: {"record_type": "CWD"},
 }
 
 

@@ -10,7 +10,6 @@ of that place, and what stands in the log after it is not told again.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import socket
@@ -24,6 +23,7 @@ from typing import Any
 
 import orjson
 
+from agent.children import hold_alone
 from agent.detect.building import Building, Built, Wanted, build
 from agent.detect.evaluation import Evaluation
 from agent.detect.history import earliest, learn_back, told_since
@@ -43,8 +43,6 @@ SPEAK_S, KEEP_ALIVE_S = 0.5, 10.0
 """How often the state is told at most, and at least, in seconds."""
 SYNCS = 2
 """Windows of the log's sync that a place has to be old, so that what stands before it is on disk."""
-LOCK_S = 10.0
-"""How long the one before may take to let go of the state, in seconds."""
 TURN_S = 0.002
 """How long compiling rules may hold the interpreter against evaluating, in seconds."""
 STUCK_S = 60.0
@@ -95,7 +93,7 @@ class Worker:
         sys.setswitchinterval(TURN_S)
         try:
             self._dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = _locked(self._dir)
+            self._lock = hold_alone(self._dir)
             while not self._is_over():
                 self._turn()
             self._end()
@@ -357,17 +355,3 @@ class Worker:
         if self._built is not None:
             self._write_rules(self._built)
         self._speak(time.monotonic(), always=True)
-
-
-def _locked(directory: Path) -> int:
-    """Two would tell everything twice. Raises BlockingIOError when another one does not let go."""
-    fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    deadline_s = time.monotonic() + LOCK_S
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return fd
-        except BlockingIOError:
-            if time.monotonic() > deadline_s:
-                raise
-            time.sleep(0.05)

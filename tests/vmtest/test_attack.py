@@ -69,8 +69,8 @@ def test_of_a_held_out_attack_those_techniques_are_told_that_were_named() -> Non
         ([], ["tuned"]),
         (["--suite", "heldout"], ["heldout"]),
         (["--suite", "heldout2"], ["heldout2"]),
-        (["--suite", "all"], ["tuned", "heldout", "heldout2", "heldout3"]),
-        (["heldout/upload"], ["tuned", "heldout", "heldout2", "heldout3"]),
+        (["--suite", "all"], ["tuned", "heldout", "heldout2", "heldout3", "heldout4"]),
+        (["heldout/upload"], ["tuned", "heldout", "heldout2", "heldout3", "heldout4"]),
     ],
 )
 def test_the_tuned_attacks_are_played_unless_others_are_asked_for(

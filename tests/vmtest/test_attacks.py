@@ -9,7 +9,7 @@ from vmtest.attacks import HELD_OUT, KINDS, VARIANTS, Attack, read_attacks
 
 ATTACK = "NAME: x\nTECHNIQUES: [T1059]\nBY: {PLAIN: [a]}\nPLAIN: a\nRENAMED: b\nOTHER: c\n"
 
-NEEDED = {"heldout2": 2, "heldout3": 1}
+NEEDED = {"heldout2": 2, "heldout3": 1, "heldout4": 1}
 """Variants of an attack at least, where it is not one for each of VARIANTS."""
 
 

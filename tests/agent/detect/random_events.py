@@ -70,6 +70,7 @@ def plain(parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Sequence[s
         "ParentCommandLine": [" ".join(parent["tracehound"]["arguments"]) or above],
         "CurrentDirectory": [process["cwd"]],
         "User": [own["user"]],
+        "ParentUser": [parent["tracehound"].get("user", "root")],
         "LogonId": ["1000"],
         "Flags": ["execve clone", "execve", "clone"],
         "Ancestors": [above],

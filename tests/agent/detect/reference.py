@@ -26,6 +26,7 @@ from sigma.rule import SigmaRule
 Event = Mapping[str, Sequence[str]]
 """Values by the fields' names; absent fields are left out."""
 Verdict = Callable[[Event], bool]
+_CODE = re.compile(r"\\x\{([0-9A-Fa-f]{1,4})\}")
 
 
 def reference(path: Path) -> Verdict:
@@ -74,8 +75,9 @@ def _test(value: Any, keyword: bool = False) -> Callable[[str], bool]:
         return lambda text: folded.fullmatch(text.casefold()) is not None
     if isinstance(value, sigma.SigmaRegularExpression):
         # RE2's $ is the very end, and its classes are ASCII's: https://github.com/google/re2/wiki/Syntax
-        # \b? asks for nothing; Python does not take it
-        expression = re.compile(value.escape(escape_escape_char=False).replace(r"\b?", ""), re.ASCII)
+        # \b? asks for nothing, \x{b7} is \u00b7; Python takes neither
+        written = value.escape(escape_escape_char=False).replace(r"\b?", "")
+        expression = re.compile(_CODE.sub(lambda code: f"\\u{int(code[1], 16):04x}", written), re.ASCII)
         return lambda text: expression.search(text) is not None
     if isinstance(value, sigma.SigmaCIDRExpression):
         return lambda text: _is_address(text) and ip_address(text) in ip_network(value.cidr)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,12 @@ class Running:
         self._poll = select.epoll()
         for fd in self.detecting.filenos():
             self._poll.register(fd, select.EPOLLIN)
+
+    def use_log(self, directory: Path) -> None:
+        """The agent starts with another log directory."""
+        self.log_dir, self._settings = directory, replace(self._settings, dir=str(directory))
+        self.count = 0
+        self.open()
 
     def close(self, grace_s: float = 10.0) -> None:
         """The agent ends in order; with no grace its child is killed."""

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import os
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,11 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match="No such file"):
         read_bytes(tmp_path / "none.yml")
+
+
+def test_a_device_that_has_nothing_to_read_is_not_waited_for() -> None:
+    main, side = os.openpty()
+    with pytest.raises(Unreadable, match="nothing to read"):
+        read_bytes(Path(os.ttyname(side)))
+    os.close(main)
+    os.close(side)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from agent.detect.fields import VIEWS, _document, field_of, names_of
+from agent.detect.fields import VIEWS, _document, field_of, names_of, perhaps
 from agent.detect.sources import FAMILIES, SOURCES
 
 
@@ -52,3 +52,18 @@ def test_words_that_begin_like_arguments_are_none() -> None:
 
 def test_names_of_a_view_can_be_shown() -> None:
     assert {"Image", "process.executable", "Environment.*"} <= set(names_of("process_creation"))
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("commandline", "CommandLine"),
+        ("ComandLine", "CommandLine"),
+        ("process.comand_line", "process.command_line"),
+        ("CommandLine", ""),
+        ("Hashes", ""),
+        ("Nothing", ""),
+    ],
+)
+def test_a_name_that_is_mistyped_has_one_that_is_like_it(name: str, other: str) -> None:
+    assert perhaps("process_creation", name) == other

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from agent.detect.conditions import And, checks_of
-from agent.detect.fold import fold
+from agent.detect.fold import condition_for, fold
 from tests.agent.detect.sigma_rules import AUDITD, rule
 
 EITHER = """
@@ -39,3 +39,10 @@ def test_nested_conditions_of_one_kind_become_one() -> None:
 def test_a_condition_that_nothing_decides_is_decided() -> None:
     node = rule("a: {OriginalFileName: x}\ncondition: not a").condition
     assert fold(node, "process_creation") is True
+
+
+def test_records_with_nothing_of_their_own_are_asked_by_type_only() -> None:
+    bare = rule("sel: {proctitle: x}\ncondition: sel", AUDITD).condition
+    typed = rule("sel: {type: PROCTITLE, proctitle: x}\ncondition: sel", AUDITD).condition
+    assert condition_for(bare, "auditd/PROCTITLE") is None and condition_for(bare, "auditd/SYSCALL")
+    assert condition_for(typed, "auditd/PROCTITLE") and condition_for(typed, "auditd/SYSCALL") is None

@@ -10,7 +10,7 @@ import pytest
 from agent.detect.aliases import aliases_of, pairs_in
 from agent.detect.conditions import And, Not, Or
 from agent.detect.hunt import Hunt, Placed
-from agent.detect.rules import Rule
+from agent.detect.rules import Logsource, Rule
 from agent.detect.running import engine_of
 from agent.store.layout import sources
 from agent.store.live import chunks_of
@@ -21,6 +21,7 @@ from tests.agent.detect.found import check, rule
 from tests.agent.store.support import compact_all, connect, session
 
 CURL = check("Image", "endswith", "/curl")
+SSHD: dict[str, Any] = {"logsource": Logsource("", "linux", "sshd")}
 RULES = [
     rule(CURL, id="image"),
     rule(And((check("Image", "endswith", "/cat"), check("ParentImage", "endswith", "/sh"))), id="parent"),
@@ -31,6 +32,9 @@ RULES = [
     rule(And((check("CommandLine", "contains", "shadow"), Not(CURL))), id="not"),
     rule(And((check("DestinationIp", "equals", "203.0.113.7"), CURL)), "network_connection", id="peer"),
     rule(check("CommandLine", "contains", "sh -c"), "network_connection", id="words of another row"),
+    rule(
+        And((check("", "contains", "bad"), CURL, check("Ancestors", "endswith", "/init"))), id="line", **SSHD
+    ),
     rule(Or((check("Image", "re", "c[au]"), check("User", "equals", "nobody"))), id="expression"),
 ]
 
@@ -47,6 +51,9 @@ def log(request: pytest.FixtureRequest, tmp_path: Path) -> LogMaker:
     connect(made, shell, "203.0.113.7", at=103)
     made.exec(71, "/bin/cat", "/etc/hosts", parent=shell, at=104)
     made.exec(72, "/usr/bin/curl", "x", parent=shell, at=105)
+    ids = {"exec_id": shell["exec_id"], "parent_exec_id": init["exec_id"], "ancestry": [init["exec_id"]]}
+    made.own("log_line", {"source": "x", "services": ["sshd"], "line": "bad", **ids}, at=106)
+    made.own("log_line", {"source": "x", "services": ["cron"], "line": "bad", **ids}, at=106)
     made.segment(at=200, boot_id="boot-2")
     connect(made, shell, "203.0.113.7", at=201)
     made.segment(at=300, boot_id="boot-2")

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each modifier of Sigma's specification, by what matches and what does not."""
 
+from pathlib import Path
+
 import pytest
 
-from tests.agent.detect.sigma_rules import exec_of, hits, rule
+from agent.detect.rules import read_rules
+from tests.agent.detect.sigma_rules import exec_of, hits, rule, rule_text
 
 CASES = [
     # field and modifiers, value, command lines that match, those that do not
@@ -69,6 +72,19 @@ CASES = [
     ("CommandLine|contains", "'İx'", ["aİXb"], ["aixb"]),
     ("CommandLine|contains", "'ΑΣ'", ["ΑΣΑ", "ας"], ["Α"]),
     ("process.command_line", "a", ["a"], ["b"]),
+    ("CommandLine|contains", "4444", ["nc -p 4444"], ["nc"]),
+    ("CommandLine|endswith", "[22, 1.50]", ["x22", "v1.50"], ["1.5"]),
+    ("CommandLine|contains", "yes", ["a yes b"], ["true"]),
+    ("CommandLine|contains", "2026-01-31", ["x2026-01-31"], ["x"]),
+    ("CommandLine|re", "22", ["x22"], ["x"]),
+    ("CommandLine", "1.0", ["1.0"], ["1"]),
+    ("CommandLine|gt", "'5'", ["6"], ["5", "1_0", " 6", "inf", "0x10"]),
+    ("CommandLine|exists", "'yes'", ["x"], []),
+    ("CommandLine|cased|fieldref", "Image", ["/bin/y"], ["/BIN/y"]),
+    ("CommandLine|cidr", "'::ffff:10.0.0.0/104'", ["10.1.2.3", "::ffff:10.1.2.3"], ["11.1.2.3"]),
+    ("CommandLine|hour|gte", "22", ["2026-01-01 22:00:00", "2026-01-01T23:59:59Z"], ["2026-01-01 21:59:59"]),
+    ("UtcTime|hour|lt", "'1'", ["x"], []),
+    ("UtcTime|year|neq", "2026", [], ["x"]),
 ]  # fmt: skip
 
 
@@ -109,6 +125,31 @@ def test_conditions(condition: str, matching: list[str], others: list[str]) -> N
 def test_of_several_conditions_one_has_to_hold() -> None:
     found = rule("a: {CommandLine: a}\nb: {CommandLine: b}\ncondition: [a, b]")
     assert [bool(hits(found, exec_of(line))) for line in "abc"] == [True, True, False]
+
+
+EXPANDED = [
+    # modifiers, value with %s% for `srv*` and `a?`, command lines that match, those that do not
+    ("expand", "'%s%'", ["srv1", "srv", "ab"], ["a", "xsrv"]),
+    ("expand", "'x %s% y'", ["x srv1 y", "x ab y"], ["x srv1", "x a y"]),
+    ("contains|expand", "'%s%'", ["my srv", "xabx"], ["x"]),
+    ("expand", r"'\%plain%s%'", ["%plainsrv1", "%PLAINab"], ["%plain%s%"]),
+    ("expand", r"'100\%'", ["100%"], [r"100\%"]),
+    ("re|expand", "'^%s%$'", ["srv*", "a?"], ["srv1", "ab"]),
+    ("re|expand", r"'^\%s%'", ["%s%"], ["srv*"]),
+    ("expand|cased", "'%s%'", ["srv1"], ["SRV1"]),
+]
+
+
+@pytest.mark.parametrize(("modifiers", "value", "matching", "others"), EXPANDED)
+def test_placeholders(
+    tmp_path: Path, modifiers: str, value: str, matching: list[str], others: list[str]
+) -> None:
+    (tmp_path / "placeholders.yaml").write_text("s: ['srv*', 'a?']\n")
+    text = rule_text(f"sel: {{'CommandLine|{modifiers}': {value}}}\ncondition: sel")
+    (tmp_path / "rule.yaml").write_text(text)
+    [found] = read_rules([tmp_path]).rules
+    assert [line for line in matching if not hits(found, exec_of(line))] == []
+    assert [line for line in others if hits(found, exec_of(line))] == []
 
 
 def test_a_list_of_mappings_is_or_and_a_mapping_is_and() -> None:

@@ -11,7 +11,7 @@ from agent.errors import UsageError
 def test_every_line_is_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = '{"process_exec":{}}\n\n{"tracehound":{"sequence":2}}\n'
     (tmp_path / "x.jsonl").write_text(text)
-    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
     found = list(read_capture(str(tmp_path / "x.jsonl")))
     assert (
         found
@@ -22,7 +22,14 @@ def test_every_line_is_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"{}\nx\n", "x.jsonl:2: no JSON"), (b"[]\n", "x.jsonl:1: no record"), (b"\xff\n", "no UTF-8")],
+    [
+        (b"{}\nx\n", "x.jsonl:2: no JSON"),
+        (b"[]\n", "x.jsonl:1: no record"),
+        (b"\xff\n", "UTF-8"),
+        (b"[" * 100_000 + b"\n", "x.jsonl:1: no JSON"),
+        (b'{"a":"\\ud800"}\n', "x.jsonl:1: no JSON"),
+        (b'{"a":NaN}\n', "x.jsonl:1: no JSON"),
+    ],
 )
 def test_what_is_none_is_refused_with_its_line(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "x.jsonl").write_bytes(content)

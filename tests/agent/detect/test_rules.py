@@ -98,6 +98,15 @@ def test_placeholders_beside_the_rules_fill_the_modifier_expand(tmp_path: Path) 
     assert "alice" in str(found.rules[0].condition) and "bob" in str(found.rules[0].condition)
 
 
+def test_other_values_of_a_placeholder_are_another_version(tmp_path: Path) -> None:
+    (tmp_path / "a.yml").write_text(rule_text("sel: {'User|expand': '%admins%'}\ncondition: sel"))
+    versions = set()
+    for values in ("alice", "bob", "alice"):
+        (tmp_path / "placeholders.yaml").write_text(f"admins: [{values}]\n")
+        versions.add(read_rules([tmp_path]).rules[0].version)
+    assert len(versions) == 2
+
+
 @pytest.mark.parametrize("text", ["[a]", "admins: {a: b}", "admins: []"])
 def test_placeholders_that_are_no_lists_are_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "placeholders.yaml").write_text(text)

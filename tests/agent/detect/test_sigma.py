@@ -3,6 +3,7 @@
 
 import pytest
 
+from agent.detect.conditions import checks_of
 from tests.agent.detect.sigma_rules import PROCESS, exec_of, hits, read_text, rule, rule_text
 
 SELECT = "sel: {Image: x}\ncondition: sel"
@@ -44,8 +45,8 @@ CASES = [
         "",
         "192.0.2.0/24",
     ),
-    (rule_text("sel: {Image|gt: word}\ncondition: sel"), 4, "word", "", "Modifiers"),
-    (rule_text("sel: {Image|exists: word}\ncondition: sel"), 4, "word", "", "Modifiers"),
+    (rule_text("sel: {Image|gt: word}\ncondition: sel"), 4, "word", "`gt` does not", "a number"),
+    (rule_text("sel: {Image|exists: word}\ncondition: sel"), 4, "word", "`exists` does not", "true or false"),
     (rule_text("sel: {Image: []}\ncondition: sel"), 4, "Image", "has no values", "at least one"),
     (rule_text("sel: {Image: {a: b}}\ncondition: sel"), 4, "Image", "no mapping", ""),
     (rule_text("sel: {Image: [[a]]}\ncondition: sel"), 4, "Image", "a value is a text", ""),
@@ -72,7 +73,10 @@ CASES = [
         "fits no search identifier",
         "there are sel",
     ),
-    (rule_text("sel: {Image: x}\ncondition: sel and"), 5, "sel and", "", "search identifiers"),
+    (rule_text("sel: {Image: x}\ncondition: sel and"), 5, "sel and", "ends where", "search identifiers"),
+    (rule_text("sel: {Image: x}\ncondition: sel sel"), 5, "sel sel", "cannot be read from `sel` on", ""),
+    (rule_text("sel: {Image: x}\ncondition: (sel"), 5, "(sel", "parentheses", "search identifiers"),
+    (rule_text("sel: {Image|contains|fieldref: x}\ncondition: sel"), 4, "x", "wildcards", "`fieldref` right"),
     (
         rule_text("sel: {Image: x}\ncondition: sel | count() > 5"),
         5,
@@ -99,6 +103,13 @@ CASES = [
     ),
     (rule_text(SELECT, more="id: 1234\n"), 6, "id", "", "uuid"),
     (rule_text(SELECT, more="status: fine\n"), 6, "status: fine", "", "stable"),
+    (
+        rule_text(SELECT, more="tags:\n- attack.t1059\n- linux\n"),
+        8,
+        "tags: linux",
+        "namespace",
+        "attack.t1059",
+    ),
     (rule_text(SELECT, more="date: soon\n"), 6, "date: soon", "", "2026-01-31"),
     ("- a\n- b\n", 1, "", "a rule is a mapping", "docs/detections.md"),
     ("just text\n", 1, "just text", "a rule is a mapping", "docs/detections.md"),
@@ -116,6 +127,13 @@ def test_problems_have_their_place_and_a_way_out(
     assert said in problem.text and message in problem.message and hint in problem.hint, problem
 
 
+def test_operators_may_be_written_in_capitals() -> None:
+    found = rule("a: {Image: x}\nb: {User: y}\nNOTE: {User: z}\ncondition: ALL OF a* AND NOT b OR NOTE")
+    assert [(match.selection, match.check.value) for match in checks_of(found.condition)] == [
+        ("a", "x"), ("b", "y"), ("NOTE", "z"),
+    ]  # fmt: skip
+
+
 def test_all_problems_of_a_rule_are_told_at_once() -> None:
     text = rule_text("sel:\n  Image|foo: x\n  CommandLine|re: '('\n  User|bar: y\ncondition: sel")
     assert [problem.line for problem in read_text(text).problems] == [5, 6, 7]
@@ -128,11 +146,7 @@ def test_all_problems_of_a_rule_are_told_at_once() -> None:
             "title: a\ncorrelation: {type: event_count, rules: [x], group-by: [User], timespan: 1h}\n",
             "correlation rules are not",
         ),
-        (
-            "title: a\nfilter: {rules: [x], selection: {a: b}, condition: selection}\n",
-            "filters are not applied",
-        ),
-        ("action: global\ntitle: a\n", "no part of Sigma"),
+        ("action: other\ntitle: a\n", "no such `action`"),
     ],
 )
 def test_what_is_not_evaluated_is_refused_with_the_reason(text: str, reason: str) -> None:

@@ -35,6 +35,13 @@ def test_files_peers_and_pods_are_the_events() -> None:
     assert (values("Namespace"), values("ContainerImage")) == (["shop"], ["cart:1"])
 
 
+def test_a_line_of_a_log_has_its_fields() -> None:
+    line = {"source": "/var/log/auth.log", "program": "su", "line": "h su[7]: x", "services": ["su", "auth"]}
+    values = values_of({"event": {"tracehound": {"log_line": line}}})
+    found = [values(one) for one in ("Program", "Message", "Source", "Service", "Unit", "Image")]
+    assert found == [["su"], ["x"], ["/var/log/auth.log"], ["su", "auth"], [], []]
+
+
 def test_other_fields_are_known_where_they_matched() -> None:
     values = values_of({"matched": [{"selection": "s", "field": "Arg.mode", "value": "1"}]})
     assert values("Arg.mode") == ["1"]

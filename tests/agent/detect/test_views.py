@@ -34,9 +34,11 @@ def matches(detection: str, record: dict[str, Any], logsource: str) -> bool:
         "{type: PATH, name: /bin/chmod, nametype: NORMAL}",
         "['777']",
         "{type: EXECVE}",
+        "{type: PROCTITLE, proctitle|contains: 'chmod 777'}",
+        "{type: CWD, cwd: /root}",
     ],
 )
-def test_an_exec_is_three_audit_records(detection: str) -> None:
+def test_an_exec_is_five_audit_records(detection: str) -> None:
     record = exec_of("chmod", "777", "/tmp/a b", binary="/bin/chmod")
     assert matches(detection, record, AUDITD)
 
@@ -48,6 +50,7 @@ def test_an_exec_is_three_audit_records(detection: str) -> None:
         "{type: PATH, a0: chmod}",
         "{type: SYSCALL, name: /bin/chmod}",
         "{type: USER_TTY}",
+        "{type: CWD, a0: chmod}",
         "{type: EXECVE, key: x}",
         "{type: SYSCALL, SYSCALL: mknod}",
     ],

@@ -90,6 +90,26 @@ def test_a_damaged_place_costs_no_detection(running: Running, content: bytes) ->
     assert len(running.detecting.state()["last_error"]) < 500
 
 
+def test_a_place_in_another_log_is_none_in_this_one(running: Running) -> None:
+    running.exec("/bin/nc", 3)
+    running.turn_until(running.is_through)
+    running.close()
+    running.use_log(running.directory / "other")
+    running.exec("/bin/nc", 2)
+    running.turn_until(lambda: len(running.found()) == 2)
+    assert not running.records("loss")
+
+
+def test_a_log_that_was_moved_keeps_its_place(running: Running) -> None:
+    running.turn_until(running.is_through)
+    running.exec("/bin/nc")
+    running.close(grace_s=0.0)
+    running.log_dir.rename(running.directory / "moved")
+    running.use_log(running.directory / "moved")
+    running.turn_until(running.found)
+    assert len(running.found()) == 1
+
+
 def test_a_story_goes_on_after_a_restart(running: Running) -> None:
     running.exec("/bin/nc")
     running.turn_until(running.is_through)
