@@ -80,6 +80,7 @@ class ApiSocket:
             idle_s=idle_s,
             hold_s=hold_s,
             renew_s=renew_s,
+            deny_namespaces=list(settings.deny_namespaces),
         )
         self._poll = select.epoll()
         self._listening: Listening | None = None

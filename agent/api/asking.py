@@ -11,7 +11,7 @@ from grpclib.exceptions import GRPCError
 from grpclib.server import Stream
 
 from agent.api.link import AgentLink, AgentSilent
-from agent.api.wire import HINT
+from agent.api.wire import HINT, behind
 
 CODES = {"unknown": Status.NOT_FOUND, "invalid": Status.INVALID_ARGUMENT}
 """Status by the `code` of a refusal; FAILED_PRECONDITION for every other."""
@@ -34,7 +34,9 @@ async def ask(
 
 
 async def refuse(stream: Stream[Any, Any], code: Status, message: str, hint: str) -> None:
-    """Ends the call with a status, a message and the way out. Raises GRPCError."""
+    """Ends the call with a status, a message and the way out: in the metadata, and behind the message for
+    clients that show nothing else. Raises GRPCError."""
+    message += behind(hint)
     metadata = {HINT: json.dumps(hint)}
     await stream.send_trailing_metadata(status=code, status_message=message, metadata=metadata)
     raise GRPCError(code, message)

@@ -21,6 +21,7 @@ from agent.api.filters.events import EventFilter
 from agent.api.filters.fields import FieldSelection
 from agent.api.filters.timelimit import TimeLimit, TooSlow
 from agent.api.head import Head, ignore, is_own
+from agent.api.nodelabels import NodeLabels
 from agent.api.proto.tetragon import events_pb2
 from agent.api.rate import Rate
 from agent.api.wire import frame
@@ -75,12 +76,14 @@ class Encoded:
     def __init__(self) -> None:
         self._frames: dict[tuple[int, bool], bytes] = {}
 
-    def get(self, sequence: int, expanded: bool, form: Callable[[], dict[str, Any]]) -> bytes:
-        """The framed message of an event; `form` tells its record when nobody has made the message yet.
-        Raises Unconvertible."""
+    def get(
+        self, sequence: int, expanded: bool, form: Callable[[], dict[str, Any]], beside: bytes = b""
+    ) -> bytes:
+        """The framed message of an event; `form` tells its record when nobody has made the message yet,
+        `beside` are further fields of it. Raises Unconvertible."""
         made = self._frames.get((sequence, expanded))
         if made is None:
-            made = frame(to_response(form()).SerializeToString())
+            made = frame(to_response(form()).SerializeToString() + beside)
             if len(self._frames) >= self.MOST:
                 del self._frames[next(iter(self._frames))]
             self._frames[sequence, expanded] = made
@@ -98,8 +101,10 @@ class Feed:
         encoded: Encoded,
         expansion: Expansion | None,
         hold_s: float = 0.0,
+        labels: NodeLabels | None = None,
     ) -> None:
         """`hold_s`: how long events wait for their pod, in seconds."""
+        self._labels = labels
         self._head = head
         self._directory = Path(directory)
         self._wish = wish
@@ -229,10 +234,15 @@ class Feed:
         """The framed message; an event that cannot be converted is not passed over in silence."""
         try:
             if self._wish.is_plain and entry.sequence not in self._joined:
-                return self._encoded.get(entry.sequence, self._wish.expanded, form)
-            return frame(to_response(self._wish.fields.select(form())).SerializeToString())
+                return self._encoded.get(entry.sequence, self._wish.expanded, form, self._beside)
+            return frame(to_response(self._wish.fields.select(form())).SerializeToString() + self._beside)
         except (Unconvertible, AttributeError, TypeError):
             return self._missed(1)
+
+    @property
+    def _beside(self) -> bytes:
+        """What stands in every message."""
+        return self._labels.field if self._labels else b""
 
     def _missed(self, count: int) -> bytes:
         now_s, now_ns = divmod(time.time_ns(), 1_000_000_000)
@@ -241,7 +251,7 @@ class Feed:
             node_name=self._head.node_name,
         )
         notice.time.seconds, notice.time.nanos = now_s, now_ns
-        return frame(notice.SerializeToString())
+        return frame(notice.SerializeToString() + self._beside)
 
 
 def _given(form: dict[str, Any]) -> Callable[[], dict[str, Any]]:

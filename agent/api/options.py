@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Self
 
 import orjson
@@ -36,6 +36,8 @@ class Options:
     """Whether that one speaks TLS."""
     renew_s: float = 20.0
     """How often the agent is asked for new certificates, in seconds."""
+    deny_namespaces: list[str] = field(default_factory=list)
+    """Whose events nobody gets, as shell patterns; see ApiSettings."""
     log_level: str = "warn"
     """From which level on it writes messages; a name of `agent.api.levels`."""
 

@@ -26,6 +26,8 @@ _COUNTERS = {
     "monitored_override": "monitor_override", "notified": "notify_enforcer",
     "monitored_notify": "monitor_notify_enforcer",
 }  # fmt: skip
+ADDED = "grpc"
+"""Domain of policies that requests add; `k8s` has the objects of Kubernetes, `static` those of files."""
 _PLACE = re.compile(r"spec\.(\w+)\[(\d+)\]")
 
 
@@ -51,7 +53,9 @@ class TracingPolicies:
         """Loads a policy, in the place of one of the same name. Metadata `tracehound-mode` says in which mode
         it begins."""
         request = await read_request(stream, pb.AddTracingPolicyRequest)
-        _check_domain(request.domain)
+        if request.domain not in ("", ADDED):
+            text = f"domain {request.domain!r}: what a request adds is of the domain {ADDED}"
+            raise GRPCError(Status.INVALID_ARGUMENT, text)
         mode = str(stream.metadata.get(MODE, "")) if stream.metadata else ""
         if mode not in ("", "enforce", "monitor"):
             raise GRPCError(Status.INVALID_ARGUMENT, f"metadata {MODE}: {mode!r}; enforce or monitor")
@@ -61,7 +65,7 @@ class TracingPolicies:
     async def delete(self, stream: AnyStream) -> None:
         """NOT_FOUND when it is not there."""
         request = await read_request(stream, pb.DeleteTracingPolicyRequest)
-        await self._ask(stream, "policy_delete", key=_key(request))
+        await self._ask(stream, "policy_delete", **_named(request))
         await stream.send_message(pb.DeleteTracingPolicyResponse())
 
     async def configure(self, stream: AnyStream) -> None:
@@ -72,46 +76,43 @@ class TracingPolicies:
             if request.mode not in _MODES:
                 raise GRPCError(Status.INVALID_ARGUMENT, "the mode is neither enforce nor monitor")
             details["mode"] = _MODES[request.mode]
-        await self._ask(stream, "policy_set", key=_key(request), **details)
+        await self._ask(stream, "policy_set", **_named(request), **details)
         await stream.send_message(pb.ConfigureTracingPolicyResponse())
 
     async def enable(self, stream: AnyStream) -> None:
         """Superseded by ConfigureTracingPolicy."""
         request = await read_request(stream, pb.EnableTracingPolicyRequest)
-        await self._ask(stream, "policy_set", key=_key(request), enable=True)
+        await self._ask(stream, "policy_set", **_named(request), enable=True)
         await stream.send_message(pb.EnableTracingPolicyResponse())
 
     async def disable(self, stream: AnyStream) -> None:
         """Superseded by ConfigureTracingPolicy."""
         request = await read_request(stream, pb.DisableTracingPolicyRequest)
-        await self._ask(stream, "policy_set", key=_key(request), enable=False)
+        await self._ask(stream, "policy_set", **_named(request), enable=False)
         await stream.send_message(pb.DisableTracingPolicyResponse())
 
     async def list(self, stream: AnyStream) -> None:
-        """All policies, those that could not be loaded, too."""
+        """All policies, or those of a domain; those that could not be loaded, too."""
         request = await read_request(stream, pb.ListTracingPoliciesRequest)
-        _check_domain(request.domain)
-        told = await self._ask(stream, "policies")
-        await stream.send_message(pb.ListTracingPoliciesResponse(policies=map(status_of, told["policies"])))
+        told = (await self._ask(stream, "policies"))["policies"]
+        wanted = [one for one in told if request.domain in ("", one["domain"])]
+        await stream.send_message(pb.ListTracingPoliciesResponse(policies=map(status_of, wanted)))
 
     async def list_domains(self, stream: AnyStream) -> None:
-        """There is one, without a name: files and requests change the same policies."""
+        """Those of which there are policies."""
         await read_request(stream, pb.ListDomainsRequest)
-        await stream.send_message(pb.ListDomainsResponse(domains=[""]))
+        told = await self._ask(stream, "policies")
+        domains = sorted({one["domain"] for one in told["policies"]})
+        await stream.send_message(pb.ListDomainsResponse(domains=domains))
 
     async def _ask(self, stream: AnyStream, request: str, **details: Any) -> dict[str, Any]:
         return await ask(self._agent, stream, request, CHANGE_S, **details)
 
 
-def _check_domain(domain: str) -> None:
-    if domain:
-        text = f"domain {domain!r}: policies of files and of requests are one set here, without domains"
-        raise GRPCError(Status.INVALID_ARGUMENT, text)
-
-
-def _key(request: Any) -> str:
-    _check_domain(request.domain)
-    return f"{request.namespace}/{request.name}" if request.namespace else str(request.name)
+def _named(request: Any) -> dict[str, str]:
+    """Which policy is meant; without a domain that of the name, wherever it comes from."""
+    key = f"{request.namespace}/{request.name}" if request.namespace else str(request.name)
+    return {"key": key, **({"domain": request.domain} if request.domain else {})}
 
 
 def status_of(told: Mapping[str, Any]) -> pb.TracingPolicyStatus:
@@ -119,6 +120,7 @@ def status_of(told: Mapping[str, Any]) -> pb.TracingPolicyStatus:
     status = pb.TracingPolicyStatus(
         name=told["name"],
         namespace=told["namespace"],
+        domain=told["domain"],
         id=told["slot"] + 1,
         state=f"TP_STATE_{told['state'].upper()}",
         mode=f"TP_MODE_{told['mode'].upper()}",

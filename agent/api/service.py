@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -67,8 +67,9 @@ def _unimplemented(method: MethodDescriptor) -> Method:
 class Observing:
     """`tetragon.FineGuidanceSensors`."""
 
-    def __init__(self, agent: AgentLink, streams: Streams) -> None:
+    def __init__(self, agent: AgentLink, streams: Streams, deny_namespaces: Sequence[str] = ()) -> None:
         self._agent = agent
+        self._deny_namespaces = deny_namespaces
         self._streams = streams
         self._policies = TracingPolicies(agent)
 
@@ -108,7 +109,7 @@ class Observing:
         request = await read_request(stream, events_pb2.GetEventsRequest)
         try:
             wish = Wish(
-                filter=EventFilter(request),
+                filter=EventFilter(request, self._deny_namespaces),
                 fields=FieldSelection(request.field_filters),
                 expanded=_asks_for_expansion(stream),
                 per_s=_rate(stream),

@@ -20,6 +20,7 @@ from agent.api.feed import FILTER_LIMIT
 from agent.api.levels import set_level
 from agent.api.link import AgentLink
 from agent.api.listening import BACKLOG
+from agent.api.nodelabels import NodeLabels
 from agent.api.options import Options
 from agent.api.privileges import drop
 from agent.api.quiet import Quiet
@@ -43,8 +44,8 @@ async def serve(
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_report)
     loop.add_signal_handler(signal.SIGTERM, agent.gone.set)
-    streams = Streams(options)
-    observing = Observing(agent, streams)
+    streams = Streams(options, NodeLabels(agent))
+    observing = Observing(agent, streams, options.deny_namespaces)
     services = [observing, Control(agent)]
     services.append(health(observing.verdict, services))
     connections = Connections([*services, *reflection(services)], options.max_clients)

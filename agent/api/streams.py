@@ -17,6 +17,7 @@ from agent.api.expansion import Expansion
 from agent.api.feed import Encoded, Feed, Wish
 from agent.api.filters.timelimit import TooSlow
 from agent.api.head import Head
+from agent.api.nodelabels import NodeLabels
 from agent.api.options import Options
 from agent.api.rate import TOLD_S
 from agent.api.wire import send_frames
@@ -31,13 +32,14 @@ LONG_BATCH_S = 0.01
 class Streams:
     """Serves `GetEvents`. What streams share exists only while there are streams."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, labels: NodeLabels) -> None:
         self.open = 0
         """Streams that are being served."""
         self._options = options
+        self._labels = labels
         self._encoded = Encoded()
         self._head: Head | None = None
-        self._watch: asyncio.Task[None] | None = None
+        self._watches: list[asyncio.Task[None]] = []
         self._expansion: Expansion | None = None
         self._expanding = 0
 
@@ -52,7 +54,9 @@ class Streams:
         try:
             async with self._shared_head() as head, self._shared_expansion(wish) as expansion:
                 options = self._options
-                feed = Feed(head, options.log_dir, wish, self._encoded, expansion, options.hold_s)
+                feed = Feed(
+                    head, options.log_dir, wish, self._encoded, expansion, options.hold_s, self._labels
+                )
                 await self._run(stream, feed)
         except LogUnavailable as error:
             raise GRPCError(Status.UNAVAILABLE, f"{error.message}; {error.hint}") from None
@@ -84,14 +88,20 @@ class Streams:
     async def _shared_head(self) -> AsyncIterator[Head]:
         if self._head is None:
             self._head = Head(self._options.log_dir)
-            self._watch = asyncio.create_task(self._head.watch(), name="end of the log")
+            self._watches = [
+                asyncio.create_task(self._head.watch(), name="end of the log"),
+                asyncio.create_task(self._labels.watch(), name="labels of the node"),
+            ]
         try:
+            if self.open == 1:
+                await self._labels.look()
             yield self._head
         finally:
-            if self.open == 1 and self._watch is not None:
-                self._watch.cancel()
+            if self.open == 1 and self._head is not None:
+                for watch in self._watches:
+                    watch.cancel()
                 self._head.close()
-                self._head, self._watch, self._encoded = None, None, Encoded()
+                self._head, self._watches, self._encoded = None, [], Encoded()
 
     @asynccontextmanager
     async def _shared_expansion(self, wish: Wish) -> AsyncIterator[Expansion | None]:

@@ -12,7 +12,7 @@ from grpclib.client import Channel, UnaryUnaryMethod
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
-from agent.api.wire import HINT
+from agent.api.wire import HINT, behind
 from agent.errors import AgentUnreachable, SettingsError, TracehoundError
 
 M = TypeVar("M", bound=Message)
@@ -50,9 +50,10 @@ async def unary(
 
 
 def _refusal(error: GRPCError, metadata: Mapping[str, Any]) -> TracehoundError:
-    message = error.message or error.status.name
+    hint = json.loads(metadata.get(HINT, '""'))
+    message = (error.message or "").removesuffix(behind(hint)) or error.status.name
     if error.status is Status.UNAVAILABLE:
         return AgentUnreachable(message, "see the agent's own messages")
     if error.status is Status.FAILED_PRECONDITION:  # the answer to Reload when the settings are wrong
-        return SettingsError(message.splitlines(), json.loads(metadata.get(HINT, '""')))
-    return TracehoundError(message, json.loads(metadata.get(HINT, '""')))
+        return SettingsError(message.splitlines(), hint)
+    return TracehoundError(message, hint)

@@ -36,6 +36,11 @@ _PREFIX = struct.Struct(">?I")
 M = TypeVar("M", bound=Message)
 
 
+def behind(hint: str) -> str:
+    """What stands behind the message of a refusal, for clients that do not look at HINT."""
+    return f"\nhint: {hint}" if hint else ""
+
+
 async def read_request(stream: Stream[Any, Any], kind: type[M]) -> M:
     """The one message of a request. Raises GRPCError when there is none that fits."""
     try:

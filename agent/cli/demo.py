@@ -71,6 +71,7 @@ def _demonstrate(args: argparse.Namespace, scratch: Path) -> int:
     reason = ""
     try:
         voice.say(f"watching kernel {os.uname().release} with an agent that lives in {scratch}")
+        sink.begin()
         reason = _play(daemon, scratch, voice)
     finally:
         daemon.close()
@@ -181,12 +182,24 @@ class Screen:
         self._family: set[str] = set()
         self._pid = os.getpid()
         self._gone = False
+        self._held: list[tuple[Sequence[Line], int]] | None = []
+        """Lines of the start, before it was said what they are."""
         self.on_gone: Callable[[str], None] = lambda reason: None
         """Called once, when nobody reads standard output any more."""
 
+    def begin(self) -> None:
+        """Show what there is, and from now on what comes."""
+        held, self._held = self._held or [], None
+        for lines, first in held:
+            self(lines, first)
+
     def __call__(self, lines: Sequence[Line], first: int) -> None:
-        if self._gone:
-            return
+        if self._held is not None:
+            self._held.append((lines, first))
+        elif not self._gone:
+            self._try_to_show(lines, first)
+
+    def _try_to_show(self, lines: Sequence[Line], first: int) -> None:
         try:
             self._show(lines, first)
         except OSError:

@@ -25,9 +25,9 @@ from agent.cli.color import Palette, palette, wants_color
 from agent.cli.render_detection import (
     LEVELS,
     TONES,
+    about_text,
     level_of,
     lineage_text,
-    process_text,
     rule_of,
     story_of,
 )
@@ -192,7 +192,7 @@ class Table:
         when = self._clock(time_text)
         lineage = lineage_text(content)
         crumb = f"  {self._color.dim}‹ {lineage}{self._color.end}" if lineage else ""
-        process = process_text(content.get("process"))
+        process = about_text(content)
         line = (
             f"{self._color.dim}{when}{self._color.end} {tone}{level:<{_LEVEL_WIDE}}{self._color.end} "
             f"{rule:<{_RULE_WIDE}} {story_of(content):<{_STORY_WIDE}} {process}{crumb}"

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 from agent import __version__
 from agent.cli.arguments import Parser, refuse
-from agent.cli.streams import abandon
+from agent.cli.streams import abandon, patient
 from agent.cli.text import clean
 from agent.errors import StageDied, TracehoundError, UsageError
 
@@ -168,6 +168,7 @@ def _prepare_streams() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (lives as long as the process)
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+            setattr(sys, name, patient(stream))
 
 
 def _report(message: str, hint: str = "") -> None:

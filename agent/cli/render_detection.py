@@ -58,10 +58,24 @@ def lineage_text(content: Content) -> str:
 
 def detection_text(content: Content, _clock: Clock) -> str:
     """`high: Netcat Reverse Shell: 4711 /bin/nc -e /bin/sh ‹ bash ‹ sshd (story 3fa9c1d2)`."""
-    parts = [level_of(content), rule_of(content), process_text(content.get("process"))]
+    parts = [level_of(content), rule_of(content), about_text(content)]
     text = ": ".join(part for part in parts if part)
     lineage, story = lineage_text(content), story_of(content)
     return text + (f" ‹ {lineage}" if lineage else "") + (f" (story {story})" if story else "")
+
+
+def about_text(content: Content) -> str:
+    """The process that a detection is of, and the line of a log, as far as there are any."""
+    return ": ".join(text for text in (process_text(content.get("process")), line_text(content)) if text)
+
+
+def line_text(content: Content) -> str:
+    """The line of a log that a detection is of; empty when it is of an event."""
+    event = content.get("event")
+    own = event.get("tracehound") if isinstance(event, Mapping) else None
+    line = own.get("log_line") if isinstance(own, Mapping) else None
+    text = line.get("line") if isinstance(line, Mapping) else None
+    return clean(shorten(text, _COMMAND_SHOWN)) if isinstance(text, str) else ""
 
 
 def story_text(content: Content, clock: Clock) -> str:

@@ -184,6 +184,10 @@ def _notice(content: Record, _clock: Clock) -> str:
     return f"{content.get('cause', '?')} before {content.get('segment', '?')}{missing}".replace("_", " ")
 
 
+def _log_line(content: Record, _clock: Clock) -> str:
+    return f"{content.get('source', '?')}: {content.get('line', '')}"
+
+
 def _other(content: Any, _clock: Clock) -> str:
     return str(content)
 
@@ -213,6 +217,7 @@ _KINDS: dict[str, tuple[Callable[[Any, Clock], str], str]] = {
     "heartbeat": (_heartbeat, "dim"),
     "segment": (_segment, "dim"),
     "fork": (_fork, "dim"),
+    "log_line": (_log_line, "dim"),
     "detection": (detection_text, "alarm"),
     "story": (story_text, "info"),
     "rules": (ruleset_text, "info"),

@@ -12,9 +12,8 @@ from agent.cli.arguments import add_color_argument, add_output_argument
 from agent.cli.color import Palette, palette, wants_color
 from agent.cli.policy_past import hook_json, hook_lines
 from agent.cli.policy_replay import library_written, wanted_policies
-from agent.cli.render_detection import TONES, level_of, lineage_text, process_text, rule_of
-from agent.cli.rule_texts import good_rules
-from agent.detect.exceptions import read_exceptions
+from agent.cli.render_detection import TONES, about_text, level_of, lineage_text, rule_of
+from agent.cli.rule_texts import good_exceptions, good_rules
 from agent.detect.replay import read_capture
 from agent.detect.running import detections_in, engine_of
 from agent.errors import UsageError
@@ -76,12 +75,12 @@ def detection_line(content: Content, color: Palette) -> str:
     level, above = level_of(content), lineage_text(content)
     crumb = f"  {color.dim}‹ {above}{color.end}" if above else ""
     tone = getattr(color, TONES[level])
-    process = process_text(content.get("process"))
+    process = about_text(content)
     return f"{tone}{level:<13}{color.end} {rule_of(content)}: {process}{crumb}"
 
 
 def _detections(args: argparse.Namespace, records: list[dict[str, Any]]) -> list[Content]:
-    engine = engine_of(good_rules(args.rules), read_exceptions(args.exceptions))
+    engine = engine_of(good_rules(args.rules), good_exceptions(args.exceptions))
     return list(detections_in(engine, records))
 
 

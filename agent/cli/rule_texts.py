@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from agent.cli.arguments import settings_from
 from agent.cli.color import Palette
 from agent.cli.text import clean
 from agent.detect.building import library_dir
+from agent.detect.exceptions import Exceptions, read_exceptions
 from agent.detect.rules import Rule, RuleProblem, RuleSet, read_rules
+from agent.detect.services import Sources
 from agent.errors import TracehoundError, UsageError
 
 SUFFIXES = (".yml", ".yaml")
@@ -43,6 +47,29 @@ def good_rules(names: Sequence[str]) -> tuple[Rule, ...]:
     if not found.rules:
         raise UsageError("no rule that can be used", "`tracehound rules check FILE…` says what is wrong")
     return found.rules
+
+
+def exceptions_of(names: Sequence[str]) -> Exceptions:
+    """Exceptions of files and directories that somebody has named. Raises UsageError for one that is not
+    there: the agent's own directory may be absent, a mistyped name must not."""
+    for name in names:
+        if not Path(name).exists():
+            raise UsageError(f"{name}: no such file", "exceptions are files of YAML (docs/detections.md)")
+    return read_exceptions(names)
+
+
+def good_exceptions(names: Sequence[str]) -> Exceptions:
+    """The same; what is wrong is told on standard error."""
+    found = exceptions_of(names)
+    for problem in found.problems:
+        print(f"tracehound: {clean(str(problem))}", file=sys.stderr)
+    return found
+
+
+def collected(args: argparse.Namespace) -> Sources:
+    """Which lines of logs the settings collect. Raises SettingsError."""
+    collect = settings_from(args).settings.collect
+    return Sources(collect.files, collect.journal, collect.units)
 
 
 def problem_lines(problem: RuleProblem, color: Palette) -> Iterator[str]:

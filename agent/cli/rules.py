@@ -11,6 +11,7 @@ from agent.cli.arguments import (
     add_color_argument,
     add_output_argument,
     add_place_arguments,
+    add_settings_arguments,
 )
 from agent.cli.when import HELP as WHEN_HELP
 from agent.cli.when import METAVAR, parse_when
@@ -25,6 +26,7 @@ exit status: 0 done, 1 a rule is wrong, a test fails or something failed, 2 wron
 examples:
   tracehound rules check my-rules/              all mistakes at once; which hook each rule needs
   tracehound rules check my-rules/ --suggest-policies
+  tracehound rules check my-rules/ --set collect.journal=true   as if lines of logs were collected
   tracehound rules list                         the library
   tracehound rules test                         every rule against its own samples
   tracehound rules hunt my-rule.yaml --since 7d would it have fired last week?
@@ -71,9 +73,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
     )
     _add_explain(commands.add_parser("explain", help="why a detection, and what would silence it"))
-    _add_coverage(
-        commands.add_parser("coverage", help="techniques, rules, hooks, and what attacks have proved")
-    )
+    coverage = commands.add_parser("coverage", help="techniques, rules, hooks, and what attacks have proved")
+    _add_coverage(coverage)
+    for one in (check, coverage):
+        add_settings_arguments(one)
     for one in (check, listing, test):
         add_output_argument(one, "text", "json")
         add_color_argument(one)

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from agent.cli.color import Palette, palette, wants_color
-from agent.cli.rule_texts import problem_json, problem_lines, rules_of
+from agent.cli.rule_texts import collected, exceptions_of, problem_json, problem_lines, rules_of
 from agent.cli.text import clean
-from agent.detect.exceptions import Exceptions, RuleException, read_exceptions
+from agent.detect.exceptions import Exceptions, RuleException
 from agent.detect.needs import State, Verdict, judge
+from agent.detect.routing import is_about_lines
 from agent.detect.rules import RuleProblem
 from agent.detect.suggestions import Suggestion, suggest
 
@@ -24,8 +25,8 @@ _SHOWN = 5
 def run(args: argparse.Namespace) -> int:
     """0 when everything is right, though some rules may not be evaluable; 1 when something is wrong."""
     found = rules_of(args.rules)
-    exceptions = read_exceptions(args.exceptions)
-    verdicts = judge(found.rules)
+    exceptions = exceptions_of(args.exceptions)
+    verdicts = judge(found.rules, logs=collected(args))
     problems = (*found.problems, *exceptions.problems)
     if args.suggest_policies and args.format != "json":
         return _print(suggestion_lines(suggest(verdicts)), problems)
@@ -77,6 +78,8 @@ def _status(problems: Sequence[RuleProblem]) -> int:
 
 
 def _needs(verdict: Verdict) -> str:
+    if is_about_lines(verdict.rule.logsource):
+        return ": lines of logs"
     if not verdict.needs:
         return ": execs"
     told = []

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent.cli.color import palette, wants_color
-from agent.cli.rule_texts import aligned, good_rules
+from agent.cli.rule_texts import aligned, collected, good_rules
 from agent.detect.building import library_dir
 from agent.detect.coverage import PROVED, Covered, Needs, Result, covered, layer, read_results, score
 from agent.detect.needs import State, judge
+from agent.detect.routing import is_about_lines
 from agent.detect.rules import Rule
+from agent.detect.services import Sources
 from agent.errors import UsageError
 
 
@@ -21,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     """Print it and return 0."""
     rules = good_rules(args.rules)
     results = _results(args)
-    found = covered(rules, _needs(rules), results)
+    found = covered(rules, _needs(rules, collected(args)), results)
     if args.format == "navigator":
         print(json.dumps(layer(found, f"Tracehound{f' on {args.kernel}' if args.kernel else ''}"), indent=1))
     elif args.format == "json":
@@ -33,15 +35,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _needs(rules: Sequence[Rule]) -> dict[str, Needs]:
+def _needs(rules: Sequence[Rule], logs: Sources) -> dict[str, Needs]:
     """By id: what gives each rule its events."""
     return {
         verdict.rule.id: Needs(
-            verdict.policies or verdict.hooks or ("exec",),
+            verdict.policies
+            or verdict.hooks
+            or (("log_line",) if is_about_lines(verdict.rule.logsource) else ("exec",)),
             verdict.state is not State.REFUSED,
             verdict.reason if verdict.state is State.REFUSED else "",
         )
-        for verdict in judge(rules)
+        for verdict in judge(rules, logs=logs)
     }
 
 

@@ -15,12 +15,12 @@ from typing import Any
 from agent.cli.arguments import log_dir_from, settings_from
 from agent.cli.asking import period_of
 from agent.cli.color import Palette, palette, wants_color
-from agent.cli.render_detection import lineage_text, process_text, rule_of
+from agent.cli.render_detection import about_text, lineage_text, rule_of
 from agent.cli.rule_texts import rules_of
 from agent.cli.text import clean
 from agent.detect.exceptions import RuleException
 from agent.detect.explain import Proposal, exception_yaml, matched_lines, propose, rule_id
-from agent.detect.rules import Rule
+from agent.detect.rules import Rule, read_rules
 from agent.detect.samples import SampleError, Samples, read_samples
 from agent.detect.trying import samples_file, spares
 from agent.errors import LogUnavailable, UsageError
@@ -30,6 +30,7 @@ Content = dict[str, Any]
 SHORTEST = 8
 """Digits of an id that are enough to name it."""
 UNSAID = "(write who answers for it)"
+NO_REASON = "(write why nobody has to look at it)"
 DAY_S = 86400
 
 
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     rule = _rule(args, rule_id(detection))
     samples = _samples(rule)
     proposal = propose(
-        detection, same, _spares(rule, samples), args.owner or UNSAID, args.reason or UNSAID, _day(args)
+        detection, same, _spares(rule, samples), args.owner or UNSAID, args.reason or NO_REASON, _day(args)
     )
     if args.format == "json":
         print(json.dumps(_as_json(detection, rule, samples, proposal), indent=2))
@@ -79,12 +80,11 @@ def _wanted(wanted: str, detections: list[Content]) -> Content:
 
 def _rule(args: argparse.Namespace, wanted: str) -> Rule | None:
     """The rule as it is now, where it can be found."""
-    places = list(args.rules)
+    found = rules_of(args.rules).by_id() if args.rules else {}
     if args.log_dir is None:
         settings = settings_from(args).settings.detect
-        places += [*settings.rules, *settings.dirs]
-    there = [name for name in places if Path(name).exists()]
-    found = rules_of(there).by_id() if there else {}
+        there = [name for name in (*settings.rules, *settings.dirs) if Path(name).exists()]
+        found = read_rules(there).by_id() | found  # the directory may well be empty
     return found.get(wanted) or rules_of([]).by_id().get(wanted)
 
 
@@ -105,7 +105,10 @@ def _spares(rule: Rule | None, samples: Samples) -> Any:
 
 
 def _day(args: argparse.Namespace) -> datetime.date:
-    return datetime.datetime.fromtimestamp(time.time() + args.days * DAY_S, datetime.UTC).date()
+    try:
+        return datetime.datetime.fromtimestamp(time.time() + args.days * DAY_S, datetime.UTC).date()
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(f"--days {args.days}: no calendar goes so far", "write 90, or 365") from None
 
 
 def _as_text(
@@ -113,7 +116,7 @@ def _as_text(
 ) -> Iterator[str]:
     above = lineage_text(detection)
     yield f"{color.bold}{rule_of(detection)}{color.end}"
-    yield f"  {process_text(detection.get('process'))}{f'  ‹ {above}' if above else ''}"
+    yield f"  {about_text(detection)}{f'  ‹ {above}' if above else ''}"
     told = detection.get("rule") or {}
     if rule is None:
         number = clean(rule_id(detection))

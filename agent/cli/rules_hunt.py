@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from agent.cli.arguments import log_dir_from
@@ -14,9 +15,9 @@ from agent.cli.clock import Clock
 from agent.cli.color import Palette, palette, wants_color
 from agent.cli.progress import Progress
 from agent.cli.replay import detection_line
-from agent.cli.rule_texts import good_rules
+from agent.cli.rule_texts import good_exceptions, good_rules
 from agent.cli.text import clean
-from agent.detect.exceptions import read_exceptions
+from agent.cli.when import as_log_time
 from agent.detect.hunters import Summary, Task, hunt, jobs_for
 from agent.detect.rules import Rule
 from agent.errors import LogUnavailable
@@ -28,9 +29,7 @@ from agent.store.queries import Store
 def run(args: argparse.Namespace) -> int:
     """Print what is found and return 0."""
     rules = good_rules(args.rules)
-    exceptions = read_exceptions(args.exceptions)
-    for problem in exceptions.problems:
-        print(f"tracehound: {clean(str(problem))}", file=sys.stderr)
+    exceptions = good_exceptions(args.exceptions)
     answer = _Answer(args, rules)
     summary, bar = Summary(), Progress("hunting", 1)
     period = Period(*period_of(args))
@@ -45,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         raise LogUnavailable(f"cannot read the log in {task.log_dir}: {error.strerror}") from error
     finally:
         bar.close()
-    answer.close(summary, _completeness(args, period))
+    answer.close(summary, _completeness(args, period), period)
     return 0
 
 
@@ -72,7 +71,7 @@ class _Answer:
             when = self._clock(str((content.get("event") or {}).get("time", "")))
             print(f"{self._color.dim}{when}{self._color.end} {detection_line(content, self._color)}")
 
-    def close(self, summary: Summary, sure: Completeness) -> None:
+    def close(self, summary: Summary, sure: Completeness, period: Period) -> None:
         """What was found, by rule, and what the answer may lack."""
         counted, problems = summary.counts, summary.problems
         if self._args.format == "json":
@@ -90,5 +89,15 @@ class _Answer:
         if len(self._rules) > 10:
             quiet = sum(1 for rule in self._rules if not counted[rule.id])
             print(f"{quiet:,} of {len(self._rules):,} rules found nothing")
-        for text in [*problems, *warnings_of(sure, self._clock, "this answer")]:
+        uncovered = _uncovered(sure, period, self._clock)
+        for text in [*problems, *warnings_of(sure, self._clock, "this answer"), *uncovered]:
             print(f"{self._color.warn}! {clean(text)}{self._color.end}", file=sys.stderr)
+
+
+def _uncovered(sure: Completeness, period: Period, clock: Clock) -> Iterator[str]:
+    """What the log cannot answer, of a period that somebody has named: before it begins, after it ends."""
+    begin, end = clock(as_log_time(sure.from_ns)), clock(as_log_time(sure.to_ns))
+    if sure.from_ns and 0 < period.since_ns < sure.from_ns:
+        yield f"the log begins at {begin}: what was before it is not known"
+    if sure.to_ns and period.since_ns > sure.to_ns:
+        yield f"the log ends at {end}: nothing of this period stands in it"

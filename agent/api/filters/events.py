@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,9 +23,17 @@ MOST_CEL = 64
 class EventFilter(filters.EventFilter):
     """The lists of one request, compiled. Raises Refused when they cannot be served."""
 
-    def __init__(self, request: events_pb2.GetEventsRequest) -> None:
+    def __init__(self, request: events_pb2.GetEventsRequest, deny_namespaces: Sequence[str] = ()) -> None:
+        """`deny_namespaces`: shell patterns of namespaces of which nobody gets anything (ApiSettings)."""
         allow, deny = _json("allow_list", request.allow_list), _json("deny_list", request.deny_list)
+        if deny_namespaces:
+            deny.append({"namespace_regex": [_pattern(one) for one in deny_namespaces]})
         super().__init__(allow, deny)
+
+
+def _pattern(shell: str) -> str:
+    """A shell pattern of `*` and `?` as a regular expression of RE2."""
+    return f"^{re.escape(shell).replace(re.escape('*'), '.*').replace(re.escape('?'), '.')}$"
 
 
 def _json(name: str, given: Sequence[events_pb2.Filter]) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ def test_a_refusal_has_a_status_and_the_way_out(
     with pytest.raises(grpc.RpcError) as caught:
         call(channel, "FineGuidanceSensors/GetInfo", pb.GetInfoRequest())
     metadata = dict(caught.value.trailing_metadata())
-    assert (caught.value.code(), caught.value.details()) == (code, "e")
+    assert (caught.value.code(), caught.value.details()) == (code, "e\nhint: do – this")
     assert json.loads(metadata["tracehound-hint"]) == "do – this"
 
 

@@ -21,6 +21,7 @@ HOOK = {
 POLICY = {
     "name": "p",
     "namespace": "",
+    "domain": "k8s",
     "state": "partially_enabled",
     "mode": "monitor",
     "error": "",
@@ -39,7 +40,7 @@ def refused(channel: grpc.Channel, method: str, request: Any) -> tuple[grpc.Stat
 
 def test_a_policy_is_told_in_the_published_words() -> None:
     status = status_of(POLICY)
-    assert (status.name, status.id, status.kernel_memory_bytes) == ("p", 5, 99)
+    assert (status.name, status.domain, status.id, status.kernel_memory_bytes) == ("p", "k8s", 5, 99)
     assert status.state == pb.TP_STATE_PARTIALLY_ENABLED
     assert (status.mode, status.enabled, status.info) == (pb.TP_MODE_MONITOR, True, "p.yaml:3: known")
     (hook,) = status.hook_statuses
@@ -81,13 +82,30 @@ def test_a_policy_that_is_not_there_is_not_found(agent: Agent, channel: grpc.Cha
 def test_a_text_with_mistakes_is_an_invalid_argument(agent: Agent, channel: grpc.Channel) -> None:
     agent.policies = {"error": "<api>:1: kind", "code": "invalid", "hint": "write TracingPolicy"}
     found = refused(channel, "AddTracingPolicy", pb.AddTracingPolicyRequest(yaml="kind: Pod"))
-    assert found == (grpc.StatusCode.INVALID_ARGUMENT, "<api>:1: kind")
+    assert found == (grpc.StatusCode.INVALID_ARGUMENT, "<api>:1: kind\nhint: write TracingPolicy")
 
 
-def test_other_domains_than_the_one_are_refused(channel: grpc.Channel) -> None:
-    assert list(call(channel, "FineGuidanceSensors/ListDomains", pb.ListDomainsRequest()).domains) == [""]
-    request = pb.AddTracingPolicyRequest(yaml="x", domain="k8s")
-    assert refused(channel, "AddTracingPolicy", request)[0] is grpc.StatusCode.INVALID_ARGUMENT
+def test_policies_are_listed_by_where_they_come_from(agent: Agent, channel: grpc.Channel) -> None:
+    other = {**POLICY, "name": "q", "domain": "grpc"}
+    agent.policies = {"policies": [POLICY, other, {**other, "name": "r"}], "unread": []}
+    domains = call(channel, "FineGuidanceSensors/ListDomains", pb.ListDomainsRequest()).domains
+    assert list(domains) == ["grpc", "k8s"]
+    request = pb.ListTracingPoliciesRequest(domain="k8s")
+    answer = call(channel, "FineGuidanceSensors/ListTracingPolicies", request)
+    assert [policy.name for policy in answer.policies] == ["p"]
+
+
+def test_the_agent_hears_which_domain_is_meant(agent: Agent, channel: grpc.Channel) -> None:
+    request = pb.DeleteTracingPolicyRequest(name="p", domain="k8s")
+    call(channel, "FineGuidanceSensors/DeleteTracingPolicy", request)
+    assert agent.questions[-1] == {"request": "policy_delete", "key": "p", "domain": "k8s"}
+
+
+def test_nobody_adds_to_the_domain_of_others(agent: Agent, channel: grpc.Channel) -> None:
+    code, told = refused(channel, "AddTracingPolicy", pb.AddTracingPolicyRequest(yaml="x", domain="k8s"))
+    assert code is grpc.StatusCode.INVALID_ARGUMENT and "'k8s'" in told
+    call(channel, "FineGuidanceSensors/AddTracingPolicy", pb.AddTracingPolicyRequest(yaml="x", domain="grpc"))
+    assert agent.questions[-1]["request"] == "policy_add"
 
 
 def test_a_mode_that_is_none_is_refused(agent: Agent, channel: grpc.Channel) -> None:

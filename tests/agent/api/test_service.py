@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -78,7 +79,7 @@ def test_the_status_arrives_as_the_agent_words_it(agent: Agent, channel: grpc.Ch
 def test_a_reload_that_fails_carries_the_way_out(channel: grpc.Channel) -> None:
     error = failure(lambda: call(channel, "Control/Reload", control_pb2.ReloadRequest()))
     assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
-    assert error.details() == "3 problems in tracehound.yaml"
+    assert error.details() == "3 problems in tracehound.yaml\nhint: correct them – all"
     assert dict(error.trailing_metadata())["tracehound-hint"] == '"correct them \\u2013 all"'
 
 
@@ -115,6 +116,14 @@ def test_only_events_that_are_allowed_and_not_denied_come(log: Log, channel: grp
     log.exec(7, binary="/bin/true")
     log.exec(8, binary="/usr/bin/id")
     assert pids(events, 2) == [7, 8]
+
+
+def test_nobody_gets_what_the_agents_settings_deny(log: Log, make_agent: Callable[..., Agent]) -> None:
+    with make_agent(deny_namespaces=("kube-*",)).channel() as channel:
+        events = get_events(channel)
+        log.exec(5, pod={"namespace": "kube-system", "name": "proxy"})
+        log.exec(6, pod={"namespace": "shop", "name": "web"})
+        assert pids(events, 1) == [6]
 
 
 def test_a_filter_that_is_not_valid_is_refused_by_name(channel: grpc.Channel) -> None:

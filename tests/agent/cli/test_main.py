@@ -125,6 +125,20 @@ def test_closed_streams_do_no_harm() -> None:
     assert done.returncode == 0
 
 
+def test_a_pipe_that_does_not_block_gets_everything(log: LogMaker) -> None:
+    for number in range(400):
+        log.exec(number, "/bin/x", "y" * 1000)
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)  # as some programs leave it that share it with us
+    command = [*COMMAND, "events", "-o", "json", "--log-dir", str(log.directory)]
+    child = subprocess.Popen(command, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    time.sleep(1)  # the pipe is full
+    with open(reading, "rb") as pipe:
+        assert len(pipe.readlines()) == 400
+    assert child.communicate()[1] == b"" and child.returncode == 0
+
+
 def test_an_encoding_without_our_characters_gets_escapes(log: LogMaker) -> None:
     parent = log.exec(1, "/sbin/init")
     log.exec(2, "/bin/x", parent=parent)

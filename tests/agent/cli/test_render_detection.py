@@ -4,6 +4,8 @@ from typing import Any
 import pytest
 
 from agent.cli.render import RenderContext, render_event
+from agent.cli.render_detection import about_text
+from agent.cli.text import clean
 from tests.agent.cli.incidents import detection, story
 
 SHELL = {"exec_id": "s", "pid": 40, "binary": "/bin/bash", "arguments": "-l"}
@@ -43,3 +45,11 @@ def test_rules_say_from_where_on_they_hold() -> None:
 @pytest.mark.parametrize("content", [{}, {"rule": 3, "process": 4, "level": []}, {"ancestors": [1, {}]}])
 def test_a_detection_of_another_make_is_shown_all_the_same(content: dict[str, Any]) -> None:
     assert "DETECTION" in line("detection", content) or "detection: medium" in line("detection", content)
+
+
+def test_a_detection_of_a_line_shows_it_behind_the_process() -> None:
+    event = {"tracehound": {"log_line": {"line": "h su[7]: x\x1b[2J"}}}
+    assert about_text({"event": event}) == clean("h su[7]: x\x1b[2J") != "h su[7]: x\x1b[2J"
+    process = {"pid": 7, "binary": "/bin/su"}
+    assert about_text({"event": event, "process": process}).startswith("7 /bin/su: h su[7]: x")
+    assert about_text({"event": {"tracehound": {"log_line": 5}}}) == about_text({"event": 5}) == ""

@@ -64,3 +64,11 @@ def test_machines_get_the_same(tmp_path: Path, call: Call) -> None:
     _, output, _ = call("rules", "check", str(write_rule(tmp_path)), "-o", "json")
     answer = json.loads(output)
     assert answer["ok"] and answer["rules"][0]["state"] == "supported"
+
+
+def test_a_rule_about_lines_is_good_where_settings_collect_them(tmp_path: Path, call: Call) -> None:
+    path = write_rule(tmp_path, NETCAT.replace("category: process_creation", "service: sshd"))
+    status, output, _ = call("rules", "check", str(path), "--set", "collect.files=/var/log/auth.log")
+    assert status == 0 and "supported Netcat Runs A Shell: lines of logs" in output
+    told = call("rules", "coverage", str(path), "--set", "collect.journal=true", "-o", "json")[1]
+    assert '"log_line"' in told and '"why_not": ""' in told

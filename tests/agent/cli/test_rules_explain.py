@@ -44,3 +44,19 @@ def test_an_id_that_is_none_is_refused(explained: list[str], call: Call) -> None
     for wrong, said in (("0" * 8, "no detection"), ("12", "too short")):
         status, _, errors = call("rules", "explain", wrong, *explained[3:])
         assert status == 2 and said in errors
+
+
+def test_an_empty_directory_of_rules_does_not_matter(
+    explained: list[str], log: LogMaker, tmp_path: Path, call: Call
+) -> None:
+    root = tmp_path / "root"
+    (root / "etc/tracehound/rules.d").mkdir(parents=True)
+    (root / "var/lib/tracehound").mkdir(parents=True)
+    (root / "var/lib/tracehound/log").symlink_to(log.directory)
+    status, output, _ = call(*explained[:5], "--root", str(root))
+    assert status == 0 and "tool: Image|endswith is /usr/bin/nc" in output
+
+
+def test_more_days_than_a_calendar_has_are_refused(explained: list[str], call: Call) -> None:
+    status, _, errors = call(*explained, "--days", "99999999")
+    assert status == 2 and "--days 99999999" in errors

@@ -49,3 +49,18 @@ def test_exceptions_are_left_out(hunted: list[str], tmp_path: Path, call: Call) 
     (tmp_path / "exceptions").write_text(EXCEPTION)
     _, output, _ = call(*hunted, "--exceptions", str(tmp_path / "exceptions"))
     assert output.splitlines()[-1].split(None, 1) == ["2", "Netcat Runs A Shell"]
+
+
+@pytest.mark.parametrize(
+    ("period", "said"),
+    [
+        (["--since", "2025-12-01T00:00:00Z"], "the log begins at"),
+        (["--since", "2025-12-01T00:00:00Z", "--until", "2025-12-02T00:00:00Z"], "the log begins at"),
+        (["--since", "2026-02-01T00:00:00Z"], "the log ends at"),
+    ],
+)
+def test_a_period_that_the_log_does_not_cover_is_told(
+    hunted: list[str], call: Call, period: list[str], said: str
+) -> None:
+    assert said in call(*hunted, *period)[2]
+    assert not call(*hunted, "--since", "2026-01-01T00:00:02Z")[2]

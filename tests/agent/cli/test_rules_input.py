@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -164,7 +163,7 @@ def test_a_log_that_is_written_at_the_same_time_is_read_as_far_as_it_goes(
 ) -> None:
     attacked(log)
     done = threading.Event()
-    writer = threading.Thread(target=_write, args=(log, done.is_set))
+    writer = threading.Thread(target=_write, args=(log, done))
     writer.start()
     try:
         for _ in range(3):
@@ -206,8 +205,27 @@ def _with_rule(argv: list[str], place: Path) -> list[str]:
     return [str(place / "netcat.yaml") if one == "RULE" else one for one in argv]
 
 
-def _write(log: LogMaker, is_done: Callable[[], bool]) -> None:
+def _write(log: LogMaker, done: threading.Event) -> None:
     number = 0
-    while not is_done():
+    while not done.wait(0.0005):  # it shares the interpreter with the reader: faster, that would get nowhere
         number += 1
         log.exec(1000 + number, "/bin/true", "x" * 5000, at=10 + number / 1000)
+
+
+@pytest.mark.parametrize(
+    "command", [["rules", "hunt", "RULE"], ["rules", "check", "RULE"], ["replay", "--rules", "RULE", "x"]]
+)
+def test_exceptions_that_are_not_there_are_told(tmp_path: Path, call: Call, command: list[str]) -> None:
+    (tmp_path / "x").write_text("{}\n")
+    rule = str(write_rule(tmp_path))
+    words = [rule if word == "RULE" else str(tmp_path / "x") if word == "x" else word for word in command]
+    status, _, errors = call(*words, "--exceptions", "/no/such/file.yaml")
+    assert status == 2 and "/no/such/file.yaml: no such file" in errors
+
+
+def test_mistakes_of_exceptions_are_told_by_a_replay(tmp_path: Path, call: Call) -> None:
+    (tmp_path / "x.yaml").write_text("- {name: x}\n")
+    (tmp_path / "x.jsonl").write_text("{}\n")
+    rule, capture = str(write_rule(tmp_path)), str(tmp_path / "x.jsonl")
+    _, _, errors = call("replay", "--rules", rule, "--exceptions", str(tmp_path / "x.yaml"), capture)
+    assert "x.yaml:1: `rules` is missing" in errors

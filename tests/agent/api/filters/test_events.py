@@ -64,6 +64,16 @@ def test_each_member_is_evaluated(member: str, yes: Any, no: Any) -> None:
     assert not wants(event, **{member: no})
 
 
+def test_namespaces_that_the_agent_denies_are_nobodys() -> None:
+    request = events_pb2.GetEventsRequest(allow_list=[events_pb2.Filter(namespace=["shop"])])
+    pods = {name: seen(pod=POD | {"namespace": name}) for name in ("shop", "kube-system")}
+    for denied, wanted in ((["kube-*"], True), (["kube-*", "sho?"], False), (["hop"], True), (["*"], False)):
+        assert EventFilter(request, denied).wants(pods["shop"]) is wanted
+    everything = events_pb2.GetEventsRequest()
+    assert not EventFilter(everything, ["kube-*"]).wants(pods["kube-system"])
+    assert EventFilter(everything, ["*"]).wants(seen())
+
+
 def test_ancestors_are_looked_at_in_the_expanded_form() -> None:
     request = events_pb2.GetEventsRequest(allow_list=[events_pb2.Filter(ancestor_binary_regex=["sshd"])])
     compiled = EventFilter(request)
