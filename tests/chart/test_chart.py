@@ -15,8 +15,9 @@ import pytest
 import yaml
 
 from agent.config import load_settings
+from exporters.registry import TYPES
 from tests.chart.rendered import CHART, ROOT, Render, container, of_kind
-from tests.chart.variations import leaves, variations
+from tests.chart.variations import SERVED, leaves, variations
 
 EVERYTHING = {
     "metrics": {one: {"enabled": True} for one in ("serviceMonitor", "podMonitor", "dashboard")},
@@ -81,6 +82,10 @@ def test_helm_finds_nothing_to_complain_about(helm: Helm) -> None:
         {"capabilities": {"extra": ["CAP_NET_ADMIN"]}},
         {"policies": {"profile": "all"}},
         {"exporters": {"siem": {}}},
+        {"exporters": {"siem": {"type": "kafak"}}},
+        {"podLabels": {"app.kubernetes.io/name": "x"}},
+        {"fullnameOverride": "Hound"},
+        {"exporterSecret": "no name"},
     ],
 )
 def test_a_value_that_is_none_is_refused(wrong: dict[str, Any], helm: Helm) -> None:
@@ -93,6 +98,26 @@ def test_a_slip_is_named_with_its_place(helm: Helm) -> None:
     said = helm("template", "th", str(CHART), "-f", "-", stdin=yaml.safe_dump(wrong)).stderr
     assert "at '/metrics': additional properties 'prot' not allowed" in said
     assert "at '/settings/log': additional properties 'retention_byte' not allowed" in said
+
+
+def test_a_section_without_content_is_refused_in_words_or_empty(helm: Helm) -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    for name in values:
+        done = helm("template", "th", str(CHART), "-f", "-", stdin=f"{name}:\n")
+        assert done.returncode == 0 or f"missing property '{name}'" in done.stderr, (name, done.stderr)
+
+
+@pytest.mark.parametrize("more", [{}, {"tlsSecret": "tls", "clientCertificates": False}])
+def test_grpc_for_others_without_their_certificates_is_refused(more: dict[str, Any], helm: Helm) -> None:
+    wrong = {"grpc": {"listen": "0.0.0.0:54321", **more}}
+    done = helm("template", "th", str(CHART), "-f", "-", stdin=yaml.safe_dump(wrong))
+    assert done.returncode != 0 and "needs grpc.tlsSecret and grpc.clientCertificates" in done.stderr
+
+
+def test_the_exporters_of_the_schema_are_all_that_there_are() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    of_one = schema["properties"]["exporters"]["additionalProperties"]["properties"]
+    assert of_one["type"]["enum"] == list(TYPES)
 
 
 def test_every_value_is_commented_and_in_the_schema() -> None:
@@ -177,7 +202,7 @@ def test_a_network_policy_lets_in_metrics_and_grpc_only(render: Render) -> None:
     values = {
         "networkPolicy": {"enabled": True, "from": whom},
         "hostNetwork": False,
-        "grpc": {"listen": ":54321"},
+        "grpc": SERVED,
     }
     (rule,) = of_kind(render(values), "NetworkPolicy")["spec"]["ingress"]
     assert [one["port"] for one in rule["ports"]] == [2122, 54321] and rule["from"] == whom

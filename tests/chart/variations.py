@@ -36,6 +36,8 @@ SAMPLES: dict[str, list[Any]] = {
     "metrics.dashboard.labels": [{"grafana": "yes"}],
     "grpc.listen": ["127.0.0.1:54321"],
     "grpc.tlsSecret": ["tls"],
+    "nri.socket": ["none", "/run/k3s/nri.sock"],
+    "nri.failClosed": [["payments-*"]],
     "hostPaths.data": ["/srv/tracehound"],
     "hostPaths.run": ["/srv/run"],
     "hostPaths.bpf": ["/sys/fs/bpf"],
@@ -61,9 +63,11 @@ SAMPLES: dict[str, list[Any]] = {
     "extraVolumeMounts": [[{"name": "tmp", "mountPath": "/var/tmp"}]],
 }
 """What is no truth value and no choice. `resources` stands for what is below it."""
+SERVED = {"listen": ":54321", "tlsSecret": "tls", "clientCertificates": True}
+"""gRPC for others than the node itself."""
 TOGETHER: dict[str, dict[str, Any]] = {
     "seccomp.type=Localhost": {"seccomp": {"localhostProfile": "profiles/tracehound.json"}},
-    "networkPolicy.enabled=True": {"hostNetwork": False, "grpc": {"listen": ":54321"}},
+    "networkPolicy.enabled=True": {"hostNetwork": False, "grpc": SERVED},
 }
 """What a value asks for besides."""
 ELSEWHERE = ("global", "resources.", "seLinuxOptions.", "settings.")

@@ -48,20 +48,27 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $tls = dict "cert" "/etc/tracehound/tls/tls.crt" "key" "/etc/tracehound/tls/tls.key" -}}
 {{- if .Values.grpc.clientCertificates -}}{{- $_ := set $tls "client_ca" "/etc/tracehound/tls/ca.crt" -}}{{- end -}}
 {{- end -}}
-{{- $api := dict "listen" .Values.grpc.listen -}}
+{{- $settings := .Values.settings | default dict -}}
+{{- $mutual := or (and .Values.grpc.tlsSecret .Values.grpc.clientCertificates) (dig "api" "tls" "client_ca" "" $settings) -}}
+{{- if and .Values.grpc.listen (not $mutual) (not (regexMatch "^(127\\.[0-9.]+|localhost|\\[::1\\]):" .Values.grpc.listen)) -}}
+{{- fail (printf "grpc.listen: %s needs grpc.tlsSecret and grpc.clientCertificates; without them the agent takes only an address of the node itself, such as 127.0.0.1:54321" .Values.grpc.listen) -}}
+{{- end -}}
+{{- $api := dict "listen" (.Values.grpc.listen | default "") -}}
 {{- if $tls -}}{{- $_ := set $api "tls" $tls -}}{{- end -}}
+{{- /* a place on the node is reached through its first process (hostPID) */ -}}
+{{- $nri := hasPrefix "/" .Values.nri.socket | ternary (printf "/proc/1/root%s" .Values.nri.socket) .Values.nri.socket -}}
 {{- $own := dict
     "output" "none"
     "cluster_name" .Values.clusterName
     "kernel" (dict "pin_dir" (printf "/sys/fs/bpf/%s" .Values.hostPaths.pinDirectory))
-    "policies" (dict "profile" .Values.policies.profile "persist" .Values.policies.persist)
+    "policies" (dict "profile" (.Values.policies.profile | default "") "persist" .Values.policies.persist)
     "detect" (dict "library" .Values.rules.library)
-    "identity" (dict "kubernetes" true "policies" .Values.policies.watch)
+    "identity" (dict "kubernetes" true "policies" .Values.policies.watch "nri" $nri "nri_fail_closed" .Values.nri.failClosed)
     "store" (dict "enabled" .Values.store.enabled)
     "api" $api
     "metrics" (dict "listen" (include "tracehound.metricsListen" .) "labels" .Values.metrics.labels "max_series" (int .Values.metrics.maxSeries))
 -}}
-{{- toYaml (mergeOverwrite $own (deepCopy .Values.settings)) -}}
+{{- toYaml (mergeOverwrite $own (deepCopy $settings)) -}}
 {{- end }}
 
 {{- define "tracehound.capabilities" -}}
