@@ -52,9 +52,9 @@ test: lint  ## everything: linters, tests here, at the same time tests under eve
 vmshell: setup-test  ## a shell under another kernel: KERNEL=6.12
 	@$(PYTHON) -m vmtest shell $(or $(KERNEL),6.12)
 
-kubetest: setup-test  ## the Kubernetes client against API=fake (default) or API=real (build.sh takes long)
+kubetest: setup-test  ## the Kubernetes client against API=fake (default) or API=real (build.sh takes long); API=cluster: VMs
 	@[ "$(API)" != real ] || tests/kube/build.sh
-	TRACEHOUND_KUBE_API=$(or $(API),fake) $(PYTHON) -m pytest $(ARGS) tests/kube
+	TRACEHOUND_KUBE_API=$(or $(API),fake) $(PYTHON) -m pytest $(ARGS) $(if $(filter cluster,$(API)),-s -x -v tests/kube/test_cluster.py,tests/kube)
 
 bench: setup-test  ## benchmarks of the parts, by pytest-benchmark
 	$(PYTHON) -m pytest -m bench $(ARGS) tests/bench

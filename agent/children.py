@@ -18,6 +18,8 @@ import orjson
 
 _FREE_FD = 10
 """Where the agent's copies are put, so that they are not among the child's numbers."""
+_LOCK_S = 10.0
+"""How long a child waits for the one before it to let go, in seconds."""
 _RESET = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGQUIT)
 
 
@@ -137,3 +139,18 @@ class LineChild:
         """Forgets it."""
         self.sock.close()
         os.close(self.pidfd)
+
+
+def hold_alone(directory: Path) -> int:
+    """In a child: the lock of its state directory, whose descriptor is to be kept. Two would tell everything
+    twice. Raises BlockingIOError when another one does not let go, OSError."""
+    fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline_s = time.monotonic() + _LOCK_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return fd
+        except BlockingIOError:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(0.05)

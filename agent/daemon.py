@@ -49,6 +49,8 @@ from agent.losses import LossLedger
 from agent.overload import STEP_NAMES, Overload
 from agent.pipeline import Pipeline
 from agent.policing import Policing, Surroundings, pin_dir_of, state_file_of
+from agent.remembered import NAME as REMEMBERED
+from agent.remembered import Remembered
 from agent.settings import KernelSettings, Settings
 from agent.startup import KernelsWord, adopt_existing, describe_unknown, lines_of
 from agent.status import StatusFile
@@ -57,6 +59,7 @@ from agent.telling import RuntimeHook, tell
 
 if TYPE_CHECKING:
     from agent.api.activation import ApiSocket
+    from agent.collecting import Collecting
     from agent.metering import Metering
     from agent.policy.book import HookBook
 
@@ -100,6 +103,8 @@ class Daemon:
         self._reload_wanted = False
         self._api: ApiSocket | None = None
         self._metering: Metering | None = None
+        self.collecting: Collecting | None = None
+        """Lines of other programs' logs; None: none are asked for."""
         self._kept: deque[list[bytes]] = deque()
         """Batches of records that were read before their turn."""
         self._evicted = 0
@@ -121,12 +126,27 @@ class Daemon:
             posts,
         )
         self.policing = Policing(around, pin_dir, state_file_of(settings))
-        self.following = Following(settings, self.node_name, self.policing, self._record, self.notices.append)
+        self.following = Following(
+            settings,
+            self.node_name,
+            self.policing,
+            self._record,
+            self.notices.append,
+            remembered=self._remembered(pin_dir is not None),
+        )
         self.runtime_hook = self.following.runtime_hook
         self.exporting = Exporting(settings.exporters, settings.log.dir, self.notices.append)
         self.detecting = Detecting(
-            settings.detect, settings.log.dir, self.notices.append, settings.log.fsync_seconds
+            settings.detect,
+            settings.log.dir,
+            self.notices.append,
+            settings.log.fsync_seconds,
+            settings.collect,
         )
+
+    def _remembered(self, is_pinned: bool) -> Remembered:
+        place = Path(self.settings.identity.state_file).with_name(REMEMBERED) if is_pinned else None
+        return Remembered(place, _first_line("/proc/sys/kernel/random/boot_id"), self.notices.append)
 
     # Start
 
@@ -138,6 +158,10 @@ class Daemon:
         redactor = self._redactor(settings)
         self._users = UserNames(host_file("/etc/passwd"))
         self.tree = ProcessTree(self.node_name, settings.enrich.max_processes, self._meet_unknown)
+        if is_collecting := bool(settings.collect.files or settings.collect.journal):
+            from agent.enrich.recent import Recent
+
+            self.tree.living = Recent()
         self.describe = Describer(redactor, settings.enrich.environment)
         self.encoder = Encoder(
             self.node_name,
@@ -185,6 +209,8 @@ class Daemon:
             self._open_api()
             undo.callback(self._close_api)
             self._open_metering()
+            if is_collecting:
+                self._open_collecting()
             undo.pop_all()
         self.ledger = LossLedger(self.log, self.clock)
         self.compactor = Compactor(
@@ -252,6 +278,19 @@ class Daemon:
         settings, user = self.settings, self.settings.api.socket_group
         self._metering = Metering(settings.metrics, settings.log.dir, user, self._answer, self.notices.append)
 
+    def _open_collecting(self) -> None:
+        from agent.collecting import Around, Collecting
+        from agent.enrich.recent import Recent
+
+        assert isinstance(self.tree.living, Recent)
+        ancestry = self.encoder.ancestry
+        around = Around(self.log, self.node_name, self.tree.living, self._redacted, self.drain, ancestry)
+        self.collecting = Collecting(self.settings.collect, around, self.notices.append)
+
+    def _redacted(self, text: str) -> str:
+        redactor: Any = self.describe.redactor  # a reload may change it
+        return redactor.redact_text(text) if redactor else text
+
     def _close_api(self) -> None:
         if self._metering:
             self._metering.close()
@@ -298,11 +337,7 @@ class Daemon:
         """From now on records of hooks become events."""
         from agent.policy.encode import HookEncoder
 
-        def redact(text: str) -> str:
-            redactor: Any = self.describe.redactor  # a reload may change it
-            return redactor.redact_text(text) if redactor else text
-
-        self.pipeline.hooks = HookEncoder(self.encoder, book, redact=redact)
+        self.pipeline.hooks = HookEncoder(self.encoder, book, redact=self._redacted)
 
     def _record(self, kind: str, content: Mapping[str, object]) -> None:
         """An own record, behind the events that were sent before it."""
@@ -355,6 +390,8 @@ class Daemon:
             readers |= dict.fromkeys(self._api.filenos(), ("api", self._api.handle))
         if self._metering:
             readers |= dict.fromkeys(self._metering.filenos(), ("metrics", self._metering.handle))
+        if self.collecting:
+            readers |= dict.fromkeys(self.collecting.filenos(), ("logs", self.collecting.handle))
         return readers
 
     def drain(self, batches_most: int = _BATCHES_MOST, until_s: float = float("inf")) -> int:
@@ -462,6 +499,8 @@ class Daemon:
         self.exporting.tick(now)
         self.detecting.tick(now)
         self.following.tick(now)
+        if self.collecting:
+            self.collecting.tick(now)
         if self._each_tick:
             self._each_tick()
         if self._api:
@@ -588,6 +627,8 @@ class Daemon:
             )
             steps.callback(self.sensor.close)
             steps.callback(self.detecting.close)
+            if self.collecting:
+                steps.callback(self.collecting.close)
             steps.callback(self.following.close)
             self.policing.close()
             self.sensor.detach()  # from now on nothing is added, so the end of the ring is the end

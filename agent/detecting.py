@@ -26,13 +26,15 @@ from agent.log.followers import CURSOR_NAME, read_followers
 from agent.log.reader import LogReader
 from agent.log.retention import Follower
 from agent.log.times import format_time
-from agent.settings import DetectSettings
+from agent.settings import CollectSettings, DetectSettings
 
 KINDS = frozenset(("detection", "story", "rules", "loss"))
 """Records that the child may hand over."""
 TOLD = ("rules", "evaluated", "hits", "detections", "lag_seconds")
 """Figures of heartbeats."""
 SUFFIXES = (".yml", ".yaml")
+_LOG_NAME = "log"
+"""In the state directory: which log directory the place beside it is of."""
 FIRST_PAUSE_S = 0.1
 """Pause before a child that died is started again, in seconds; it doubles up to the longest."""
 LONGEST_PAUSE_S = 30.0
@@ -76,11 +78,19 @@ class Detecting:
     ready."""
 
     def __init__(
-        self, settings: DetectSettings, log_dir: str, notice: Callable[[str], None], sync_s: float = 1.0
+        self,
+        settings: DetectSettings,
+        log_dir: str,
+        notice: Callable[[str], None],
+        sync_s: float = 1.0,
+        collect: CollectSettings | None = None,
     ) -> None:
-        """`sync_s`: after so many seconds what was written is on disk."""
+        """`sync_s`: after so many seconds what was written is on disk. `collect`: which lines of other logs
+        are in the log; None: none."""
         self._settings, self._log_dir, self._notice = settings, str(Path(log_dir).absolute()), notice
         self._sync_s = sync_s
+        names = ("files", "journal", "units")
+        self._logs = {name: getattr(collect, name) for name in names} if collect is not None else {}
         self._log: Log | None = None
         self._poll: select.epoll | None = None
         self._news = -1
@@ -247,16 +257,23 @@ class Detecting:
 
     def _note_begin(self) -> None:
         """Where rules begin that never ran here: noted before there is anything to lose."""
-        place = Path(self._settings.state_dir) / CURSOR_NAME
+        directory = Path(self._settings.state_dir)
         try:
-            if place.exists():
-                return
-            place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            new = place.with_suffix(".new")
-            new.write_bytes(f"{LogReader(self._log_dir).end()}\n{{}}\n".encode())
-            new.rename(place)
-        except (OSError, TracehoundError) as error:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not (directory / CURSOR_NAME).exists() or self._is_of_another_log(directory):
+                _replace(directory / CURSOR_NAME, f"{LogReader(self._log_dir).end()}\n{{}}\n")
+            _replace(directory / _LOG_NAME, self._log_dir)
+        except (OSError, ValueError, TracehoundError) as error:
             self._notice(f"detections: their place in the log cannot be noted: {error}")
+
+    def _is_of_another_log(self, directory: Path) -> bool:
+        """Whether an agent with another log directory left the place: of this log it says nothing. A log that
+        was moved keeps its place."""
+        named = directory / _LOG_NAME
+        if not named.exists() or named.read_text("utf-8", "surrogateescape") == self._log_dir:
+            return False
+        place = read_followers(directory.parent, {directory.name: True})[0].place
+        return place is not None and not (Path(self._log_dir) / place.segment).is_file()
 
     def _configuration(self) -> dict[str, Any]:
         settings = self._settings
@@ -266,6 +283,7 @@ class Detecting:
                 "library": settings.library,
                 "exceptions": [one for one in settings.exceptions if Path(one).exists()],
                 "sync_seconds": self._sync_s,
+                "logs": self._logs,
             }
         }
 
@@ -331,6 +349,12 @@ class Detecting:
             content["detected"] = format_time(time.time_ns())
             self.appended += 1
         self._log.record(kind, content, time_ns)
+
+
+def _replace(path: Path, content: str) -> None:
+    new = path.with_suffix(".new")
+    new.write_text(content, "utf-8", "surrogateescape")
+    new.rename(path)
 
 
 class _Child(LineChild):

@@ -101,6 +101,7 @@ def build_state(daemon: Daemon) -> dict[str, Any]:
         "exporters": daemon.exporting.state(),
         **daemon.following.state(),
         "detections": daemon.detecting.state(),
+        **({"logs": daemon.collecting.state()} if daemon.collecting else {}),
         "ring": {"bytes": ring.size, "fill": round(ring.fill(), 4), "peak": round(daemon.fill_peak, 4)},
         "processes": len(daemon.tree.living),
         "shed_step": daemon.overload.step,
@@ -129,6 +130,7 @@ def _reasons(daemon: Daemon) -> list[str]:
     found += daemon.exporting.problems()
     found += daemon.following.problems()
     found += daemon.detecting.problems()
+    found += daemon.collecting.problems() if daemon.collecting else ()
     if daemon.overload.step:
         found.append(f"shedding step {daemon.overload.step} of 3: the agent cannot keep up")
     log = daemon.log.health()

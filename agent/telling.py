@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the control socket asks about the agent besides its state: settings, processes, a container that is
-about to start. Answers are short and come from memory: the loop waits for them."""
+"""What the control socket asks about the agent besides its state: settings, processes, the node's labels, a
+container that is about to start. Answers are short and come from memory: the loop waits for them."""
 
 from __future__ import annotations
 
@@ -60,6 +60,10 @@ def _processes(daemon: Daemon, question: Mapping[str, Any]) -> dict[str, Any]:
     return {"processes": told, "more": len(living) > offset + limit}
 
 
+def _node(daemon: Daemon, _question: Mapping[str, Any]) -> dict[str, Any]:
+    return {"labels": dict(daemon.policing.node_labels)}
+
+
 def _runtime_hook(daemon: Daemon, question: Mapping[str, Any]) -> dict[str, Any]:
     hook = daemon.runtime_hook
     if hook is None:
@@ -70,6 +74,7 @@ def _runtime_hook(daemon: Daemon, question: Mapping[str, Any]) -> dict[str, Any]
 
 _ANSWERS: dict[str, Callable[[Daemon, Mapping[str, Any]], dict[str, Any]]] = {
     "info": _info,
+    "node": _node,
     "processes": _processes,
     "runtime_hook": _runtime_hook,
 }

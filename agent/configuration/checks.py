@@ -12,6 +12,9 @@ from typing import Any
 from agent.configuration.units import format_duration, format_size
 
 Check = Callable[[Any], None]
+_SERVICES = re.compile(r"[A-Za-z][\w.-]*(?:,[A-Za-z][\w.-]*)*", re.ASCII)
+_UNIT = re.compile(r"[A-Za-z0-9:_.@\\*?][A-Za-z0-9:_.@\\*?-]*")
+"""Letters of unit names, systemd.unit(5), and those of patterns, journalctl(1)."""
 
 SOCKET_PATH_BYTES = 107
 """Longest path of a Unix socket in bytes: sockaddr_un.sun_path less its final NUL, unix(7)."""
@@ -139,6 +142,35 @@ def runtime_sockets(values: tuple[str, ...]) -> None:
         if kind not in ("cri", "docker", "podman") or not place.startswith("/"):
             raise ValueError(f"holds {value!r}; write cri:/path, docker:/path or podman:/path")
         socket_path(place)
+
+
+def log_files(values: tuple[str, ...]) -> None:
+    """`/path`, or `SERVICE:/path` and `SERVICE,SERVICE:/path`; a path once."""
+    paths = []
+    for value in values:
+        services, _, place = ("", "", value) if value.startswith("/") else value.partition(":")
+        if not place.startswith("/") or (services and not _SERVICES.fullmatch(services)):
+            raise ValueError(f"holds {value!r}; write /path, or SERVICE:/path as in vsftpd:/srv/ftp/log")
+        path(place)
+        paths.append(place)
+    if twice := next((one for one in paths if paths.count(one) > 1), None):
+        raise ValueError(f"holds {twice!r} twice; write SERVICE,SERVICE:{twice}")
+
+
+def unit_names(values: tuple[str, ...]) -> None:
+    """Units of systemd; no options of journalctl."""
+    for value in values:
+        if not _UNIT.fullmatch(value):
+            raise ValueError(f"holds {value!r}, which is no unit as in ssh.service")
+
+
+def nri_socket(value: str) -> None:
+    """`auto`, `none`, or an absolute path."""
+    if value in ("auto", "none"):
+        return
+    if not value.startswith("/"):
+        raise ValueError("is no place of a socket; write auto, none or a path such as /var/run/nri/nri.sock")
+    socket_path(value)
 
 
 def socket_path(value: str) -> None:

@@ -124,6 +124,16 @@ def _watches(state: Told) -> Iterator[Family]:
     yield by("identity_age_seconds", GAUGE, "Since a source was heard last, in seconds.", "source", ages)
 
 
+def _logs(state: Told) -> Iterator[Family]:
+    logs = state.get("logs") or {}
+    if "sources" in logs:
+        help = "Lines of other programs' logs that were taken, since the process that follows them started."
+        yield by("log_lines", COUNTER, help, "source", logs["sources"])
+    if "missing" in logs:
+        help = "Lines of other programs' logs that are missing, since the agent started."
+        yield single("log_lines_missing", COUNTER, help, logs["missing"])
+
+
 _PARTS: tuple[Callable[[Told], Iterator[Family]], ...] = (
-    _self, _events, _losses, _overload, _programs, _log, _detections, _watches,
+    _self, _events, _losses, _overload, _programs, _log, _detections, _logs, _watches,
 )  # fmt: skip

@@ -37,10 +37,18 @@ def summary(
     elif kind == "fork":
         text = f"fork of {who}"
     elif kind == "detection":
-        text = f"detection: {title_of(facts)}"
+        text = f"detection: {title_of(facts)}{_line_of(facts.event.get('event'))}"
     else:
         text = _own(facts)
     return text[:_MOST]
+
+
+def _line_of(event: object) -> str:
+    """The line of a log that a detection is of; empty when it is of an event."""
+    own = event.get("tracehound") if type(event) is dict else None
+    line = own.get("log_line") if type(own) is dict else None
+    text = line.get("line") if type(line) is dict else None
+    return f": {text}" if type(text) is str else ""
 
 
 def title_of(facts: Facts) -> str:
@@ -76,6 +84,8 @@ def _own(facts: Facts) -> str:
     if facts.type == "loss":
         where = event.get("hook") or event.get("lane")
         return f"{event.get('count')} events lost: {event.get('cause')} ({where})"
+    if facts.type == "log_line":
+        return f"{event.get('source')}: {event.get('line')}"
     name = facts.type.replace("_", " ")
     short = ", ".join([f"{key}={value}" for key, value in event.items() if type(value) in (str, int, bool)])
     return f"{name}: {short}" if short else name

@@ -36,7 +36,9 @@ def main(mode: str) -> None:
     if mode == "storms":
         sock.sendall(b"\xff\n" * 5000)
     if mode == "ill":
-        sock.sendall(b'{"health":{"kubernetes":5}}\n{"health":{"cri":{"state":1,"age_seconds":"2"}}}\n')
+        sock.sendall(
+            b'{"health":{"kubernetes":5}}\n{"health":{"cri":{"state":1,"age_seconds":"2","counts":{"late":"3"}}}}\n'
+        )
     if mode == "babbles":
         sock.sendall(b"hello\n{}\n[1]\n\xff\n" + json.dumps({"answer": 5}).encode() + b"\n")
     waiting: list[tuple[float, int, dict[str, Any]]] = []

@@ -5,10 +5,11 @@ import os
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from agent.children import LineChild, spawn
+from agent.children import LineChild, hold_alone, spawn
 
 ECHO = "import os\nwhile said := os.read(5, 4096): os.write(5, said)"
 
@@ -93,3 +94,12 @@ def test_a_child_has_the_descriptors_that_it_is_given_and_no_others() -> None:
     assert os.read(reading, 1000) == b"0"
     for fd in (reading, *others):
         os.close(fd)
+
+
+def test_a_state_is_one_child_s_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.children._LOCK_S", 0.1)
+    first = hold_alone(tmp_path)
+    with pytest.raises(BlockingIOError):
+        hold_alone(tmp_path)
+    os.close(first)
+    os.close(hold_alone(tmp_path))

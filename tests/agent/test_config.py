@@ -53,7 +53,8 @@ def test_without_any_file_the_settings_are_the_defaults(tmp_path: Path) -> None:
     loaded = load(root=tmp_path)
     relocated = {
         "log.dir", "redaction.key_file", "api.socket", "run_dir", "policies.dirs", "exporters.dirs",
-        "exporters.state_dir", "detect.dirs", "detect.exceptions", "detect.state_dir", "identity.state_file",
+        "exporters.state_dir", "detect.dirs", "detect.exceptions", "detect.state_dir", "collect.state_dir",
+            "identity.state_file",
     }  # fmt: skip
     differing = {change.key for change in diff_settings(Settings(), loaded.settings)}
     assert differing == relocated

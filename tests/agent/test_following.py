@@ -223,8 +223,20 @@ def test_who_settles_waits_until_everybody_is_known(unanswered: Following) -> No
 
 
 def test_who_settles_waits_no_longer_than_he_may(unanswered: Following) -> None:
-    unanswered.settle(lambda: None, 0.2)
+    unanswered.settle(lambda: None, 0.2, 0.2)
     assert unanswered._pending()
+
+
+def test_who_settles_waits_longer_for_the_first_word(unanswered: Following) -> None:
+    turns: list[int] = []
+
+    def turn() -> None:
+        turns.append(1)
+        if len(turns) == 3:
+            unanswered.identifying.health = {"cri": {"state": "fresh"}}
+
+    unanswered.settle(turn, 0.15, 600)
+    assert len(turns) >= 3 and unanswered._pending()
 
 
 def test_where_nobody_is_asked_nobody_is_waited_for(unanswered: Following) -> None:
@@ -237,7 +249,7 @@ def test_policies_that_come_while_one_settles_wait(
 ) -> None:
     taken: list[object] = []
     monkeypatch.setattr(unanswered._policing, "take_objects", taken.append)
-    unanswered.settle(lambda: unanswered._take_policies({"set": ["p"]}), 0.2)
+    unanswered.settle(lambda: unanswered._take_policies({"set": ["p"]}), 0.2, 0.0)
     assert taken == []
     unanswered.tick(0.0)
     unanswered.tick(1.0)
@@ -361,6 +373,61 @@ def test_a_runtimes_hook_is_told_when_policies_can_hold(tmp_path: Path, tree: Cg
         assert (home.pod["name"], home.cgroup_id) == ("web-1", (tree.root / path[1:]).stat().st_ino)
         with pytest.raises(TracehoundError):
             agent.following.runtime_hook({"id": "", "cgroup": path})
+
+
+STARTING = {
+    "number": 7,
+    "container": {"id": ID, "pod_uid": UID, "cgroup": f"/{in_pod()}"},
+    "answer": {
+        "id": ID,
+        "state": "known",
+        "source": "nri",
+        "container": {"id": ID, "name": "main"},
+        "pod": {"namespace": "shop", "name": "web-1", "uid": UID, "pod_labels": {"app": "web"}},
+    },
+}
+"""What the child says of a container that a runtime holds."""
+
+
+@pytest.mark.parametrize("was_seen", [True, False])
+def test_a_runtime_that_waits_is_answered_when_policies_know_the_container(
+    unanswered: Following, monkeypatch: pytest.MonkeyPatch, was_seen: bool
+) -> None:
+    said: list[Any] = []
+    monkeypatch.setattr(Identifying, "say", lambda self, message: said.append(message))
+    known = lambda homes: said.extend(home.pod.get("pod_labels") for home in homes)  # noqa: E731
+    monkeypatch.setattr(unanswered._policing, "containers_changed", known)
+    if not was_seen:
+        unanswered.registry.by_id.clear()
+    unanswered._take_starting(STARTING)
+    problem = "" if was_seen else "its cgroup is not known"
+    assert said == [{"app": "web"}, {"held": {"number": 7, "error": problem}}]
+
+
+def test_a_container_that_cannot_be_taken_does_not_keep_the_runtime_waiting(
+    unanswered: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[Any] = []
+    monkeypatch.setattr(Identifying, "say", lambda self, message: said.append(message))
+    unanswered._take_starting({"number": 1, "container": {"id": ""}})
+    unanswered._take_starting({"number": 2})
+    problems = [(one["held"]["number"], one["held"]["error"]) for one in said]
+    assert problems == [(1, "the container has no id"), (2, "")]
+
+
+def test_the_child_is_wanted_where_a_runtime_would_hold_containers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted: list[bool] = []
+    monkeypatch.setattr(Identifying, "want", lambda self: wanted.append(True))
+    settings = replace(Settings(), identity=IdentitySettings(nri=str(tmp_path / "nri.sock")))
+    followed = Following(settings, "n1", Policies(), lambda kind, content: None, print)
+    followed.tick(1.0)
+    assert not wanted
+    (tmp_path / "nri.sock").touch()
+    followed.tick(2.0)
+    assert wanted
+    followed.close()
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,9 @@ def test_a_health_of_another_form_never_reaches_probes(agent: Agent) -> None:
     link = agent.begin("ill")
     link.want()
     assert agent.until(lambda: link.health)
-    assert link.health == {"cri": {"state": "1", "age_seconds": 2.0, "error": ""}}
+    assert link.health == {
+        "cri": {"state": "1", "age_seconds": 2.0, "error": "", "counts": {"late": 3}},
+    }
     assert "AttributeError" in agent.notices[0] or "TypeError" in agent.notices[0]
 
 

@@ -165,6 +165,18 @@ def test_a_policy_can_be_added_listed_switched_and_deleted(world: World) -> None
 
 @pytest.mark.root
 @pytest.mark.kernel
+def test_a_policy_of_another_domain_is_not_there(world: World, shelf: PolicySettings) -> None:
+    world.policing.start(shelf)
+    ask = world.policing.answer
+    (listed,) = ask({"request": "policies"})["policies"]
+    assert (listed["domain"], listed["source"]) == ("static", f"{shelf.dirs[0]}/one.yaml")
+    refused = ask({"request": "policy_delete", "key": "one", "domain": "k8s"})
+    assert (refused["code"], refused["error"]) == ("unknown", "no policy one in the domain k8s")
+    assert ask({"request": "policy_delete", "key": "one", "domain": "static"}) == {"ok": True}
+
+
+@pytest.mark.root
+@pytest.mark.kernel
 def test_a_text_that_is_no_policy_is_refused_and_recorded(world: World) -> None:
     answer = world.policing.answer({"request": "policy_add", "text": "kind: Pod"})
     assert (answer["code"], "<api>:1" in answer["error"]) == ("invalid", True)

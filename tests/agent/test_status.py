@@ -98,6 +98,7 @@ def a_daemon(directory: Path) -> Any:
         exporting=SimpleNamespace(state=list, problems=lambda: iter(())),
         following=SimpleNamespace(state=lambda: {"containers": {"known": 3}}, problems=lambda: iter(())),
         detecting=SimpleNamespace(state=dict, problems=lambda: iter(())),
+        collecting=None,
     )
 
 

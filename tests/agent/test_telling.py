@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from agent import telling
+from agent.policing import Policing, Surroundings
 from agent.settings import Settings
 
 
@@ -63,3 +64,11 @@ def test_a_container_goes_to_who_follows_containers() -> None:
 def test_without_anybody_who_follows_containers_it_is_refused() -> None:
     told = telling.tell(daemon(), {"request": "runtime_hook"})
     assert told is not None and "does not follow containers" in told["error"]
+
+
+def test_the_nodes_labels_are_those_that_policies_go_by() -> None:
+    policing = Policing(Surroundings(lambda name: 0, print, print, print))
+    asked: Any = SimpleNamespace(policing=policing)
+    assert telling.tell(asked, {"request": "node"}) == {"labels": {}}
+    policing.relabel_node({"zone": "a"})
+    assert telling.tell(asked, {"request": "node"}) == {"labels": {"zone": "a"}}

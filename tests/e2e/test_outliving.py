@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from agent.kernel.posts import places
+from agent.remembered import NAME as REMEMBERED
 from tests.agent.kernel.cgrouping import Cgroups, cgroups
 from tests.agent.kernel.support import mounted_bpffs
 from tests.e2e.cases import lacks
@@ -99,13 +100,14 @@ class World:
         self.fake.put("pods", {"metadata": metadata, "spec": spec, "status": status})
         return self.cgroups.make(f"kubepods/besteffort/pod{uid}/{identity(number)}")
 
-    def start(self, hook: str) -> Agent:
+    def start(self, hook: str, *settings: str) -> Agent:
         """A service, as far as pins are concerned, with a policy for the first pod."""
         (self.place / "secrets.yaml").write_text((HEAD + hook).format(secret=self.secret))
         config = kubeconfig(self.place, self.fake.url, self.place / "token")
         chosen = [f"node_name={NODE}", f"identity.kubeconfig={config}", "identity.runtimes=false"]
+        chosen.append(f"identity.state_file={self.place / 'kubernetes.json'}")
         policies = [f"policies.files={self.place / 'secrets.yaml'}", "policies.persist=true"]
-        agent = start_agent(self.place, [*chosen, *policies, f"kernel.pin_dir={self.pins}"])
+        agent = start_agent(self.place, [*chosen, *policies, f"kernel.pin_dir={self.pins}", *settings])
         self._stack.callback(kill, agent)
         return agent
 
@@ -189,6 +191,31 @@ def test_a_pod_stays_denied_without_an_agent_and_while_the_next_one_starts(world
     assert second.process.wait(60) == 0
     assert not world.reads(world.wanted)
     check_that_nothing_stays(world)
+
+
+def test_policies_hold_for_pods_that_nobody_answers_for_any_more(world: World) -> None:
+    first = world.start(TELL)
+    first.wait(lambda: world.reads(world.wanted) and events(first), "it is not told")
+    first.wait(lambda: identity(1) in (world.place / REMEMBERED).read_text(), "it is not remembered")
+    kill(first)
+    world.fake.hangs = True
+    second = world.start(TELL)
+    second.wait(lambda: hooks_lost(second), "the gap is not told")
+    check_that_it_is_told(second, world)
+    assert world.reads(world.other)
+    assert {event["process"]["pod"]["name"] for event in events(second)} == {"pod-1"}
+
+
+def test_what_no_policy_asks_any_more_ends_with_the_agent(world: World) -> None:
+    socket = f"api.socket={world.place / 'socket'}"
+    agent = world.start(TELL, socket)
+    agent.wait(lambda: list(places(world.pins)), "nothing is kept")
+    program = Path(sys.executable).with_name("tracehound")
+    command = [program, "policy", "disable", "--all", "--set", socket]
+    subprocess.run(command, check=True, capture_output=True)
+    agent.process.terminate()
+    assert agent.process.wait(60) == 0
+    assert list(places(world.pins)) == []
 
 
 def hooks_lost(agent: Agent) -> dict[str, int]:

@@ -9,11 +9,14 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from tests.agent.api.support import Agent as Service
+from tests.agent.api.support import Log
 from tests.e2e.support import PAUSE_S, TRIES, Agent, start_agent
 
 pytestmark = pytest.mark.root
@@ -76,7 +79,9 @@ def tetra() -> Iterator[Tetra]:
     if not named:
         pytest.skip("no tetra: put one into .cache/tetra")
     with tempfile.TemporaryDirectory(prefix="tetra-") as place:
-        agent = start_agent(Path(place), [f"api.socket={place}/socket", "identity.kubernetes=false"])
+        agent = start_agent(
+            Path(place), [f"api.socket={place}/socket", "identity.kubernetes=false", "identity.nri=none"]
+        )
         try:
             yield Tetra(agent, [named, "--server-address", f"unix://{place}/socket"])
         finally:
@@ -125,7 +130,9 @@ def test_the_logs_own_lines_are_read_as_they_stand(tetra: Tetra) -> None:
 
 def test_a_policy_is_added_listed_and_deleted(tetra: Tetra, secrets: Path) -> None:
     assert (tetra.state()["state"], tetra.state()["mode"]) == ("TP_STATE_ENABLED", "TP_MODE_ENFORCE")
-    assert "secrets" in tetra.ask("tracingpolicy", "list")
+    assert "secrets" in tetra.ask("tracingpolicy", "list", "--domain", "grpc")
+    assert "secrets" not in tetra.ask("tracingpolicy", "list", "--domain", "k8s")
+    assert "in the domain k8s" in tetra.ask("tracingpolicy", "delete", "secrets", "--domain", "k8s", expect=1)
     tetra.ask("tracingpolicy", "delete", "secrets")
     assert not tetra.state()
 
@@ -148,9 +155,40 @@ def test_a_policy_is_switched_and_its_mode_set(tetra: Tetra, secrets: Path) -> N
 def test_what_is_wrong_is_said_with_its_reason(tetra: Tetra, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(POLICY.replace("sys_openat", "sys_nonsense") % "/x")
-    assert "sys_nonsense" in tetra.ask("tracingpolicy", "add", str(wrong), expect=1)
+    told = tetra.ask("tracingpolicy", "add", str(wrong), expect=1)
+    assert "sys_nonsense" in told and "hint:" in told
     assert "no policy absent" in tetra.ask("tracingpolicy", "delete", "absent", expect=1)
     assert "unknown method" in tetra.ask("eventlog", "get", expect=1)
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("--namespace shop", ["shop/web-7"]),
+        ("--pod ^proxy", ["kube-system/proxy"]),
+        ("--namespace-regex ^kube|^shop --process /bin/x", ["shop/web-7", "kube-system/proxy"]),
+        ("--host", ["n1"]),
+    ],
+)
+def test_pods_are_chosen_and_shown(tetra: Tetra, tmp_path: Path, words: str, shown: list[str]) -> None:
+    (tmp_path / "log").mkdir()
+    log, service = Log(tmp_path / "log"), Service(tmp_path)
+    command = [tetra.command[0], "--server-address", f"unix://{service.path}", "getevents", "-o", "compact"]
+    with tempfile.NamedTemporaryFile("w+") as out, closing(service):
+        client = subprocess.Popen([*command, *words.split()], stdout=out, stderr=out)
+        try:
+            for _ in range(TRIES):
+                log.exec(5, binary="/bin/x", pod={"namespace": "shop", "name": "web-7"})
+                log.exec(6, binary="/bin/x", pod={"namespace": "kube-system", "name": "proxy"})
+                log.exec(7, binary="/bin/x")
+                time.sleep(PAUSE_S)
+                seen = [line.split()[2] for line in Path(out.name).read_text().splitlines()]
+                if set(shown) <= set(seen):
+                    break
+        finally:
+            client.kill()
+            client.wait()
+        assert set(seen) == set(shown)
 
 
 def test_the_level_of_messages_is_read_and_set(tetra: Tetra) -> None:

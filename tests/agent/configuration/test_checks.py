@@ -75,6 +75,14 @@ def test_a_runtimes_socket_says_which_runtime_and_where(value: str) -> None:
         checks.runtime_sockets((value,))
 
 
+@pytest.mark.parametrize("value", ["", "off", "run/nri.sock", "/" + "x" * 200])
+def test_a_socket_of_nri_is_a_word_or_a_place(value: str) -> None:
+    for good in ("auto", "none", "/run/nri/nri.sock"):
+        checks.nri_socket(good)
+    with pytest.raises(ValueError, match=r"auto, none or a path|bytes long"):
+        checks.nri_socket(value)
+
+
 @pytest.mark.parametrize("value", ["", "127.0.0.1:54321", "[::1]:1", ":2112", "node.example:0"])
 def test_an_address_has_a_port(value: str) -> None:
     checks.address(value)

@@ -19,6 +19,7 @@ def test_sections_are_the_nested_settings() -> None:
     assert sorted(SECTIONS) == [
         "api",
         "api.tls",
+        "collect",
         "containers",
         "detect",
         "enrich",

@@ -10,7 +10,7 @@ import gc
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.decode.record import Decoder
@@ -405,6 +405,12 @@ RECORDS = st.lists(
 
 
 @given(RECORDS)
+@example(
+    [
+        *(("exit", 2, 1, 3), ("fork", 2, 1, 0), ("exec", 0, 1, 3), ("exec", 4, 3, 0)),
+        *(("exec", 3, 3, 1), ("fork", 1, 0, 0), ("exit", 4, 1, 0), ("exit", 0, 0, 1)),
+    ]
+)
 def test_records_in_any_order_make_no_error_and_no_circle(records: list[tuple[str, int, int, int]]) -> None:
     machine = Machine(most=5)
     for kind, pid, ktime, parent in records:

@@ -38,6 +38,13 @@ def test_a_record_is_told_in_one_line(record: dict[str, Any], text: str) -> None
     assert told(record) == text
 
 
+def test_a_line_of_a_log_is_told_as_it_stands() -> None:
+    line = {"tracehound": {"log_line": {"source": "/var/log/auth.log", "line": "h su[7]: x"}}}
+    assert told(line) == "/var/log/auth.log: h su[7]: x"
+    found = {"tracehound": {"detection": {"title": "T", "event": line}}}
+    assert told(found) == "detection: T: h su[7]: x"
+
+
 def test_a_summary_stays_short() -> None:
     assert len(told(exec_event(arguments="x" * 100_000))) == 1024
 
