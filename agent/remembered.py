@@ -5,7 +5,7 @@ policies hold for pods before anybody was asked. What is answered later counts m
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ MOST_BYTES = 64 << 20
 
 
 class Remembered:
-    """One file: `{"boot_id", "containers": {ID: [CGROUP_ID, ANSWER]}}`, answers as docs/containers.md has
-    them. `path`: None where nothing outlives this agent."""
+    """One file: `{"boot_id", "containers": {ID: [CGROUP_ID, ANSWER]}, "pods": {UID: POD}}`, answers and pods
+    as docs/containers.md has them. `path`: None where nothing outlives this agent."""
 
     def __init__(self, path: Path | None, boot_id: str, notice: Callable[[str], None]) -> None:
         self._path, self._boot_id, self._notice = path, boot_id, notice
@@ -31,8 +31,13 @@ class Remembered:
         self._next_s = 0.0
 
     def recall(self, registry: Registry) -> None:
-        """Answers for the containers that are there, each in the cgroup that it had."""
-        for id_, (cgroup_id, answer) in self._read().items():
+        """What was told of the pods that have containers here, and answers for those that are in the cgroup
+        that they had."""
+        containers, pods = self._read()
+        for uid in pods.keys() & registry.pod_uids():
+            if isinstance(pods[uid].get("labels", {}), dict):
+                registry.pod({**pods[uid], "uid": uid, "deleted": False})
+        for id_, (cgroup_id, answer) in containers.items():
             home = registry.by_id.get(id_)
             if home is not None and home.cgroup_id == cgroup_id and not home.gone_s:
                 with suppress(AttributeError, TypeError, ValueError):  # somebody else's file
@@ -53,23 +58,25 @@ class Remembered:
             if home.state == KNOWN and home.answer and home.cgroup_id and not home.gone_s
         }
         try:
-            _replace(self._path, orjson.dumps({"boot_id": self._boot_id, "containers": known}))
+            content = {"boot_id": self._boot_id, "containers": known, "pods": registry.pods()}
+            _replace(self._path, orjson.dumps(content))
         except (OSError, TypeError) as error:
             self._is_new = True
             if not self._is_told:
                 self._is_told = True
                 self._notice(f"containers are not remembered for the next agent: {error}")
 
-    def _read(self) -> dict[str, tuple[int, Mapping[str, Any]]]:
-        try:
+    def _read(self) -> tuple[dict[str, tuple[int, dict[str, Any]]], dict[str, dict[str, Any]]]:
+        """Containers and pods; none when there is nothing that can be believed: everybody is asked."""
+        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
             if self._path is None or self._path.stat().st_size > MOST_BYTES:
-                return {}
+                return {}, {}
             found = orjson.loads(self._path.read_bytes())
-            if found["boot_id"] != self._boot_id:
-                return {}
-            return {id_: (int(number), dict(answer)) for id_, (number, answer) in found["containers"].items()}
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            return {}  # nothing is lost with it: everybody is asked
+            if found["boot_id"] == self._boot_id:
+                kept = found["containers"].items()
+                containers = {id_: (int(number), dict(answer)) for id_, (number, answer) in kept}
+                return containers, {uid: dict(pod) for uid, pod in found.get("pods", {}).items()}
+        return {}, {}
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -206,6 +206,14 @@ class Registry:
             if home.take_pod(told):
                 self._changed(home)
 
+    def pod_uids(self) -> set[str]:
+        """Of the pods of which there are containers."""
+        return set(self._by_pod)
+
+    def pods(self) -> dict[str, Mapping[str, Any]]:
+        """What `pod` was told of those of which there are containers, by uid."""
+        return {uid: told for uid, told in self._pods.items() if uid in self._by_pod}
+
     def _changed(self, home: Home) -> None:
         self.news[home.ref.id] = home
         self._stale = self._stale or home.untold is None or home.crowded  # there may be many, or none

@@ -63,6 +63,19 @@ def test_another_cgroup_of_that_name_or_another_boot_is_another_container(
     assert registry.by_id[ID].state == PENDING
 
 
+def test_what_was_told_of_a_pod_counts_for_its_containers_that_nobody_answered_for(tmp_path: Path) -> None:
+    told = {"namespace": "shop", "name": "web", "uid": UID, "labels": {"app": "web"}}
+    before, left = met(), remembered(tmp_path)
+    before.pod(told)
+    before.pod({**told, "uid": "of-no-container"})
+    left.changed()
+    left.save(before, float("inf"))
+    assert orjson.loads((tmp_path / NAME).read_bytes())["pods"] == {UID: told}
+    registry = met(8)
+    remembered(tmp_path).recall(registry)
+    assert (registry.by_id[ID].state, registry.by_id[ID].pod) == (PENDING, POD)
+
+
 def test_nobody_but_its_owner_reads_it(place: Path) -> None:
     assert (place / NAME).stat().st_mode & 0o777 == 0o600
 
@@ -77,6 +90,9 @@ def test_nobody_but_its_owner_reads_it(place: Path) -> None:
         b'{"boot_id":"boot-1","containers":[]}',
         b'{"boot_id":"boot-1","containers":{"%b":[7]}}' % ID.encode(),
         b'{"boot_id":"boot-1","containers":{"%b":["x",{}]}}' % ID.encode(),
+        b'{"boot_id":"boot-1","containers":{},"pods":[]}',
+        b'{"boot_id":"boot-1","containers":{},"pods":{"%b":7}}' % UID.encode(),
+        b'{"boot_id":"boot-1","containers":{},"pods":{"%b":{"name":"web","labels":7}}}' % UID.encode(),
         b'{"boot_id":"boot-1","containers":{"%b":[7,{"id":"%b","state":"odd"}]}}'
         % (ID.encode(), ID.encode()),
     ],

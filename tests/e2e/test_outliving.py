@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from tests.kube.talk import kubeconfig
 
 pytestmark = [pytest.mark.root, pytest.mark.kernel, pytest.mark.spread]
 NODE = "node-1"
+OURS = os.urandom(6).hex()
 HEAD = """
 apiVersion: cilium.io/v1alpha1
 kind: TracingPolicy
@@ -93,7 +95,7 @@ class World:
         one = {"name": "main", "image": "web:1", "imageID": "", "ready": True, "restartCount": 0}
         state: dict[str, Any] = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
         container = {**one, "containerID": f"containerd://{identity(number)}", "state": state}
-        uid = f"{number:08x}-be4c-4444-8888-999999999999"
+        uid = f"{number:08x}-{OURS[:4]}-4444-8888-{OURS}"
         metadata = {"name": f"pod-{number}", "namespace": "shop", "uid": uid, "labels": {"app": app}}
         spec = {"nodeName": NODE, "containers": [{"name": "main", "image": "web:1"}]}
         status = {"phase": "Running", "containerStatuses": [container]}
@@ -123,8 +125,8 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def identity(number: int) -> str:
-    """Id of a container."""
-    return f"{number:08x}".ljust(64, "e")
+    """Id of a container; of this run, whatever one that was killed has left."""
+    return f"{number:08x}{OURS}".ljust(64, "e")
 
 
 def kill(agent: Agent) -> None:

@@ -21,6 +21,7 @@ class Cgroups:
         root = container_directory()
         assert root is not None
         self.root = root
+        remove_left(root)
         self.top = root / f"tracehound-test-{os.getpid()}-{time.monotonic_ns()}"
         self.top.mkdir()
         self._children: list[subprocess.Popen[bytes]] = []
@@ -57,6 +58,15 @@ class Cgroups:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(pid), signal.SIGKILL)
             remove(Path(directory))
+
+
+def remove_left(root: Path) -> None:
+    """What tests that were killed have left, unless something runs in it."""
+    for top in root.glob("tracehound-test-*-*"):
+        if not Path("/proc", top.name.split("-")[2]).exists():
+            for directory, _, _ in os.walk(top, topdown=False):
+                with contextlib.suppress(OSError):
+                    Path(directory).rmdir()
 
 
 def remove(cgroup: Path) -> None:
