@@ -32,12 +32,17 @@ EVERYWHERE = (
 IN_CI = os.environ.get("CI") == "true"
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Ctrl-C and Ctrl-\\ reach what the tests start, although who runs them in the background may have both
-    ignored (POSIX shells do so for `&`)."""
+    ignored (POSIX shells do so for `&`). A busy machine is no fault of hypothesis's examples."""
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if config.pluginmanager.hasplugin("hypothesispytest") and not IN_CI:  # there it has a profile of its own
+        from hypothesis import settings
+
+        settings.register_profile("unhurried", deadline=None)
+        settings.load_profile("unhurried")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -23,10 +23,9 @@ from agent.detect.expressions import FEWEST, Expressions
 from agent.detect.fields import field_of, is_unique
 from agent.detect.literals import END, cover_of, literal_of
 from agent.detect.patterns import compile_pattern, search
+from agent.detect.rows import Row, row_of
 from agent.detect.sources import Source, Subject, Value
 
-Row = tuple[Value, ...]
-"""Values of an event, in the order of the matcher's fields."""
 MAX_CACHED = 16_384
 """Answers that are remembered; twice as many may be there. A row takes about 1 kB."""
 MAX_CACHED_TEXT = 16 << 20
@@ -61,14 +60,15 @@ class Matcher:
             sorted(set().union(*(fields_of(node) for _, node in chosen)) - {""})
         )
         """Names of the fields that are read. The whole event, for keywords, stands last, when it is asked."""
-        self._sources: list[Source] = []
+        sources: list[Source] = []
         for name in self.fields:
             source = field_of(section, name).source
             assert source is not None, "folding left no field that is always absent"
-            self._sources.append(source)
+            sources.append(source)
         if any("" in fields_of(node) for _, node in chosen):
             self.fields = (*self.fields, "")
-            self._sources.append(_whole(section))
+            sources.append(_whole(section))
+        self._row = row_of(sources)
         program = _Program(self.fields, chosen)
         self._run = program.run
         self.source_text = program.text
@@ -85,11 +85,11 @@ class Matcher:
 
     def row(self, subject: Subject) -> Row:
         """The values of an event."""
-        return tuple([source(subject) for source in self._sources])
+        return self._row(subject)
 
     def match(self, subject: Subject) -> tuple[int, ...]:
         """Numbers of the rules that match, rising."""
-        row = tuple([source(subject) for source in self._sources])
+        row = self._row(subject)
         if not self.is_cached:
             return self._run(row)
         found = self._hot.get(row)

@@ -24,7 +24,7 @@ from agent.detect.loglines import views_of_line
 from agent.detect.routing import route
 from agent.detect.rules import Rule
 from agent.detect.sources import Subject
-from agent.detect.views import Call, Seen, views_of_call, views_of_exec
+from agent.detect.views import EXEC_VIEWS, Call, Seen, seen_of_exec, views_of_call
 from agent.log.times import parse_time
 
 Record = dict[str, Any]
@@ -116,6 +116,9 @@ class Engine:
         self._matchers = {view: list(_matchers(view, nodes)) for view, nodes in self._conditions.items()}
         self.views = frozenset(self._matchers)
         """The views that rules ask for."""
+        self._exec_matchers = [
+            (view, matcher) for view in EXEC_VIEWS for matcher in self._matchers.get(view, ())
+        ]
         self._keys = watched(self.rules)
         self._asked: dict[str, deque[tuple[str, int]]] = {}
 
@@ -124,7 +127,7 @@ class Engine:
         kind = next(iter(record), "")
         if kind == "process_exec":
             subject = self._begin(record)
-            return self._evaluate(views_of_exec(subject, self.views)) if subject is not None else []
+            return self._evaluate_exec(subject) if subject is not None else []
         if kind in CALLS:
             return self._evaluate(self._views_of_call(kind, record))
         if kind == "process_exit":
@@ -245,11 +248,29 @@ class Engine:
         hits: dict[int, Hit] = {}
         for view, subject in seen:
             for matcher in self._matchers[view]:
-                for number in matcher.match(subject):
-                    if number not in hits:
-                        node = self._conditions[view][number]
-                        hits[number] = Hit(self.rules[number], view, node, subject, self.boot_id)
-        return self._unsilenced([hits[number] for number in sorted(hits)]) if hits else []
+                if numbers := matcher.match(subject):
+                    self._note(hits, numbers, view, subject)
+        return self._hits(hits) if hits else []
+
+    def _evaluate_exec(self, subject: Subject) -> list[Hit]:
+        """The same for what comes most often: most execs have one view, and are like one before."""
+        hits: dict[int, Hit] = {}
+        last, seen = "", subject
+        for view, matcher in self._exec_matchers:
+            if view != last:
+                last, seen = view, seen_of_exec(subject, view)
+            if numbers := matcher.match(seen):
+                self._note(hits, numbers, view, seen)
+        return self._hits(hits) if hits else []
+
+    def _note(self, hits: dict[int, Hit], numbers: Iterable[int], view: str, subject: Subject) -> None:
+        for number in numbers:
+            if number not in hits:
+                node = self._conditions[view][number]
+                hits[number] = Hit(self.rules[number], view, node, subject, self.boot_id)
+
+    def _hits(self, hits: Mapping[int, Hit]) -> list[Hit]:
+        return self._unsilenced([hits[number] for number in sorted(hits)])
 
     def _unsilenced(self, hits: list[Hit]) -> list[Hit]:
         exceptions = self._exceptions

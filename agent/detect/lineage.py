@@ -23,6 +23,7 @@ MAX_DEPTH = 128
 """Ancestors of a chain that are looked at (as in the log's `ancestry`)."""
 KEPT = ("arguments", "exe", "user", "environment", "inode", "tty", "cred", "container")
 """Keys below `tracehound` of an exec that are remembered."""
+_KEPT = frozenset(KEPT)
 SHOWN = (
     "exec_id",
     "pid",
@@ -114,10 +115,9 @@ class Known:
 def images_of(process: Fields, own: Fields) -> tuple[str, ...]:
     """The paths of a process's executable: the resolved one, then the one that was executed."""
     binary, exe = process.get("binary"), own.get("exe")
-    has_binary = type(binary) is str and binary
-    if type(exe) is str and exe and exe != binary:
-        return (exe, str(binary)) if has_binary else (exe,)
-    return (str(binary),) if has_binary else ()
+    if type(binary) is not str or not binary:
+        return (exe,) if type(exe) is str and exe else ()
+    return (exe, binary) if type(exe) is str and exe and exe != binary else (binary,)
 
 
 def command_line_of(process: Fields, own: Fields) -> str | None:
@@ -164,7 +164,7 @@ class Lineage:
 
     def begin(self, process: Fields, own: Fields, parent: object) -> Known:
         """An exec, or a fork that became relevant. `parent`: as the event has it."""
-        kept = {key: own[key] for key in KEPT if key in own}
+        kept = {key: value for key, value in own.items() if key in _KEPT}
         known = Known(process, kept, self._parent_of(process, parent))
         self._keep(process.get("exec_id"), known)
         return known
@@ -208,7 +208,7 @@ class Lineage:
         exec_id = process.get("parent_exec_id")
         if exec_id == process.get("exec_id"):
             return None
-        known = self.get(exec_id)
+        known = self._known.get(exec_id) if type(exec_id) is str else None
         if known is not None and known.images:
             return known
         if type(parent) is not dict or parent.get("exec_id") != exec_id:
@@ -222,9 +222,10 @@ class Lineage:
     def _keep(self, exec_id: object, known: Known) -> None:
         if type(exec_id) is not str:
             return
-        if exec_id not in self._known and len(self._known) >= self._most:
+        if exec_id in self._known:
+            self._exited.pop(exec_id, None)
+        elif len(self._known) >= self._most:
             self._make_room()
-        self._exited.pop(exec_id, None)
         self._known[exec_id] = known
         if known.text is not None and len(known.text) > LONG:
             self._keep_long(known)

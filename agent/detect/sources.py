@@ -45,7 +45,8 @@ class Subject:
 Source = Callable[[Subject], Value]
 
 
-def _text(value: object) -> str | None:
+def text_or_number(value: object) -> str | None:
+    """A text, a number as one; None: neither, or an empty text."""
     if type(value) is str:
         return value or None
     return str(value) if type(value) is int else None
@@ -88,15 +89,15 @@ def argument_count(subject: Subject) -> Value:
 
 
 def cwd(subject: Subject) -> Value:
-    return _text(subject.known.process.get("cwd"))
+    return text_or_number(subject.known.process.get("cwd"))
 
 
 def pid(subject: Subject) -> Value:
-    return _text(subject.known.process.get("pid"))
+    return text_or_number(subject.known.process.get("pid"))
 
 
 def exec_id(subject: Subject) -> Value:
-    return _text(subject.known.process.get("exec_id"))
+    return text_or_number(subject.known.process.get("exec_id"))
 
 
 def user_of(known: Known) -> Value:
@@ -105,7 +106,7 @@ def user_of(known: Known) -> Value:
     if type(name) is str and name:
         return name
     uid = known.process.get("uid")
-    return "root" if uid == 0 and type(uid) is int else _text(uid)
+    return "root" if uid == 0 and type(uid) is int else text_or_number(uid)
 
 
 def user(subject: Subject) -> Value:
@@ -113,24 +114,24 @@ def user(subject: Subject) -> Value:
 
 
 def uid(subject: Subject) -> Value:
-    return _text(subject.known.process.get("uid"))
+    return text_or_number(subject.known.process.get("uid"))
 
 
 def auid(subject: Subject) -> Value:
-    return _text(subject.known.process.get("auid"))
+    return text_or_number(subject.known.process.get("auid"))
 
 
 def login_user(subject: Subject) -> Value:
     number = subject.known.process.get("auid")
-    return "unset" if number == UNSET_AUID else "root" if number == 0 else _text(number)
+    return "unset" if number == UNSET_AUID else "root" if number == 0 else text_or_number(number)
 
 
 def session(subject: Subject) -> Value:
-    return _text(subject.own.get("sid"))
+    return text_or_number(subject.own.get("sid"))
 
 
 def tty(subject: Subject) -> Value:
-    return _text(subject.known.own.get("tty"))
+    return text_or_number(subject.known.own.get("tty"))
 
 
 def audit_tty(subject: Subject) -> Value:
@@ -140,15 +141,15 @@ def audit_tty(subject: Subject) -> Value:
 
 def flags(subject: Subject) -> Value:
     said = subject.known.process.get("flags")
-    return (said, *said.split()) if type(said) is str and " " in said else _text(said)
+    return (said, *said.split()) if type(said) is str and " " in said else text_or_number(said)
 
 
 def node(subject: Subject) -> Value:
-    return _text(subject.record.get("node_name"))
+    return text_or_number(subject.record.get("node_name"))
 
 
 def time(subject: Subject) -> Value:
-    return _text(subject.record.get("time"))
+    return text_or_number(subject.record.get("time"))
 
 
 def _of_parent(read: Callable[[Known], Value]) -> Source:
@@ -174,8 +175,8 @@ def _cred(index: int) -> Source:
     def source(subject: Subject) -> Value:
         cred = subject.known.own.get("cred")
         if type(cred) is list and len(cred) > index:
-            return _text(cred[index])
-        return _text(subject.known.process.get("uid"))
+            return text_or_number(cred[index])
+        return text_or_number(subject.known.process.get("uid"))
 
     return source
 
@@ -190,7 +191,7 @@ def _pod(*path: str) -> Source:
     """A text below `process.pod`."""
 
     def source(subject: Subject) -> Value:
-        return _text(_at(subject.known.process.get("pod"), path))
+        return text_or_number(_at(subject.known.process.get("pod"), path))
 
     return source
 
@@ -203,7 +204,10 @@ def _at(value: object, path: tuple[str, ...]) -> object:
 
 def container_id(subject: Subject) -> Value:
     process = subject.known.process
-    found = (_text(_at(process.get("pod"), ("container", "id"))), _text(process.get("docker")))
+    found = (
+        text_or_number(_at(process.get("pod"), ("container", "id"))),
+        text_or_number(process.get("docker")),
+    )
     return _several(tuple(dict.fromkeys(one for one in found if one)))
 
 
@@ -215,7 +219,7 @@ def _container(key: str, pod_path: tuple[str, ...]) -> Source:
         image = own.get(key) if type(own) is dict else None
         if type(image) is dict:
             image = image.get("name")
-        return _text(_at(subject.known.process.get("pod"), pod_path)) or _text(image)
+        return text_or_number(_at(subject.known.process.get("pod"), pod_path)) or text_or_number(image)
 
     return source
 
@@ -230,11 +234,11 @@ def _extra(name: str) -> Source:
 
 
 def policy(subject: Subject) -> Value:
-    return _text(subject.event.get("policy_name"))
+    return text_or_number(subject.event.get("policy_name"))
 
 
 def message(subject: Subject) -> Value:
-    return _text(subject.event.get("message"))
+    return text_or_number(subject.event.get("message"))
 
 
 SOURCES: Mapping[str, Source] = {
@@ -260,10 +264,10 @@ SOURCES: Mapping[str, Source] = {
     "parent_image_name": _of_parent(lambda known: _last(known.images)),
     "parent_command_line": _of_parent(lambda known: known.text),
     "parent_arguments": _of_parent(lambda known: tuple(_arguments(known)) or None),
-    "parent_pid": _of_parent(lambda known: _text(known.process.get("pid"))),
-    "parent_exec_id": _of_parent(lambda known: _text(known.process.get("exec_id"))),
+    "parent_pid": _of_parent(lambda known: text_or_number(known.process.get("pid"))),
+    "parent_exec_id": _of_parent(lambda known: text_or_number(known.process.get("exec_id"))),
     "parent_user": _of_parent(user_of),
-    "parent_cwd": _of_parent(lambda known: _text(known.process.get("cwd"))),
+    "parent_cwd": _of_parent(lambda known: text_or_number(known.process.get("cwd"))),
     "ancestors": ancestors,
     "ancestor_command_lines": ancestor_command_lines,
     "real_uid": _cred(0),
@@ -295,11 +299,11 @@ SOURCES: Mapping[str, Source] = {
 
 
 def _environment(name: str) -> Source:
-    return lambda subject: _text(_at(subject.known.own.get("environment"), (name,)))
+    return lambda subject: text_or_number(_at(subject.known.own.get("environment"), (name,)))
 
 
 def _label(name: str) -> Source:
-    return lambda subject: _text(_at(subject.known.process.get("pod"), ("pod_labels", name)))
+    return lambda subject: text_or_number(_at(subject.known.process.get("pod"), ("pod_labels", name)))
 
 
 def _argument(name: str) -> Source:

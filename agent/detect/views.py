@@ -23,6 +23,7 @@ from agent.detect.sources import Subject, Value
 AUDIT_TYPED = ("auditd/PROCTITLE", "auditd/CWD")
 """Records with nothing that the others lack: asked by rules that name a type."""
 AUDIT_EXEC = ("auditd/SYSCALL", "auditd/EXECVE", "auditd/PATH", *AUDIT_TYPED)
+EXEC_VIEWS = ("process_creation", *AUDIT_EXEC)
 VIEWS = (
     "process_creation", "process_termination", "policy", "file_event", "file_access", "file_delete",
     "file_rename", "network_connection", "dns_query", *AUDIT_EXEC,
@@ -45,11 +46,14 @@ class Seen(NamedTuple):
 
 def views_of_exec(subject: Subject, wanted: frozenset[str]) -> Iterator[Seen]:
     """Of an exec: those that are wanted."""
-    if "process_creation" in wanted:
-        yield Seen("process_creation", subject)
-    for view in AUDIT_EXEC:
+    for view in EXEC_VIEWS:
         if view in wanted:
-            yield Seen(view, subject.seen_as(_AUDIT_OF_EXEC[view](subject)))
+            yield Seen(view, seen_of_exec(subject, view))
+
+
+def seen_of_exec(subject: Subject, view: str) -> Subject:
+    """An exec as one of EXEC_VIEWS."""
+    return subject if view == "process_creation" else subject.seen_as(_AUDIT_OF_EXEC[view](subject))
 
 
 def views_of_call(call: Call, wanted: frozenset[str]) -> Iterator[Seen]:

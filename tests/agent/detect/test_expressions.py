@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import re
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,14 @@ RULES = [
     rule(f"sel: {{'CommandLine|re': 'x{number}+y', User: root}}\ncondition: sel", title=f"rule {number}")
     for number in range(expressions.FEWEST + 2)
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unhurried() -> Iterator[None]:
+    """On a busy machine a set may seem slow, and rests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(expressions, "SLOW_NS", 1 << 60)
+        yield
 
 
 @given(st.text("abB c\n", max_size=12))
