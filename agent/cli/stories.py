@@ -212,7 +212,9 @@ def _head(story: Content, color: Palette) -> Iterator[str]:
     techniques = ", ".join(map(str, story.get("techniques") or ())) or "no techniques named"
     held = f" ({left_out:,} of them only counted)" if left_out else ""
     yield f"{color.bold}story {clean(str(story['id']))}{color.end}"
-    yield f"{getattr(color, TONES[level])}{level}{color.end}, {count:,} detections{held}, {clean(techniques)}"
+    raised = f" ({clean(str(story['raised']))})" if story.get("raised") else ""
+    counted = f"{count:,} detections{held}, {clean(techniques)}"
+    yield f"{getattr(color, TONES[level])}{level}{color.end}{raised}, {counted}"
     yield f"{clock(str(story.get('first')))} to {clock(str(story.get('last')))}: {rules_text(story)}"
 
 

@@ -24,6 +24,10 @@ MINUTE_NS = 60 * SECOND_NS
 MOST_A_MINUTE = 20
 """Detections of one rule in one story that are told in a minute, and beyond them the first one of each of so
 many programs; the others are counted."""
+MANY_LOOKS, LOOKS = 8, "medium"
+"""So many rules of discovery in one story within a minute, and the level that it has then at least: each by
+itself is what administrators do, and so much at once is what an intruder's script does."""
+DISCOVERY = "attack.discovery"
 MOST_STORIES = 1000
 """Open at once; beyond it the one that has been silent for longest ends early."""
 MOST_PROCESSES = 1000
@@ -80,12 +84,16 @@ class Story:
     processes: dict[str, None] = field(default_factory=dict)
     minutes: dict[str, list[int]] = field(default_factory=dict)
     """By rule: the minute at hand, and how many came in it."""
+    looks: dict[str, int] = field(default_factory=dict)
+    """Rules of discovery of the last minute, and when each was told last, wall-clock nanoseconds."""
+    raised: str = ""
+    """Why its level is above those of its rules."""
     programs: dict[str, list[str]] = field(default_factory=dict)
     """By rule: paths of programs that were told of in that minute; who floods does not hide others."""
 
     def content(self, state: str) -> Content:
         """What its record says."""
-        return {
+        told = {
             "id": self.id,
             "state": state,
             "level": self.level,
@@ -98,6 +106,15 @@ class Story:
             "processes": len(self.processes),
             "suppressed": self.suppressed,
         }
+        return {**told, "raised": self.raised} if self.raised else told
+
+    def looked(self, rule: str, time_ns: int) -> None:
+        """A rule of discovery matched."""
+        self.looks[rule] = time_ns
+        self.looks = {one: seen for one, seen in self.looks.items() if abs(time_ns - seen) <= MINUTE_NS}
+        if len(self.looks) >= MANY_LOOKS and _RANK.get(self.level, -1) < _RANK[LOOKS]:
+            self.level = LOOKS
+            self.raised = f"{len(self.looks)} rules of discovery within a minute"
 
     def is_over(self, now_ns: int) -> bool:
         """Whether its window has passed; also where the clock was set back by more than that, for its last
@@ -191,10 +208,10 @@ def _restored(saved: Content) -> Story:
     fields = {name: value for name, value in saved.items() if name != "key"}
     story = Story(**fields | {"processes": dict.fromkeys(fields["processes"])})
     numbers = [story.first_ns, story.last_ns, story.count, story.suppressed, story.told_count, story.told_ns]
-    numbers += [rule["count"] for rule in story.rules.values()]
+    numbers += [*story.looks.values(), *(rule["count"] for rule in story.rules.values())]
     for minute, count in story.minutes.values():
         numbers += [minute, count]
-    texts = [story.id, *story.techniques, *story.processes]
+    texts = [story.id, story.raised, *story.techniques, *story.processes]
     for paths in story.programs.values():
         texts += paths
     of_types = all(type(number) is int for number in numbers) and all(type(text) is str for text in texts)
@@ -228,9 +245,12 @@ def _count(
             story.techniques.append(technique)
     if len(story.processes) < MOST_PROCESSES and process.get("exec_id"):
         story.processes[str(process["exec_id"])] = None
-    rose = _RANK.get(level, -1) > _RANK.get(story.level, -1)
-    story.level = level if rose else story.level
-    return rose
+    before = story.level
+    if DISCOVERY in (detection.get("tags") or ()):
+        story.looked(str(rule.get("id")), time_ns)
+    if _RANK.get(level, -1) > _RANK.get(story.level, -1):
+        story.level, story.raised = level, ""
+    return story.level != before
 
 
 def _technique(tag: object) -> str:

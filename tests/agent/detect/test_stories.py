@@ -5,6 +5,8 @@ import orjson
 import pytest
 
 from agent.detect.stories import (
+    LOOKS,
+    MANY_LOOKS,
     MINUTE_NS,
     MOST_A_MINUTE,
     MOST_ARGUMENTS,
@@ -187,6 +189,63 @@ def test_saved_stories_of_other_types_are_refused_and_nothing_of_them_is_taken(w
     with pytest.raises((ValueError, TypeError, KeyError, AttributeError)):
         after.restore([good, {**bad, **wrong}])
     assert len(after) == 0
+
+
+def looks(
+    stories: Stories, count: int, begin_ns: int = T0, apart_ns: int = SECOND_NS, **more: Any
+) -> list[Told]:
+    """Detections of so many rules of discovery; what was told of stories."""
+    lines: list[Told] = []
+    for number in range(count):
+        one = detection(
+            number, rule=f"look{number}", level="low", tags=["attack.discovery", "attack.t1082"], **more
+        )
+        lines += stories.add(one, begin_ns + number * apart_ns)
+    return [line for line in lines if line.kind == "story"]
+
+
+def test_many_looks_around_within_a_minute_are_more_than_each_of_them() -> None:
+    stories = Stories()
+    lines = looks(stories, MANY_LOOKS + 1)
+    assert [(one.content["state"], one.content["level"]) for one in lines] == [
+        ("open", "low"),
+        ("updated", LOOKS),
+    ]
+    assert lines[-1].content["raised"] == f"{MANY_LOOKS} rules of discovery within a minute"
+    [closed] = stories.look(T0 + 2 * WINDOW_NS)
+    assert closed.content["raised"] and closed.content["count"] == MANY_LOOKS + 1
+
+
+@pytest.mark.parametrize(
+    ("count", "apart_ns"), [(MANY_LOOKS - 1, SECOND_NS), (3 * MANY_LOOKS, 10 * SECOND_NS)]
+)
+def test_fewer_looks_or_slower_ones_are_not(count: int, apart_ns: int) -> None:
+    assert {one.content["level"] for one in looks(Stories(), count, apart_ns=apart_ns)} == {"low"}
+
+
+def test_one_look_again_and_again_and_looks_of_others_do_not_add_up() -> None:
+    stories = Stories()
+    for _ in range(MANY_LOOKS):
+        lines = looks(stories, 1)
+    lines += looks(stories, MANY_LOOKS - 1, above=({**SHELL, "exec_id": "another"}, SSHD))
+    assert {one.content["level"] for one in lines} <= {"low"}
+
+
+def test_a_story_that_is_louder_by_a_rule_does_not_say_that_it_was_raised() -> None:
+    stories = Stories()
+    looks(stories, MANY_LOOKS)
+    [line] = [one for one in stories.add(detection(99, level="high"), T0 + MINUTE_NS) if one.kind == "story"]
+    assert (line.content["level"], "raised" in line.content) == ("high", False)
+
+
+def test_looks_are_saved() -> None:
+    before, after = Stories(), Stories()
+    looks(before, MANY_LOOKS - 1)
+    after.restore(orjson.loads(orjson.dumps(before.state())))
+    one = detection(99, rule="another", level="low", tags=["attack.discovery"])
+    assert [
+        line.content["level"] for line in after.add(one, T0 + MINUTE_NS // 2) if line.kind == "story"
+    ] == [LOOKS]
 
 
 def test_a_detection_without_a_process_belongs_to_the_story_of_its_rule() -> None:
