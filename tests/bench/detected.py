@@ -4,7 +4,7 @@
     python -m tests.bench.detected [--rate 5000] [--seconds 20]
 
 Half of the events are execs of a tiny program, half are exits; fifty programs a second besides match one of a
-hundred rules that are made for it. The library runs, and the public Linux collection where it is there. Prints
+hundred rules made for it. The library runs, and the public Linux collection where it is there. Prints
 JSON; times are milliseconds from the event (`time`, by the kernel's clock) to its line (`detected`).
 """
 
