@@ -40,10 +40,17 @@ def test_where_anything_may_match_there_is_nothing_to_look_for(detection: str) -
     [
         ("foo", {"foo"}),
         ("(?i)FOO", {"foo"}),
-        ("a(bc|de)f", {"bc", "de"}),
+        ("a(bc|de)f", {"abcf", "adef"}),
+        ("n(c|cat|etcat)", {"nc", "netcat"}),
+        (r"(?:^|/)(nc|ncat)\s", {"nc"}),
+        (r"(-t\s*1|--target[= ]1)", {"-t"}),
+        (r"/(usr|opt)/.*\.(py|pl)$", {".py", ".pl"}),
+        (r"\s-[ce]\s.*[a-z]", {"-c", "-e"}),
+        (r"curl.*[:/]", {"curl"}),
         ("foo|barbar", {"foo", "barbar"}),
         ("(?:foo)?barbar", {"barbar"}),
-        ("foo{2,3}", {"fo"}),
+        ("foo{2,3}", {"foo"}),
+        ("fo[o-z]", {"fo"}),
         ("(foo|)", None),
         (r"\bcurl\b.*\|\s*sh", {"curl"}),
         ("[[:alpha:]]foo", None),
@@ -57,7 +64,29 @@ def test_texts_of_an_expression(pattern: str, texts: set[str] | None) -> None:
 
 
 tokens = st.sampled_from(
-    ["a", "b", "AB", "x", "(", ")", "|", "?", "*", "+", ".", "[ab]", r"\w", "{2}", "(?i:", "^", "$"]
+    [
+        "a",
+        "b",
+        "AB",
+        "x",
+        "(",
+        ")",
+        "|",
+        "?",
+        "*",
+        "+",
+        ".",
+        "[ab]",
+        r"\w",
+        "{2}",
+        "{0,1}",
+        "(?i:",
+        "^",
+        "$",
+        r"\b",
+        "[:x]",
+        "[^a]",
+    ]
 )
 
 
