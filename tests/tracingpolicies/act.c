@@ -15,7 +15,7 @@
  *   act unix PATH; ring-unix: listens there and connects to itself
  *   act socket FAMILY TYPE; act memfd PROGRAM; act setuid UID; act setgid GID; act raise; act attach; act traceme
  *   act vmread PID; act filter; act detach; act settime; act adjtimex MODES; act reboot; act setns PATH
- *   act setcap PATH; act newuser; act ring; act kill PID SIGNAL
+ *   act setcap PATH; act newuser; act ring; act kill PID SIGNAL; act handle DIR: opens a file there by a handle of nothing
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -219,6 +219,16 @@ static int net(char **words)
 	return after_dashes(words);
 }
 
+static int open_by_handle(const char *directory)
+{
+	struct {
+		struct file_handle head;
+		unsigned char id[8];
+	} handle = {.head = {.handle_bytes = 8, .handle_type = 1}};
+
+	return open_by_handle_at(open(directory, O_RDONLY), &handle.head, O_RDONLY);
+}
+
 static int from_memory(const char *path)
 {
 	char *program[] = {"from-memory", NULL};
@@ -364,6 +374,8 @@ static int act(const char *what, char **words)
 		return set_capability(words[0]);
 	if (!strcmp(what, "newuser"))
 		return unshare(CLONE_NEWUSER);
+	if (!strcmp(what, "handle"))
+		return open_by_handle(words[0]);
 	if (!strcmp(what, "ring"))
 		return syscall(SYS_io_uring_setup, 1, &params);
 	if (!strcmp(what, "kill"))
