@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -19,6 +19,8 @@ from agent.detect.conditions import And, Check, Match, Node, Not
 END = "\0"
 Cover = dict[str, frozenset[str]]
 """Texts by field: where the condition holds, one of them stands in its field."""
+Items = Iterable[tuple[Any, Any]]
+"""Parts of a parsed expression, one after the other."""
 MAX_TEXTS = 20_000
 MAX_RUNS = 64
 """Texts that a part of an expression may stand for, to be looked for one by one."""
@@ -26,6 +28,7 @@ MAX_CLASS = 4
 """Characters of a class that are told apart."""
 _NOTHING = frozenset([""])
 _REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
+_NESTING = ("SUBPATTERN", "BRANCH", *_REPEATS)
 _LENGTH, _SELDOM = 60, 0.002
 """Characters of a field, and how frequent each is that stands in none of the tiers below."""
 _CHARACTERS = {
@@ -85,6 +88,7 @@ def worth(cover: Cover) -> float:
     return -sum(_frequency(text) for texts in cover.values() for text in texts)
 
 
+@lru_cache(maxsize=65536)
 def _frequency(text: str) -> float:
     """About how often a field of an event has it. By its characters alone, as if they came
     without order, and for words that stand everywhere by that."""
@@ -133,77 +137,114 @@ def texts_of_pattern(pattern: str) -> frozenset[str] | None:
             parsed = parser.parse(pattern)
     except Exception:  # what Python cannot read has no pre-filter
         return None
-    return _of_sequence(list(parsed))
+    return _Pattern().needed(list(parsed))
 
 
-def _of_sequence(
-    items: Sequence[tuple[Any, Any]], before: frozenset[str] = _NOTHING
-) -> frozenset[str] | None:
-    """Of all parts, one after the other, the most telling one. Neighbours of which all texts are known are
-    one part: `n(c|cat)` is `nc` or `ncat`, where `n` and `c` alone say nothing. `before`: what stands
-    directly before the first."""
-    found: list[frozenset[str]] = []
-    runs = before
-    for op, value in items:
-        exact = _exact_of(str(op), value)
-        if exact is not None and len(runs) * len(exact) <= MAX_RUNS:
-            runs = frozenset(text + behind for text in runs for behind in exact)
-            continue
-        found.append(runs)
-        part = _of_item(str(op), value, runs) if exact is None else None
-        runs = _NOTHING if exact is None else exact
-        if part:
-            found.append(part)
-    return max((_shortest(one) for one in (*found, runs) if "" not in one), key=_telling, default=None)
+class _Pattern:
+    """A parsed expression (Python's re._parser): which texts its parts may stand for."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, frozenset[str] | None] = {}
+        """What `exact` said of a part; the parsed expression stays as long as this."""
+
+    def needed(self, items: Items, before: frozenset[str] = _NOTHING) -> frozenset[str] | None:
+        """Of all parts, one after the other, the most telling one. Neighbours of which all texts are known
+        are one part: `n(c|cat)` is `nc` or `ncat`, where `n` and `c` alone say nothing. `before`: what stands
+        directly before the first."""
+        found: list[frozenset[str]] = []
+        runs = before
+        for op, value in items:
+            exact = self._exact(op.name, value)
+            if exact is not None and len(runs) * len(exact) <= MAX_RUNS:
+                runs = _joined(runs, exact)
+                continue
+            found.append(runs)
+            part = self._needed_of(op.name, value, runs) if exact is None else None
+            runs = _NOTHING if exact is None else exact
+            if part:
+                found.append(part)
+        best = max((one for one in (*found, runs) if "" not in one), key=_telling, default=None)
+        return _shortest(best) if best else None
+
+    def _needed_of(self, name: str, value: Any, before: frozenset[str]) -> frozenset[str] | None:
+        if name == "SUBPATTERN":
+            return self.needed(value[3], before)
+        if name in _REPEATS:
+            return self.needed(value[2], before) if value[0] else None
+        if name == "BRANCH":
+            texts: set[str] = set()
+            for branch in value[1]:
+                part = self.needed(branch, before)
+                if not part:
+                    return None
+                texts |= part
+            return frozenset(texts)
+        return None
+
+    def _exact(self, name: str, value: Any) -> frozenset[str] | None:
+        """All folded texts that an item may stand for, where they are few."""
+        if name == "LITERAL":
+            return frozenset([chr(value).casefold()]) if 0 < value < 128 else None
+        if name == "AT":
+            return _NOTHING
+        if name == "IN":
+            return frozenset(map(str.casefold, found)) if (found := _members(value)) else None
+        if name not in _NESTING:
+            return None
+        if id(value) not in self._known:
+            self._known[id(value)] = self._exact_nested(name, value)
+        return self._known[id(value)]
+
+    def _exact_nested(self, name: str, value: Any) -> frozenset[str] | None:
+        if name == "SUBPATTERN":
+            return self._exact_sequence(value[3])
+        if name in _REPEATS:
+            once = self._exact_sequence(value[2]) if value[1] == 1 else None
+            return once if once is None or value[0] else once | _NOTHING
+        texts: set[str] = set()
+        for branch in value[1]:
+            part = self._exact_sequence(branch)
+            if part is None or len(texts) > MAX_RUNS:
+                return None
+            texts |= part
+        return frozenset(texts) if len(texts) <= MAX_RUNS else None
+
+    def _exact_sequence(self, items: Items) -> frozenset[str] | None:
+        runs = _NOTHING
+        for op, value in items:
+            exact = self._exact(op.name, value)
+            if exact is None or len(runs) * len(exact) > MAX_RUNS:
+                return None
+            runs = _joined(runs, exact)
+        return runs
+
+
+def _joined(before: frozenset[str], behind: frozenset[str]) -> frozenset[str]:
+    if behind is _NOTHING:
+        return before
+    return frozenset([text + more for text in before for more in behind])
 
 
 def _shortest(texts: frozenset[str]) -> frozenset[str]:
     """Without those in which another one stands."""
-    return frozenset(one for one in texts if not any(other != one and other in one for other in texts))
+    kept: list[str] = []
+    for text in sorted(texts, key=len):
+        if not any(shorter in text for shorter in kept):
+            kept.append(text)
+    return frozenset(kept)
 
 
 def _telling(texts: frozenset[str]) -> float:
-    return worth({"": texts})
+    return -sum(map(_frequency, texts))
 
 
-def _exact_of(name: str, value: Any) -> frozenset[str] | None:
-    """All folded texts that an item may stand for, where they are few."""
-    if name == "LITERAL":
-        return frozenset([chr(value).casefold()]) if 0 < value < 128 else None
-    if name == "AT":
-        return _NOTHING
-    if name == "SUBPATTERN":
-        return _exact_sequence(value[3])
-    if name == "IN":
-        return frozenset(map(str.casefold, found)) if (found := _members(value)) else None
-    if name == "BRANCH":
-        parts = [_exact_sequence(branch) for branch in value[1]]
-        texts = frozenset().union(*(part for part in parts if part is not None))
-        return texts if None not in parts and len(texts) <= MAX_RUNS else None
-    if name in _REPEATS and value[1] == 1:
-        once = _exact_sequence(value[2])
-        return once if once is None or value[0] else once | _NOTHING
-    return None
-
-
-def _exact_sequence(items: Iterable[tuple[Any, Any]]) -> frozenset[str] | None:
-    runs = _NOTHING
-    for op, value in items:
-        exact = _exact_of(str(op), value)
-        if exact is None or len(runs) * len(exact) > MAX_RUNS:
-            return None
-        runs = frozenset(before + behind for before in runs for behind in exact)
-    return runs
-
-
-def _members(items: Iterable[tuple[Any, Any]]) -> list[str]:
+def _members(items: Items) -> list[str]:
     """Of a class of a few ASCII characters; none of others."""
     found: list[str] = []
     for op, value in items:
-        name = str(op)
-        if name == "LITERAL":
+        if op.name == "LITERAL":
             codes = range(value, value + 1)
-        elif name == "RANGE":
+        elif op.name == "RANGE":
             codes = range(value[0], value[1] + 1)
         else:
             return []
@@ -211,19 +252,3 @@ def _members(items: Iterable[tuple[Any, Any]]) -> list[str]:
             return []
         found += map(chr, codes)
     return found
-
-
-def _of_item(name: str, value: Any, before: frozenset[str]) -> frozenset[str] | None:
-    if name == "SUBPATTERN":
-        return _of_sequence(list(value[3]), before)
-    if name in _REPEATS:
-        return _of_sequence(list(value[2]), before) if value[0] else None
-    if name == "BRANCH":
-        texts: set[str] = set()
-        for branch in value[1]:
-            part = _of_sequence(list(branch), before)
-            if not part:
-                return None
-            texts |= part
-        return frozenset(texts)
-    return None
