@@ -33,8 +33,11 @@ from vmtest.kernels import CACHE, ROOT, VmtestError
 RESULTS = CACHE.parent / "attack"
 """What the last run left in last/ (or benign/, tried/): log/, agent.out, played.json, results.json."""
 START_S = 900.0
-LOADER = ("LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH")
-"""Variables that are recorded for the rules on preloaded libraries; none are by default."""
+RECORDED = (
+    *("LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"),
+    *("GLIBC_TUNABLES", "GCONV_PATH", "BASH_ENV", "ENV", "PROMPT_COMMAND"),
+)
+"""Variables that are recorded for the rules that ask for them (docs/rules.md); none are by default."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -132,7 +135,7 @@ def agent(options: argparse.Namespace) -> list[str]:
         "--rules",
         str(options.rules),
         "--set",
-        f"enrich.environment={','.join(LOADER)}",
+        f"enrich.environment={','.join(RECORDED)}",
     ]
 
 

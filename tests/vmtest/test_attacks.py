@@ -12,6 +12,12 @@ ATTACK = "NAME: x\nTECHNIQUES: [T1059]\nBY: {PLAIN: [a]}\nPLAIN: a\nRENAMED: b\n
 NEEDED = {"heldout2": 2, "heldout3": 1, "heldout4": 1}
 """Variants of an attack at least, where it is not one for each of VARIANTS."""
 
+LATER = {
+    "account-by-bus", "c-library-environment", "cluster-keys", "file-by-handle", "runtime-descriptor",
+    "secret-link", "shell-environment", "suid-without-arguments", "tool-shell",
+}  # fmt: skip
+"""Attacks that were written after those sets, for what the fourth one showed missing."""
+
 
 def test_there_are_attacks_of_many_techniques() -> None:
     attacks = read_attacks()
@@ -29,7 +35,7 @@ def test_each_has_its_variants_and_techniques_by_number() -> None:
 def test_each_attack_has_variants_that_were_held_out() -> None:
     names = {attack.name for attack in read_attacks()}
     for suite in ("heldout", "heldout2"):
-        assert {f"{suite}/{name}" for name in names if "/" not in name} <= names
+        assert {f"{suite}/{name}" for name in names - LATER if "/" not in name} <= names
 
 
 def test_the_third_set_is_half_of_common_ways_over_many_techniques() -> None:
