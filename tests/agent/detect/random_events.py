@@ -74,6 +74,8 @@ def plain(parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Sequence[s
         "LogonId": ["1000"],
         "Flags": ["execve clone", "execve", "clone"],
         "Ancestors": [above],
+        "process.args_count": [str(len(own["arguments"]) or "")],
     }
     there = {name: [value for value in values if value] for name, values in found.items()}
+    there["process.args"] = own["arguments"]  # empty ones are arguments, too
     return {name: values for name, values in there.items() if values}
