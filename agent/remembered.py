@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who the containers of this boot are, on disk, for the next agent: it takes hooks over at once, and its
-policies hold for pods before anybody was asked. What is answered later counts more."""
+policies hold for pods before anybody was asked. What is answered later counts more, unless it comes from a
+source that knows less."""
 
 from __future__ import annotations
 

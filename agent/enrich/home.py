@@ -19,6 +19,8 @@ from agent.enrich.text import join_arguments
 from agent.events import IN_INIT_TREE
 
 KNOWN, PENDING, UNKNOWABLE = "known", "pending", "unknowable"
+KUBERNETES, BUNDLE = "kubernetes", "oci"
+"""Sources of answers: the one that knows most, and the one that knows least."""
 _POD_HEAD = ("namespace", "name", "uid")
 _POD_TAIL = ("pod_labels", "workload", "workload_kind", "pod_annotations")
 _OF_POD = (*_POD_HEAD, "workload", "workload_kind")

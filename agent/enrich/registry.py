@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from agent.enrich.containers import ContainerRef, container_id_from_cgroup, read_process_cgroup
-from agent.enrich.home import KNOWN, PENDING, UNKNOWABLE, Home, Place
+from agent.enrich.home import BUNDLE, KNOWN, KUBERNETES, PENDING, UNKNOWABLE, Home, Place
 from agent.enrich.process import Process
 from agent.enrich.text import to_text
 from agent.events import CgroupChange
@@ -183,14 +183,20 @@ class Registry:
 
     def answer(self, told: Mapping[str, Any]) -> None:
         """The message `answer`. What is about another pod than the cgroup's, or about nobody, is not
-        believed."""
+        believed. A runtime's word does not replace that of Kubernetes, nor a bundle's a runtime's: they are
+        what a child has first when it was started anew, and policies would lose the pod's labels."""
         home, state = self.by_id.get(str(told.get("id"))), told.get("state")
-        if home is None or state not in _STATES or (home.state == KNOWN and state != KNOWN):
+        if home is None or state not in _STATES:
+            return
+        if home.state == KNOWN and (state != KNOWN or _worth(told.get("source")) < _worth(home.source)):
             return
         pod = told.get("pod") or {}
         if home.ref.pod_uid and pod.get("uid") not in (None, "", home.ref.pod_uid):
             return
-        if home.take(told, self.redact):
+        is_new = home.take(told, self.redact)
+        if home.source != KUBERNETES and (known := self._pods.get(home.ref.pod_uid)):
+            is_new = home.take_pod(known) or is_new
+        if is_new:
             self._changed(home)
 
     def pod(self, told: Mapping[str, Any]) -> None:
@@ -263,3 +269,8 @@ class Registry:
         for number in (home.cgroup_id, *home.nested):
             if self.by_cgroup.get(number) is home:
                 del self.by_cgroup[number]
+
+
+def _worth(source: object) -> int:
+    """How much an answer counts by where it comes from."""
+    return {KUBERNETES: 2, BUNDLE: 0}.get(str(source), 1)

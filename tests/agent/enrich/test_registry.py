@@ -102,6 +102,31 @@ def test_labels_that_change_are_news() -> None:
     assert list(made.news) == [ID]
 
 
+def told_by(source: str, **labels: str) -> dict[str, object]:
+    """An answer that names the pod, with labels where there are any."""
+    pod = {key: POD[key] for key in ("namespace", "name", "uid")}
+    return answer(source=source, pod=pod | ({"pod_labels": labels} if labels else {}))
+
+
+def test_a_source_that_knows_less_takes_no_labels_away() -> None:
+    made, seen = registry(), []
+    for told in (told_by("oci"), told_by("cri", app="old"), told_by("oci"), told_by("kubernetes", app="web")):
+        made.answer(told)
+        seen.append(made.by_id[ID].pod.get("pod_labels", {}).get("app"))
+    made.answer(told_by("cri", app="old"))
+    assert [*seen, made.by_id[ID].pod["pod_labels"]["app"]] == [None, "old", "old", "web", "web"]
+    made.answer(told_by("kubernetes"))
+    assert "pod_labels" not in made.by_id[ID].pod
+
+
+@pytest.mark.parametrize("told", [told_by("oci"), told_by("cri", app="old")], ids=["oci", "cri"])
+def test_labels_that_kubernetes_told_stay_when_a_runtime_answers_first(told: dict[str, object]) -> None:
+    made = registry()
+    made.pod(NOTICE)
+    made.answer(told)
+    assert (made.by_id[ID].state, made.by_id[ID].pod["pod_labels"]) == (KNOWN, {"app": "web"})
+
+
 def test_a_new_pod_of_the_same_uid_does_not_take_over_the_old_ones_containers() -> None:
     made = registry()
     made.answer(answer())
