@@ -269,9 +269,8 @@ class Policing:
             from agent.policy.objects import Objects
 
             desk = lambda: self._opened(self._settings)  # noqa: E731  # opened when the first policy comes
-            self._objects = Objects(desk, self._state_file, self._around.notice, self._around.aside)
-            if self._labels is not None:
-                self._objects.relabel(self._labels)
+            around = self._around
+            self._objects = Objects(desk, self._state_file, around.notice, around.aside, self._labels)
         return self._objects
 
     def _count_gap(self) -> None:

@@ -75,12 +75,13 @@ class Objects:
         state_file: Path | None,
         notice: Callable[[str], None],
         aside: Aside = at_once,
+        labels: Mapping[str, str] | None = None,
     ) -> None:
         """`desk` opens the desk when the first policy is there; `aside` reads texts, which others wrote and
-        which may be long."""
+        which may be long; `labels`: the node's, where they are known already."""
         self._open, self._file, self._notice, self._aside = desk, state_file, notice, aside
         self._entries: dict[str, _Entry] = {}
-        self._labels: dict[str, str] | None = None
+        self._labels = None if labels is None else dict(labels)
         self._saved = b""
 
     def start(self) -> None:
@@ -96,7 +97,8 @@ class Objects:
             return
         if left:
             self._notice(f"{self._file}: {left} of the last known policies of Kubernetes cannot be read")
-        self._labels = dict(labels) if isinstance(labels, dict) else None
+        if self._labels is None and isinstance(labels, dict):
+            self._labels = dict(labels)
         self._apply(things)
 
     def take(self, things: object) -> None:

@@ -37,12 +37,12 @@ spec:
 class World:
     """What an agent would offer, and what it was told."""
 
-    def __init__(self, sensor: Sensor, pin_dir: Path | None = None) -> None:
+    def __init__(self, sensor: Sensor, pin_dir: Path | None = None, state_file: Path | None = None) -> None:
         self.records: list[tuple[str, dict[str, Any]]] = []
         self.notices: list[str] = []
         self.books: list[Any] = []
         around = Surroundings(sensor.map_fd, self.books.append, self._record, self.notices.append)
-        self.policing = Policing(around, pin_dir)
+        self.policing = Policing(around, pin_dir, state_file)
 
     def _record(self, kind: str, content: Mapping[str, object]) -> None:
         self.records.append((kind, dict(content)))
@@ -281,3 +281,27 @@ def test_objects_of_kubernetes_run_beside_configured_policies(world: World, shel
     assert world.policing.object_status()["policies"][0]["state"] == "disabled"
     world.policing.take_objects([])
     assert world.actions() == [("one", "added"), ("two", "added"), ("two", "disabled"), ("two", "deleted")]
+
+
+@pytest.mark.root
+def test_labels_that_come_before_the_start_do_not_make_the_last_known_set_forgotten(
+    sensor: Sensor, tmp_path: Path
+) -> None:
+    text = POLICY.replace("NAME", "two").replace("CALL", "sys_getsid")
+    told = {
+        "kind": "TracingPolicy",
+        "namespace": "",
+        "name": "two",
+        "uid": "u",
+        "generation": 1,
+        "yaml": text,
+    }
+    for things in ([told], None):
+        world = World(sensor, state_file=tmp_path / "kubernetes.json")
+        world.policing.relabel_node({"z": "a"})
+        world.policing.start(NONE)
+        if things:
+            world.policing.take_objects(things)
+        (status,) = world.policing.object_status()["policies"]
+        assert (status["state"], status["error"]) == ("enabled", "")
+        world.policing.close()
