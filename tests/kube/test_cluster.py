@@ -244,8 +244,10 @@ def test_a_rolling_update_keeps_enforcement(cluster: Cluster) -> None:
     tries = [line.split() for line in shell(cluster, "web", "cat /tmp/tries").splitlines()]
     gap = set(node.run("cat /run/gap").split())
     meanwhile = [second for _, second in tries if second in gap]
+    read = [second for result, second in tries if result != "denied"]
     say(f"{len(tries)} tries to read, {len(meanwhile)} of them in {len(gap)} s without an agent")
-    assert {result for result, _ in tries} == {"denied"} and meanwhile
+    say(f"{len(read)} of them were not denied: {read}; no agent until {max(gap, default='never')}")
+    assert tries and meanwhile and not read
 
 
 def test_what_is_uninstalled_leaves_nothing_in_the_kernel(cluster: Cluster) -> None:
