@@ -24,7 +24,7 @@ MINUTE_NS = 60 * SECOND_NS
 MOST_A_MINUTE = 20
 """Detections of one rule in one story that are told in a minute, and beyond them the first one of each of so
 many programs; the others are counted."""
-MANY_LOOKS, LOOKS = 8, "medium"
+MANY_LOOKS, LOOKS = 12, "medium"
 """So many rules of discovery in one story within a minute, and the level that it has then at least: each by
 itself is what administrators do, and so much at once is what an intruder's script does."""
 DISCOVERY = "attack.discovery"

@@ -58,7 +58,7 @@ def test_a_story_whose_processes_are_gone_from_the_log_says_so(call: Call, tmp_p
 
 def test_a_story_that_is_louder_than_its_rules_says_why(call: Call, tmp_path: Path) -> None:
     log = LogMaker(tmp_path / "log")
-    why = "8 rules of discovery within a minute"
+    why = "12 rules of discovery within a minute"
     root = {"exec_id": "x", "pid": 4}
     log.own("story", {"id": STORY, "level": "medium", "count": 8, "root": root, "raised": why}, 1)
     assert f"medium ({why}), 8 detections" in call("stories", "--log-dir", log.directory, STORY)[1]
