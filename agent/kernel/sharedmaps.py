@@ -127,9 +127,9 @@ class SharedMaps:
 
     def _make(self, name: str, entries: int) -> None:
         form = self._forms[name]._replace(entries=entries)
-        if entries > 1 and name in FULL:
-            form = sized(form, 0, self._preallocate())
-        made = make_map(name, form)
+        # A single entry is always there from the start: the lone kprobe of a policy is bound to it as well.
+        asked = sized(form, 0, entries == 1 or self._preallocate()) if name in FULL else form
+        made = make_map(name, asked)
         before = self._maps.get(name)
         self._maps[name], self._forms[name], self._fds[name] = made, form, made.fd
         if before:

@@ -34,6 +34,17 @@ def test_what_no_policy_uses_has_one_entry(shared: SharedMaps) -> None:
     assert entries(shared, "policies") == 512
 
 
+@pytest.mark.parametrize(("preallocate", "flags"), [(False, "0x1"), (True, "0x0")])
+def test_what_a_kprobe_sees_is_never_allocated_later_where_that_is_not_safe(
+    preallocate: bool, flags: str
+) -> None:
+    opened = SharedMaps({}, preallocate=lambda: preallocate)
+    assert fd_facts(opened.descriptors()["exec_states"])["map_flags"] == "0x0"
+    opened.grow(0, {"exec_states": 2})
+    assert fd_facts(opened.descriptors()["exec_states"])["map_flags"] == flags
+    opened.close()
+
+
 def test_a_map_grows_once_for_the_first_that_needs_it(shared: SharedMaps) -> None:
     assert shared.grow(RATE_LIMITS, {}) == {"rate_limits"}
     assert entries(shared, "rate_limits") == FULL["rate_limits"]
